@@ -1,0 +1,91 @@
+//! `metadata.managedFields`: who wrote which fields, with which operation, when.
+
+use jiff::Timestamp;
+
+use crate::field::FieldSet;
+use crate::identity::FieldManager;
+use crate::value::{Text, Value};
+
+/// How a manager wrote its fields.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ManagedOperation {
+    Apply,
+    Update,
+}
+
+/// One entry of `metadata.managedFields`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ManagedEntry {
+    pub manager: FieldManager,
+    pub operation: ManagedOperation,
+    /// Empty for writes to the object itself; else `status`, `scale`, ...
+    pub subresource: Text,
+    pub api_version: Text,
+    /// When the entry last changed (1 s). Absent for `scale` writes.
+    pub time: Option<Timestamp>,
+    pub fields: FieldSet,
+}
+
+/// All entries of an object, in the order in which it lists them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ManagedFields {
+    pub entries: Vec<ManagedEntry>,
+}
+
+impl ManagedOperation {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Apply => "Apply",
+            Self::Update => "Update",
+        }
+    }
+}
+
+impl ManagedFields {
+    /// Reads `metadata.managedFields` of an object. An entry that cannot be read is left out: it belongs to nobody known.
+    pub fn of(object: &Value) -> Self {
+        let entries =
+            object.list_at(&["metadata", "managedFields"]).iter().filter_map(ManagedEntry::parse).collect();
+        Self { entries }
+    }
+
+    /// As the object carries them.
+    pub fn to_value(&self) -> Value {
+        Value::List(self.entries.iter().map(ManagedEntry::to_value).collect())
+    }
+}
+
+impl ManagedEntry {
+    fn parse(entry: &Value) -> Option<Self> {
+        let operation = match entry.str_at(&["operation"])? {
+            "Apply" => ManagedOperation::Apply,
+            "Update" => ManagedOperation::Update,
+            _ => return None,
+        };
+        let fields = entry.get("fieldsV1").map_or_else(|| Some(FieldSet::new()), FieldSet::from_fields_v1)?;
+        Some(Self {
+            manager: FieldManager::new(entry.str_at(&["manager"]).unwrap_or_default()),
+            operation,
+            subresource: Text::from(entry.str_at(&["subresource"]).unwrap_or_default()),
+            api_version: Text::from(entry.str_at(&["apiVersion"]).unwrap_or_default()),
+            time: entry.str_at(&["time"]).and_then(|time| time.parse().ok()),
+            fields,
+        })
+    }
+
+    fn to_value(&self) -> Value {
+        let mut entry = Value::default();
+        entry.set_at(&["manager"], self.manager.as_str().into());
+        entry.set_at(&["operation"], self.operation.as_str().into());
+        entry.set_at(&["apiVersion"], self.api_version.clone().into());
+        entry.set_at(&["fieldsType"], "FieldsV1".into());
+        entry.set_at(&["fieldsV1"], self.fields.to_fields_v1());
+        if !self.subresource.is_empty() {
+            entry.set_at(&["subresource"], self.subresource.clone().into());
+        }
+        if let Some(time) = self.time {
+            entry.set_at(&["time"], time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string().into());
+        }
+        entry
+    }
+}

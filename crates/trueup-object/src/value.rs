@@ -1,0 +1,345 @@
+//! A compact tree of JSON values with sorted maps.
+//!
+//! Numbers are what Kubernetes keeps: a signed 64-bit integer, or a float. Maps are sorted by key, as Go prints
+//! them, so equal values print equal bytes.
+
+use std::cmp::Ordering;
+
+/// A short string: up to 24 bytes are kept inline.
+pub type Text = compact_str::CompactString;
+
+/// A JSON value.
+#[derive(Debug, Clone, Default)]
+pub enum Value {
+    #[default]
+    Null,
+    Bool(bool),
+    Int(i64),
+    /// Never NaN or infinite: the readers refuse both, as Kubernetes does.
+    Float(f64),
+    Str(Text),
+    List(Vec<Value>),
+    Map(Map),
+}
+
+/// A map from text to value, sorted by key, without duplicates.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Map {
+    entries: Vec<(Text, Value)>,
+}
+
+impl Value {
+    /// The string, where this is one.
+    pub fn as_str(&self) -> Option<&str> {
+        match self {
+            Self::Str(text) => Some(text.as_str()),
+            Self::Null | Self::Bool(_) | Self::Int(_) | Self::Float(_) | Self::List(_) | Self::Map(_) => None,
+        }
+    }
+
+    /// The integer, where this is one; a float without a fraction counts.
+    pub fn as_int(&self) -> Option<i64> {
+        match self {
+            Self::Int(number) => Some(*number),
+            Self::Float(number) if number.fract() == 0.0 && number.abs() < 9.0e15 => Some(*number as i64),
+            Self::Null | Self::Bool(_) | Self::Float(_) | Self::Str(_) | Self::List(_) | Self::Map(_) => None,
+        }
+    }
+
+    /// The boolean, where this is one.
+    pub fn as_bool(&self) -> Option<bool> {
+        if let Self::Bool(flag) = self { Some(*flag) } else { None }
+    }
+
+    /// The items, where this is a list.
+    pub fn as_list(&self) -> Option<&[Value]> {
+        if let Self::List(items) = self { Some(items) } else { None }
+    }
+
+    /// The items for changing, where this is a list.
+    pub fn as_list_mut(&mut self) -> Option<&mut Vec<Value>> {
+        if let Self::List(items) = self { Some(items) } else { None }
+    }
+
+    /// The map, where this is one.
+    pub fn as_map(&self) -> Option<&Map> {
+        if let Self::Map(map) = self { Some(map) } else { None }
+    }
+
+    /// The map for changing, where this is one.
+    pub fn as_map_mut(&mut self) -> Option<&mut Map> {
+        if let Self::Map(map) = self { Some(map) } else { None }
+    }
+
+    /// The value of a key, where this is a map that has it.
+    pub fn get(&self, key: &str) -> Option<&Value> {
+        self.as_map().and_then(|map| map.get(key))
+    }
+
+    /// The value of a key for changing, where this is a map that has it.
+    pub fn get_mut(&mut self, key: &str) -> Option<&mut Value> {
+        self.as_map_mut().and_then(|map| map.get_mut(key))
+    }
+
+    /// The value under a chain of map keys.
+    pub fn at(&self, keys: &[&str]) -> Option<&Value> {
+        keys.iter().try_fold(self, |value, key| value.get(key))
+    }
+
+    /// The string under a chain of map keys.
+    pub fn str_at(&self, keys: &[&str]) -> Option<&str> {
+        self.at(keys).and_then(Value::as_str)
+    }
+
+    /// The integer under a chain of map keys.
+    pub fn int_at(&self, keys: &[&str]) -> Option<i64> {
+        self.at(keys).and_then(Value::as_int)
+    }
+
+    /// The list under a chain of map keys; empty where there is none.
+    pub fn list_at(&self, keys: &[&str]) -> &[Value] {
+        self.at(keys).and_then(Value::as_list).unwrap_or_default()
+    }
+
+    /// Sets the value under a chain of map keys, making the maps on the way (a value in the way that is not a map is replaced).
+    pub fn set_at(&mut self, keys: &[&str], value: Value) {
+        let Some((first, rest)) = keys.split_first() else {
+            *self = value;
+            return;
+        };
+        if self.as_map().is_none() {
+            *self = Self::Map(Map::new());
+        }
+        if let Some(map) = self.as_map_mut() {
+            map.entry_or_null(first).set_at(rest, value);
+        }
+    }
+
+    /// Removes the value under a chain of map keys and returns it.
+    pub fn remove_at(&mut self, keys: &[&str]) -> Option<Value> {
+        let (last, parents) = keys.split_last()?;
+        let mut value = self;
+        for key in parents {
+            value = value.get_mut(key)?;
+        }
+        value.as_map_mut()?.remove(last)
+    }
+
+    pub fn is_null(&self) -> bool {
+        matches!(self, Self::Null)
+    }
+
+    /// What kind of value this is, in JSON's words.
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            Self::Null => "null",
+            Self::Bool(_) => "boolean",
+            Self::Int(_) => "integer",
+            Self::Float(_) => "number",
+            Self::Str(_) => "string",
+            Self::List(_) => "array",
+            Self::Map(_) => "object",
+        }
+    }
+
+    fn rank(&self) -> u8 {
+        match self {
+            Self::Null => 0,
+            Self::Bool(_) => 1,
+            Self::Int(_) | Self::Float(_) => 2,
+            Self::Str(_) => 3,
+            Self::List(_) => 4,
+            Self::Map(_) => 5,
+        }
+    }
+}
+
+/// Total order: by kind, then by content; an integer and a float of the same value are equal.
+impl Ord for Value {
+    fn cmp(&self, other: &Self) -> Ordering {
+        match (self, other) {
+            (Self::Bool(left), Self::Bool(right)) => left.cmp(right),
+            (Self::Int(left), Self::Int(right)) => left.cmp(right),
+            (Self::Float(left), Self::Float(right)) => left.total_cmp(right),
+            (Self::Int(left), Self::Float(right)) => (*left as f64).total_cmp(right),
+            (Self::Float(left), Self::Int(right)) => left.total_cmp(&(*right as f64)),
+            (Self::Str(left), Self::Str(right)) => left.cmp(right),
+            (Self::List(left), Self::List(right)) => left.cmp(right),
+            (Self::Map(left), Self::Map(right)) => left.cmp(right),
+            (left, right) => left.rank().cmp(&right.rank()),
+        }
+    }
+}
+
+impl PartialOrd for Value {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Value {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Value {}
+
+impl std::hash::Hash for Value {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.rank().hash(state);
+        match self {
+            Self::Null => {}
+            Self::Bool(flag) => flag.hash(state),
+            Self::Int(number) => (*number as f64).to_bits().hash(state),
+            Self::Float(number) => number.to_bits().hash(state),
+            Self::Str(text) => text.hash(state),
+            Self::List(items) => items.hash(state),
+            Self::Map(map) => map.hash(state),
+        }
+    }
+}
+
+impl Map {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    fn position(&self, key: &str) -> Result<usize, usize> {
+        self.entries.binary_search_by(|(name, _)| name.as_str().cmp(key))
+    }
+
+    pub fn contains(&self, key: &str) -> bool {
+        self.position(key).is_ok()
+    }
+
+    pub fn get(&self, key: &str) -> Option<&Value> {
+        let index = self.position(key).ok()?;
+        self.entries.get(index).map(|(_, value)| value)
+    }
+
+    pub fn get_mut(&mut self, key: &str) -> Option<&mut Value> {
+        let index = self.position(key).ok()?;
+        self.entries.get_mut(index).map(|(_, value)| value)
+    }
+
+    /// Sets a key; returns the value it had.
+    pub fn insert(&mut self, key: impl Into<Text>, value: Value) -> Option<Value> {
+        let key = key.into();
+        // Readers mostly hand keys over in order: then this is a push.
+        if self.entries.last().is_none_or(|(last, _)| *last < key) {
+            self.entries.push((key, value));
+            return None;
+        }
+        match self.position(&key) {
+            Ok(index) => self.entries.get_mut(index).map(|entry| std::mem::replace(&mut entry.1, value)),
+            Err(index) => {
+                self.entries.insert(index, (key, value));
+                None
+            }
+        }
+    }
+
+    /// The value of a key, made `null` where it was absent.
+    pub fn entry_or_null(&mut self, key: &str) -> &mut Value {
+        let index = match self.position(key) {
+            Ok(index) => index,
+            Err(index) => {
+                self.entries.insert(index, (Text::from(key), Value::Null));
+                index
+            }
+        };
+        &mut self.entries[index].1
+    }
+
+    pub fn remove(&mut self, key: &str) -> Option<Value> {
+        let index = self.position(key).ok()?;
+        Some(self.entries.remove(index).1)
+    }
+
+    pub fn retain(&mut self, mut keep: impl FnMut(&str, &mut Value) -> bool) {
+        self.entries.retain_mut(|(key, value)| keep(key, value));
+    }
+
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&str, &Value)> + ExactSizeIterator {
+        self.entries.iter().map(|(key, value)| (key.as_str(), value))
+    }
+
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (&str, &mut Value)> {
+        self.entries.iter_mut().map(|(key, value)| (key.as_str(), value))
+    }
+
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.entries.iter().map(|(key, _)| key.as_str())
+    }
+}
+
+impl IntoIterator for Map {
+    type Item = (Text, Value);
+    type IntoIter = std::vec::IntoIter<(Text, Value)>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.entries.into_iter()
+    }
+}
+
+/// Later entries win over earlier ones with the same key.
+impl<K: Into<Text>> FromIterator<(K, Value)> for Map {
+    fn from_iter<I: IntoIterator<Item = (K, Value)>>(entries: I) -> Self {
+        let mut map = Self::new();
+        for (key, value) in entries {
+            map.insert(key, value);
+        }
+        map
+    }
+}
+
+impl From<bool> for Value {
+    fn from(flag: bool) -> Self {
+        Self::Bool(flag)
+    }
+}
+
+impl From<i64> for Value {
+    fn from(number: i64) -> Self {
+        Self::Int(number)
+    }
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Self::Str(Text::from(text))
+    }
+}
+
+impl From<String> for Value {
+    fn from(text: String) -> Self {
+        Self::Str(Text::from(text))
+    }
+}
+
+impl From<Text> for Value {
+    fn from(text: Text) -> Self {
+        Self::Str(text)
+    }
+}
+
+impl From<Map> for Value {
+    fn from(map: Map) -> Self {
+        Self::Map(map)
+    }
+}
+
+impl From<Vec<Value>> for Value {
+    fn from(items: Vec<Value>) -> Self {
+        Self::List(items)
+    }
+}
