@@ -1,5 +1,13 @@
-//! Decides: targets, live objects, pairing, classification, statuses, policy and plans.
+//! Decides: what Git wants, what is live, how they pair, what differs and why, what policy makes of it, and the plan.
 //!
-//! Pure: values in, values out. Also owns the types that two shells share, so that shells need not meet.
+//! Pure: values in, values out. Modules in reading order: the application, where its manifests come from, its targets,
+//! what is live, pairing, the words for what was found, one look at an application, policy and plan, the operation.
 
+pub mod app;
+pub mod condition;
+pub mod fight;
+pub mod live;
 pub mod source;
+pub mod status;
+pub mod tracking;
+pub mod unsupported;

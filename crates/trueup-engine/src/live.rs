@@ -1,0 +1,81 @@
+//! What is live: objects as last observed, and which kinds that covers.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use trueup_object::{GroupKind, Gvk, ResourceKey, Text, Value};
+
+/// One object as last observed, with its managedFields.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Live {
+    pub key: ResourceKey,
+    /// The version in which it was observed.
+    pub gvk: Gvk,
+    pub object: Arc<Value>,
+    pub version: LiveVersion,
+}
+
+/// What pins one observation: another object of the same name has another uid.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LiveVersion {
+    pub uid: Text,
+    pub resource_version: Text,
+}
+
+impl Live {
+    /// From an object as the API server gives it. `None` where it lacks identity, uid or resourceVersion.
+    pub fn of(object: Value) -> Option<Self> {
+        let key = ResourceKey::of(&object)?;
+        let gvk = Gvk::of(&object)?;
+        let version = LiveVersion {
+            uid: Text::from(object.str_at(&["metadata", "uid"])?),
+            resource_version: Text::from(object.str_at(&["metadata", "resourceVersion"])?),
+        };
+        Some(Self { key, gvk, object: Arc::new(object), version })
+    }
+
+    pub fn is_deleting(&self) -> bool {
+        self.object.str_at(&["metadata", "deletionTimestamp"]).is_some()
+    }
+}
+
+/// How much is known about the objects of one kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KindCoverage {
+    /// Listed to the end and watched since.
+    Complete,
+    /// A complete discovery does not serve it: there are no objects of it.
+    NotServed,
+    /// Not all is known. What was seen before may be stale; what was not seen may exist.
+    Incomplete { cause: String, since: Option<Timestamp> },
+}
+
+/// Which kinds a set covers. A kind that is not mentioned is not covered.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Coverage {
+    pub kinds: BTreeMap<GroupKind, KindCoverage>,
+}
+
+impl Coverage {
+    /// Whether absence of an object of this kind is known, not only unseen.
+    pub fn is_certain(&self, kind: &GroupKind) -> bool {
+        self.uncertainty(kind).is_none()
+    }
+
+    /// Why absence of an object of this kind would not be known.
+    pub fn uncertainty(&self, kind: &GroupKind) -> Option<String> {
+        match self.kinds.get(kind) {
+            Some(KindCoverage::Complete | KindCoverage::NotServed) => None,
+            Some(KindCoverage::Incomplete { cause, since: _ }) => Some(cause.clone()),
+            None => Some(format!("{kind} is not watched yet")),
+        }
+    }
+}
+
+/// The live objects that concern one application: those that its targets name and those that carry its mark.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct LiveSet {
+    pub objects: BTreeMap<ResourceKey, Live>,
+    pub coverage: Coverage,
+}
