@@ -1,0 +1,78 @@
+//! The sandbox's time: starts at a given instant, runs with the monotonic clock, and can be moved forward by tests.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use trueup_object::Timestamp;
+use trueup_object::value::Text;
+
+/// A clock that all parts of one sandbox share; clones show the same time.
+#[derive(Debug, Clone)]
+pub struct Clock {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    start: Timestamp,
+    origin: Instant,
+    offset_ms: AtomicU64,
+}
+
+impl Clock {
+    /// Starts at the machine's present time.
+    pub fn system() -> Self {
+        Self::starting_at(Timestamp::now())
+    }
+
+    /// Starts at the given time and runs on from there.
+    pub fn starting_at(start: Timestamp) -> Self {
+        Self { inner: Arc::new(Inner { start, origin: Instant::now(), offset_ms: AtomicU64::new(0) }) }
+    }
+
+    /// Moves the clock forward, for all who share it.
+    pub fn advance(&self, by: Duration) {
+        let by_ms = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
+        self.inner.offset_ms.fetch_add(by_ms, Ordering::Relaxed);
+    }
+
+    pub fn now(&self) -> Timestamp {
+        let elapsed =
+            self.inner.origin.elapsed() + Duration::from_millis(self.inner.offset_ms.load(Ordering::Relaxed));
+        // Saturates at the end of representable time instead of failing: a test may advance by centuries.
+        self.inner.start.checked_add(elapsed).unwrap_or(Timestamp::MAX)
+    }
+}
+
+/// A time as Kubernetes writes it: RFC 3339 in UTC, whole seconds (`metav1.Time`).
+pub fn wire_time(time: Timestamp) -> Text {
+    Text::from(time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
+}
+
+/// A time with microseconds (`metav1.MicroTime`).
+pub fn wire_micro_time(time: Timestamp) -> Text {
+    Text::from(time.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string())
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn starts_where_told_and_moves_for_all_clones() {
+        let start: Timestamp = "2026-01-02T03:04:05Z".parse().unwrap();
+        let clock = Clock::starting_at(start);
+        let other = clock.clone();
+        clock.advance(Duration::from_secs(7200));
+        assert!(other.now() >= start.checked_add(Duration::from_secs(7200)).unwrap());
+    }
+
+    #[test]
+    fn writes_times_as_the_api_does() {
+        let time: Timestamp = "2026-01-02T03:04:05.123456789Z".parse().unwrap();
+        assert_eq!(wire_time(time), "2026-01-02T03:04:05Z");
+        assert_eq!(wire_micro_time(time), "2026-01-02T03:04:05.123456Z");
+    }
+}

@@ -1,0 +1,69 @@
+//! Query parameters.
+
+use std::collections::BTreeMap;
+
+use super::path::decode;
+use crate::status::ApiStatus;
+
+/// The parameters of a request; of a repeated one the first counts, as in the server.
+#[derive(Debug, Clone, Default)]
+pub struct Query {
+    parameters: BTreeMap<String, String>,
+}
+
+impl Query {
+    pub fn parse(query: &str) -> Result<Self, ApiStatus> {
+        let mut parameters = BTreeMap::new();
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let decoded = decode(&name.replace('+', " ")).zip(decode(&value.replace('+', " ")));
+            let (name, value) =
+                decoded.ok_or_else(|| ApiStatus::bad_request(format!("invalid URL escape {pair:?}")))?;
+            parameters.entry(name).or_insert(value);
+        }
+        Ok(Self { parameters })
+    }
+
+    /// The text of a parameter; an empty one counts as absent.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.parameters.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// A switch: `1`, `t`, `true` in any usual case; present without a value is true as well.
+    pub fn flag(&self, name: &str) -> bool {
+        match self.parameters.get(name).map(String::as_str) {
+            None | Some("0" | "f" | "F" | "false" | "FALSE" | "False") => false,
+            Some(_) => true,
+        }
+    }
+
+    pub fn has(&self, name: &str) -> bool {
+        self.parameters.contains_key(name)
+    }
+
+    /// A whole number, zero or more.
+    pub fn number(&self, name: &str) -> Result<Option<u64>, ApiStatus> {
+        self.text(name)
+            .map(|text| {
+                text.parse().map_err(|_| ApiStatus::bad_request(format!("invalid value {text:?} for {name}")))
+            })
+            .transpose()
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_parameters() {
+        let query = Query::parse("watch=1&labelSelector=a%3Db%2Cc&limit=5&empty=&force=false").unwrap();
+        assert!(query.flag("watch"));
+        assert!(!query.flag("force"));
+        assert_eq!(query.text("labelSelector"), Some("a=b,c"));
+        assert_eq!(query.text("empty"), None);
+        assert_eq!(query.number("limit").unwrap(), Some(5));
+        assert!(Query::parse("limit=x").unwrap().number("limit").is_err());
+    }
+}

@@ -1,0 +1,288 @@
+//! Label and field selectors of lists and watches.
+
+use trueup_object::Value;
+use trueup_object::value::Text;
+
+use crate::kind::KindInfo;
+use crate::status::ApiStatus;
+
+/// What a list or watch is limited to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Selector {
+    labels: Vec<LabelRequirement>,
+    fields: Vec<FieldRequirement>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct LabelRequirement {
+    key: Text,
+    condition: Condition,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Condition {
+    In(Vec<Text>),
+    NotIn(Vec<Text>),
+    Exists,
+    Absent,
+    Greater(i64),
+    Less(i64),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct FieldRequirement {
+    path: Vec<Text>,
+    value: Text,
+    equal: bool,
+}
+
+impl Selector {
+    /// Reads `labelSelector` and `fieldSelector` of a request for a kind.
+    pub fn parse(kind: &KindInfo, labels: Option<&str>, fields: Option<&str>) -> Result<Self, ApiStatus> {
+        Ok(Self {
+            labels: labels.map(parse_labels).transpose()?.unwrap_or_default(),
+            fields: fields.map(|fields| parse_fields(kind, fields)).transpose()?.unwrap_or_default(),
+        })
+    }
+
+    /// Only objects of one name.
+    pub fn with_name(mut self, name: &str) -> Self {
+        let path = vec![Text::from("metadata"), Text::from("name")];
+        self.fields.push(FieldRequirement { path, value: Text::from(name), equal: true });
+        self
+    }
+
+    pub fn matches(&self, object: &Value) -> bool {
+        self.labels.iter().all(|requirement| requirement.matches(object))
+            && self.fields.iter().all(|requirement| requirement.matches(object))
+    }
+
+    pub fn is_everything(&self) -> bool {
+        self.labels.is_empty() && self.fields.is_empty()
+    }
+}
+
+impl LabelRequirement {
+    fn matches(&self, object: &Value) -> bool {
+        let value = object.str_at(&["metadata", "labels", &self.key]);
+        let number = || value.and_then(|value| value.parse::<i64>().ok());
+        match &self.condition {
+            Condition::In(values) => value.is_some_and(|value| values.iter().any(|wanted| wanted == value)),
+            Condition::NotIn(values) => value.is_none_or(|value| values.iter().all(|other| other != value)),
+            Condition::Exists => value.is_some(),
+            Condition::Absent => value.is_none(),
+            Condition::Greater(bound) => number().is_some_and(|number| number > *bound),
+            Condition::Less(bound) => number().is_some_and(|number| number < *bound),
+        }
+    }
+}
+
+impl FieldRequirement {
+    fn matches(&self, object: &Value) -> bool {
+        let keys: Vec<&str> = self.path.iter().map(Text::as_str).collect();
+        let found = match object.at(&keys) {
+            Some(Value::Str(text)) => text.clone(),
+            Some(Value::Bool(flag)) => Text::from(flag.to_string()),
+            Some(Value::Int(number)) => Text::from(number.to_string()),
+            // An absent field has its zero value; only text is compared so.
+            Some(Value::Null | Value::Float(_) | Value::List(_) | Value::Map(_)) | None => {
+                absent(&self.value)
+            }
+        };
+        (found == self.value) == self.equal
+    }
+}
+
+/// How an absent field compares: as `false` or `0` where such a value is asked for, else as empty text.
+fn absent(wanted: &str) -> Text {
+    Text::from(match wanted {
+        "false" | "true" => "false",
+        number if !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()) => "0",
+        _ => "",
+    })
+}
+
+fn parse_labels(text: &str) -> Result<Vec<LabelRequirement>, ApiStatus> {
+    split_outside_parentheses(text)
+        .into_iter()
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+        .map(|part| {
+            parse_label(part)
+                .filter(|requirement| is_label_key(&requirement.key))
+                .ok_or_else(|| ApiStatus::bad_request(format!("unable to parse requirement: {part:?}")))
+        })
+        .collect()
+}
+
+fn parse_label(part: &str) -> Option<LabelRequirement> {
+    let requirement =
+        |key: &str, condition| Some(LabelRequirement { key: Text::from(key.trim()), condition });
+    let single = |value: &str| vec![Text::from(value.trim())];
+    if let Some(key) = part.strip_prefix('!') {
+        return requirement(key, Condition::Absent);
+    }
+    if let Some((key, value)) = part.split_once("!=") {
+        return requirement(key, Condition::NotIn(single(value)));
+    }
+    if let Some((key, value)) = part.split_once("==").or_else(|| part.split_once('=')) {
+        return requirement(key, Condition::In(single(value)));
+    }
+    if let Some((key, value)) = part.split_once('>') {
+        return requirement(key, Condition::Greater(value.trim().parse().ok()?));
+    }
+    if let Some((key, value)) = part.split_once('<') {
+        return requirement(key, Condition::Less(value.trim().parse().ok()?));
+    }
+    if let Some((head, list)) = part.split_once('(') {
+        let values: Vec<Text> =
+            list.strip_suffix(')')?.split(',').map(|value| Text::from(value.trim())).collect();
+        let (key, operator) = head.trim().rsplit_once(char::is_whitespace)?;
+        return match operator {
+            "in" => requirement(key, Condition::In(values)),
+            "notin" => requirement(key, Condition::NotIn(values)),
+            _ => None,
+        };
+    }
+    requirement(part, Condition::Exists)
+}
+
+fn is_label_key(key: &str) -> bool {
+    !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_./".contains(&byte))
+}
+
+fn split_outside_parentheses(text: &str) -> Vec<&str> {
+    let mut parts = Vec::new();
+    let (mut start, mut depth) = (0, 0usize);
+    for (index, byte) in text.bytes().enumerate() {
+        match byte {
+            b'(' => depth += 1,
+            b')' => depth = depth.saturating_sub(1),
+            b',' if depth == 0 => {
+                parts.push(text.get(start..index).unwrap_or_default());
+                start = index + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.push(text.get(start..).unwrap_or_default());
+    parts
+}
+
+fn parse_fields(kind: &KindInfo, text: &str) -> Result<Vec<FieldRequirement>, ApiStatus> {
+    text.split(',')
+        .filter(|part| !part.is_empty())
+        .map(|part| {
+            let (field, value, equal) = split_field(part).ok_or_else(|| {
+                ApiStatus::bad_request(format!("invalid selector: {text:?}; can't understand {part:?}"))
+            })?;
+            if !is_selectable(kind, field) {
+                return Err(ApiStatus::bad_request(format!("field label not supported: {field}")));
+            }
+            let path = field.split('.').map(Text::from).collect();
+            Ok(FieldRequirement { path, value: Text::from(value), equal })
+        })
+        .collect()
+}
+
+fn split_field(part: &str) -> Option<(&str, &str, bool)> {
+    if let Some((field, value)) = part.split_once("!=") {
+        return Some((field, value, false));
+    }
+    let (field, value) = part.split_once("==").or_else(|| part.split_once('='))?;
+    Some((field, value, true))
+}
+
+/// The fields that the server lets a kind be selected by (the conversions registered in `k8s.io/kubernetes/pkg/apis`).
+fn is_selectable(kind: &KindInfo, field: &str) -> bool {
+    if field == "metadata.name" || (field == "metadata.namespace" && kind.is_namespaced()) {
+        return true;
+    }
+    let fields: &[&str] = match (kind.gvk.group.as_str(), kind.plural.as_str()) {
+        ("", "pods") => &[
+            "spec.nodeName",
+            "spec.restartPolicy",
+            "spec.schedulerName",
+            "spec.serviceAccountName",
+            "spec.hostNetwork",
+            "status.phase",
+            "status.podIP",
+            "status.nominatedNodeName",
+        ],
+        ("", "nodes") => &["spec.unschedulable"],
+        ("", "namespaces") => &["status.phase"],
+        ("", "secrets") => &["type"],
+        ("", "services") => &["spec.clusterIP", "spec.type"],
+        ("", "events") => &[
+            "involvedObject.kind",
+            "involvedObject.namespace",
+            "involvedObject.name",
+            "involvedObject.uid",
+            "involvedObject.apiVersion",
+            "involvedObject.resourceVersion",
+            "involvedObject.fieldPath",
+            "reason",
+            "reportingComponent",
+            "source",
+            "type",
+        ],
+        ("", "replicationcontrollers") | ("apps", "replicasets") => &["status.replicas"],
+        ("batch", "jobs") => &["status.successful"],
+        _ => &[],
+    };
+    fields.contains(&field)
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::kind::{KindOrigin, Scope};
+    use trueup_object::Gvk;
+
+    fn pods() -> KindInfo {
+        KindInfo {
+            gvk: Gvk::new("", "v1", "Pod"),
+            plural: "pods".into(),
+            singular: "pod".into(),
+            short_names: Vec::new(),
+            categories: Vec::new(),
+            scope: Scope::Namespaced,
+            has_status: true,
+            scale: None,
+            origin: KindOrigin::Builtin,
+        }
+    }
+
+    fn matches(labels: &str, fields: &str) -> bool {
+        let object = br#"{"metadata":{"name":"p","namespace":"n","labels":{"app":"web","tier":"2"}},"status":{"phase":"Running"}}"#;
+        let object = Value::from_json(object).unwrap();
+        Selector::parse(&pods(), Some(labels), Some(fields)).unwrap().matches(&object)
+    }
+
+    #[test]
+    fn selects_by_labels() {
+        for selector in
+            ["app=web", "app==web,tier", "app in (db, web)", "app notin (db),!x", "x!=y", "tier>1,tier<3"]
+        {
+            assert!(matches(selector, ""), "{selector}");
+        }
+        for selector in ["app=db", "!app", "app notin (web)", "x", "x=y", "tier>2"] {
+            assert!(!matches(selector, ""), "{selector}");
+        }
+    }
+
+    #[test]
+    fn selects_by_fields() {
+        assert!(matches("", "metadata.name=p,metadata.namespace!=other"));
+        assert!(matches("", "status.phase==Running,spec.nodeName="));
+        assert!(!matches("", "metadata.name!=p"));
+    }
+
+    #[test]
+    fn refuses_what_the_server_refuses() {
+        assert_eq!(Selector::parse(&pods(), Some("a in b"), None).unwrap_err().code, 400);
+        let unknown = Selector::parse(&pods(), None, Some("spec.foo=1")).unwrap_err();
+        assert_eq!(unknown.message, "field label not supported: spec.foo");
+    }
+}
