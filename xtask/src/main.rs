@@ -1,3 +1,47 @@
-//! The project's own automation.
+//! The project's own automation, run as `cargo xtask`: one typed door to everything that is not a cargo command.
 
-fn main() {}
+mod cluster;
+mod tidy;
+
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use clap::{Parser, Subcommand};
+
+/// The project's own automation.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Run a real Kubernetes control plane on this machine.
+    #[command(subcommand)]
+    Cluster(cluster::Task),
+    /// Check the rules of the project that no compiler checks: crate edges, file lengths, headers, banned dependencies.
+    Tidy,
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().task {
+        Task::Cluster(task) => cluster::run(&task),
+        Task::Tidy => tidy::run(&workspace_root()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The folder of the workspace that this program was built in.
+fn workspace_root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_path_buf).unwrap_or_default()
+}

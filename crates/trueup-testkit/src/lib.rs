@@ -1,1 +1,3 @@
-//! Being built.
+//! What tests and the story runner share: worlds to run in.
+
+pub mod controlplane;
