@@ -131,3 +131,14 @@ func (p *plane) schedulerArgs() []string {
 		"--profiling=false",
 	}
 }
+
+func (p *plane) kwokArgs() []string {
+	return []string{
+		"--kubeconfig=" + p.adminKubeconfig(),
+		"--config=" + p.options.kwokStages,
+		"--manage-all-nodes=true",
+		// Without renewed leases the node would be taken for dead after 40 seconds.
+		"--node-lease-duration-seconds=40",
+		"--server-address=",
+	}
+}

@@ -20,19 +20,24 @@ type process struct {
 	err  error
 }
 
-// start runs this program under a component's name, with its output in a file of the log folder.
-func start(logDir, name string, args ...string) (*process, error) {
+// startSelf runs this program under a component's name.
+func startSelf(logDir, name string, args ...string) (*process, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
+	return start(logDir, name, self, args...)
+}
+
+// start runs a program under the given name, with its output in a file of the log folder.
+func start(logDir, name, program string, args ...string) (*process, error) {
 	log := filepath.Join(logDir, name+".log")
 	out, err := os.OpenFile(log, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 	if err != nil {
 		return nil, err
 	}
 	defer out.Close()
-	cmd := exec.Command(self)
+	cmd := exec.Command(program)
 	cmd.Args = append([]string{name}, args...)
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.SysProcAttr = childAttributes()

@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -12,9 +14,29 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
-// waitUntilReady returns when a test can use the cluster: the API server says that it is ready, the people have their rights,
-// and the namespaces and the ServiceAccount without which no Pod is admitted are there.
-func waitUntilReady(ctx context.Context, kubeconfig string) error {
+// readiness is something that must hold before a test can use the cluster. The check is repeated until it passes.
+type readiness struct {
+	what  string
+	check func(context.Context, kubernetes.Interface) error
+}
+
+// clusterUsable holds when the API server says that it is ready, the people have their rights, and the namespaces and the
+// ServiceAccount without which no Pod is admitted are there.
+var clusterUsable = []readiness{
+	{"kube-apiserver to be ready", serverReady},
+	{"the rights of the named users", bindPeople},
+	{"the namespaces", namespacesExist},
+	{"the ServiceAccount default of kube-controller-manager", serviceAccountExists},
+}
+
+// nodeReady holds when there is a node that takes Pods.
+var nodeReady = []readiness{
+	{"the node to be made", makeNode},
+	{"kwok's node to be ready", nodeIsReady},
+}
+
+// waitUntilReady returns when all checks have passed, one after the other.
+func waitUntilReady(ctx context.Context, kubeconfig string, checks []readiness) error {
 	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
 	if err != nil {
 		return err
@@ -22,15 +44,6 @@ func waitUntilReady(ctx context.Context, kubeconfig string) error {
 	client, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		return err
-	}
-	checks := []struct {
-		what  string
-		check func(context.Context, kubernetes.Interface) error
-	}{
-		{"kube-apiserver to be ready", serverReady},
-		{"the rights of the named users", bindPeople},
-		{"the namespaces", namespacesExist},
-		{"the ServiceAccount default of kube-controller-manager", serviceAccountExists},
 	}
 	for _, step := range checks {
 		for {
@@ -78,4 +91,31 @@ func bindPeople(ctx context.Context, client kubernetes.Interface) error {
 		return nil
 	}
 	return err
+}
+
+const nodeName = "kwok-0"
+
+func makeNode(ctx context.Context, client kubernetes.Interface) error {
+	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{
+		Name:   nodeName,
+		Labels: map[string]string{corev1.LabelHostname: nodeName, corev1.LabelOSStable: "linux"},
+	}}
+	_, err := client.CoreV1().Nodes().Create(ctx, node, metav1.CreateOptions{})
+	if apierrors.IsAlreadyExists(err) {
+		return nil
+	}
+	return err
+}
+
+func nodeIsReady(ctx context.Context, client kubernetes.Interface) error {
+	node, err := client.CoreV1().Nodes().Get(ctx, nodeName, metav1.GetOptions{})
+	if err != nil {
+		return err
+	}
+	for _, condition := range node.Status.Conditions {
+		if condition.Type == corev1.NodeReady && condition.Status == corev1.ConditionTrue {
+			return nil
+		}
+	}
+	return errors.New("the node is not ready yet")
 }

@@ -26,7 +26,8 @@ type options struct {
 	auditWebhook  string
 	readyTimeout  time.Duration
 	stopWithStdin bool
-	scheduler     bool
+	kwok          string
+	kwokStages    string
 }
 
 // state is what serve prints once when everything is ready, as one line of JSON, and keeps in ready.json of its folder.
@@ -50,11 +51,12 @@ func parseOptions(args []string) (options, error) {
 	flags.StringVar(&o.dir, "dir", "", "state folder; by default a temporary one that is removed at the end")
 	flags.IntVar(&o.port, "port", 0, "port of the API server; by default the one used before in this folder, or a free one")
 	flags.BoolVar(&o.noFsync, "unsafe-no-fsync", false, "etcd without fsync: fast, and not for measuring latency")
-	flags.StringVar(&o.auditLog, "audit-log", "", "write audit events to this file, one JSON object per line")
+	flags.StringVar(&o.auditLog, "audit-log", "", "write audit events to this file (relative to the state folder), one JSON object per line")
 	flags.StringVar(&o.auditWebhook, "audit-webhook", "", "post audit events in batches to this URL")
 	flags.DurationVar(&o.readyTimeout, "ready-timeout", 2*time.Minute, "give up when not ready by then")
 	flags.BoolVar(&o.stopWithStdin, "stop-with-stdin", false, "stop when standard input ends, so as not to outlive the caller")
-	flags.BoolVar(&o.scheduler, "scheduler", true, "run kube-scheduler")
+	flags.StringVar(&o.kwok, "kwok", "", "run this kwok program: one node that is ready, and Pods that run")
+	flags.StringVar(&o.kwokStages, "kwok-stages", "", "file with the Stage objects that tell kwok what happens to nodes and Pods")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
@@ -82,6 +84,9 @@ func serve(args []string) (err error) {
 	}
 	if o.dir, err = filepath.Abs(o.dir); err != nil {
 		return err
+	}
+	if o.auditLog != "" && !filepath.IsAbs(o.auditLog) {
+		o.auditLog = filepath.Join(o.dir, o.auditLog)
 	}
 	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer cancel()
@@ -112,18 +117,17 @@ func serveOnce(ctx context.Context, o options) error {
 	}
 	deadline, cancel := context.WithTimeout(ctx, o.readyTimeout)
 	defer cancel()
-	ready := make(chan error, 1)
-	go func() { ready <- waitUntilReady(deadline, plane.adminKubeconfig()) }()
-	select {
-	case err := <-ready:
-		if ctx.Err() != nil {
-			return nil
+	err = plane.await(deadline, clusterUsable)
+	if err == nil && o.kwok != "" {
+		if err = plane.startKwok(); err == nil {
+			err = plane.await(deadline, nodeReady)
 		}
-		if err != nil {
-			return err
-		}
-	case failed := <-plane.ended:
-		return plane.explain(failed)
+	}
+	if ctx.Err() != nil {
+		return nil
+	}
+	if err != nil {
+		return err
 	}
 	if err := plane.announce(); err != nil {
 		return err
@@ -134,6 +138,18 @@ func serveOnce(ctx context.Context, o options) error {
 		return nil
 	case failed := <-plane.ended:
 		return plane.explain(failed)
+	}
+}
+
+// await returns when the checks pass, or with the reason why they will not.
+func (p *plane) await(ctx context.Context, checks []readiness) error {
+	ready := make(chan error, 1)
+	go func() { ready <- waitUntilReady(ctx, p.adminKubeconfig(), checks) }()
+	select {
+	case err := <-ready:
+		return err
+	case failed := <-p.ended:
+		return p.explain(failed)
 	}
 }
 
@@ -231,22 +247,35 @@ func (p *plane) startAll() error {
 		{"etcd", p.etcdArgs()},
 		{"kube-apiserver", p.apiServerArgs()},
 		{"kube-controller-manager", p.controllerManagerArgs()},
-	}
-	if p.options.scheduler {
-		all = append(all, component{"kube-scheduler", p.schedulerArgs()})
+		{"kube-scheduler", p.schedulerArgs()},
 	}
 	for _, c := range all {
-		started, err := start(p.path("logs"), c.name, c.args...)
+		started, err := startSelf(p.path("logs"), c.name, c.args...)
 		if err != nil {
 			return err
 		}
-		p.running = append(p.running, started)
-		go func() {
-			<-started.done
-			p.ended <- started
-		}()
+		p.watch(started)
 	}
 	return nil
+}
+
+// startKwok starts the fake kubelets. They do not wait for the API server, so it must be ready.
+func (p *plane) startKwok() error {
+	started, err := start(p.path("logs"), "kwok", p.options.kwok, p.kwokArgs()...)
+	if err != nil {
+		return err
+	}
+	p.watch(started)
+	return nil
+}
+
+// watch has the end of a component noticed, and the component stopped with the others.
+func (p *plane) watch(started *process) {
+	p.running = append(p.running, started)
+	go func() {
+		<-started.done
+		p.ended <- started
+	}()
 }
 
 // stop ends the components, clients first and etcd last. Only etcd holds anything worth waiting for; the API server would

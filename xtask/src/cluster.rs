@@ -74,7 +74,10 @@ pub fn run(task: &Task) -> Result<()> {
                 println!("{}", ready.kubeconfig.display());
                 Ok(())
             }
-            None => bail!("no control plane runs in {}; start it with: cargo xtask cluster up", folder.path()?.display()),
+            None => bail!(
+                "no control plane runs in {}; start it with: cargo xtask cluster up",
+                folder.path()?.display()
+            ),
         },
         Task::Down(folder) => stop(&folder.path()?),
     }
@@ -87,14 +90,12 @@ fn start(up: &Up) -> Result<()> {
         Some(ready) if up.audit && ready.audit_log.is_none() => {
             bail!("it runs without an audit log; stop it first with: cargo xtask cluster down")
         }
+        Some(ready) if up.kwok && !ready.components.contains_key("kwok") => {
+            bail!("it runs without kwok; stop it first with: cargo xtask cluster down")
+        }
         Some(ready) => ready,
         None => start_detached(&programs, &dir, up)?,
     };
-    if up.kwok && !kwok_runs(&dir)? {
-        let kwok = controlplane::kwok_command(&programs, &ready)?.process_group(0).spawn().context("start kwok")?;
-        fs::write(dir.join("kwok.pid"), kwok.id().to_string())?;
-        controlplane::await_kwok_node(&programs, &ready)?;
-    }
     println!("{}", ready.kubeconfig.display());
     Ok(())
 }
@@ -111,7 +112,7 @@ fn start_detached(programs: &Programs, dir: &Path, up: &Up) -> Result<Ready> {
         audit_webhook: up.audit_webhook.clone(),
         fsync: up.fsync,
     };
-    let mut supervisor = controlplane::serve_command(programs, dir, &options)
+    let mut supervisor = controlplane::serve_command(programs, &options)
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
         .stderr(log)
@@ -147,36 +148,21 @@ fn running(dir: &Path) -> Result<Option<Ready>> {
         Err(error) => return Err(error).with_context(|| format!("read {}", path.display())),
     };
     let ready: Ready = serde_json::from_str(&text).with_context(|| format!("read {}", path.display()))?;
-    Ok(is_alive(ready.pid, "trueup-controlplane")?.then_some(ready))
-}
-
-fn kwok_runs(dir: &Path) -> Result<bool> {
-    match read_or_empty(&dir.join("kwok.pid")).trim().parse() {
-        Ok(pid) => is_alive(pid, "kwok"),
-        Err(_) => Ok(false),
-    }
+    Ok(is_alive(ready.pid)?.then_some(ready))
 }
 
 /// Whether a process with this id and this program's name exists: ids are used again.
-fn is_alive(pid: i32, program: &str) -> Result<bool> {
-    let output = Command::new("ps").args(["-o", "stat=,args=", "-p", &pid.to_string()]).output().context("run ps")?;
+fn is_alive(pid: i32) -> Result<bool> {
+    let output =
+        Command::new("ps").args(["-o", "stat=,args=", "-p", &pid.to_string()]).output().context("run ps")?;
     let line = String::from_utf8_lossy(&output.stdout);
-    Ok(line.contains(program) && !line.trim_start().starts_with('Z'))
+    Ok(line.contains("trueup-controlplane") && !line.trim_start().starts_with('Z'))
 }
 
 fn stop(dir: &Path) -> Result<()> {
-    if let Ok(pid) = read_or_empty(&dir.join("kwok.pid")).trim().parse::<i32>()
-        && is_alive(pid, "kwok")?
-    {
-        terminate(pid, "kwok")?;
-    }
-    match fs::remove_file(dir.join("kwok.pid")) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
-        _ => {}
-    }
     match running(dir)? {
         Some(ready) => {
-            terminate(ready.pid, "trueup-controlplane")?;
+            terminate(ready.pid)?;
             println!("stopped; the data stay in {}", dir.display());
         }
         None => println!("nothing runs in {}", dir.display()),
@@ -184,15 +170,15 @@ fn stop(dir: &Path) -> Result<()> {
     Ok(())
 }
 
-fn terminate(pid: i32, program: &str) -> Result<()> {
+fn terminate(pid: i32) -> Result<()> {
     let status = Command::new("kill").arg(pid.to_string()).status().context("run kill")?;
     if !status.success() {
         bail!("could not signal process {pid}");
     }
     let deadline = Instant::now() + STOP_TIMEOUT;
-    while is_alive(pid, program)? {
+    while is_alive(pid)? {
         if Instant::now() > deadline {
-            bail!("process {pid} ({program}) does not end");
+            bail!("the control plane (process {pid}) does not end");
         }
         thread::sleep(Duration::from_millis(50));
     }

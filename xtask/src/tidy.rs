@@ -68,9 +68,13 @@ pub fn run(root: &Path) -> Result<()> {
 
 /// The files that git tracks or would track.
 fn read_files(root: &Path) -> Result<Vec<SourceFile>> {
-    let listing = stdout_of(
-        Command::new("git").current_dir(root).args(["ls-files", "-z", "-co", "--exclude-standard", "--deduplicate"]),
-    )?;
+    let listing = stdout_of(Command::new("git").current_dir(root).args([
+        "ls-files",
+        "-z",
+        "-co",
+        "--exclude-standard",
+        "--deduplicate",
+    ]))?;
     let mut files = Vec::new();
     for path in listing.split('\0').filter(|path| !path.is_empty()) {
         let absolute: PathBuf = root.join(path);

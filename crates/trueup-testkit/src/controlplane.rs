@@ -18,9 +18,9 @@ use std::{
 
 use anyhow::{Context, Result, anyhow, bail};
 use serde::Deserialize;
-use tempfile::TempDir;
 
 pub use build::{Programs, build, cache_dir, go_present};
+pub use kwok::Kwok;
 
 /// Told one line whenever something that takes a while begins: what, and how long it usually takes.
 pub type Progress<'a> = &'a mut dyn FnMut(&str);
@@ -31,7 +31,7 @@ const READY_TIMEOUT: Duration = Duration::from_secs(150);
 /// How a control plane is to be started.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// The state folder; a temporary one, removed at the end, where there is none.
+    /// The state folder; where there is none, a temporary one that is removed at the end.
     pub dir: Option<PathBuf>,
     /// Fake nodes and kubelets, so that Pods run and rollouts finish.
     pub kwok: bool,
@@ -63,34 +63,21 @@ pub struct Ready {
     pub components: std::collections::BTreeMap<String, i32>,
 }
 
-/// A running control plane. It is asked to stop when this is dropped, and stops by itself should the owner be killed.
+/// A running control plane. It is asked to stop when this is dropped, and stops by itself should the owner end without dropping it.
 #[derive(Debug)]
 pub struct ControlPlane {
     ready: Ready,
     programs: Programs,
-    kwok: Option<kwok::Kwok>,
     supervisor: Child,
     /// The supervisor stops when this end of its standard input is closed.
     stdin: Option<ChildStdin>,
-    /// Removed last, after everything that writes into it has ended.
-    temporary: Option<TempDir>,
 }
 
 impl ControlPlane {
     /// Builds what is missing, starts a control plane and returns when it is ready to be used.
     pub fn start(options: &Options, progress: Progress) -> Result<Self> {
         let programs = build(options.kwok, progress)?;
-        let temporary = match options.dir {
-            Some(_) => None,
-            None => Some(tempfile::Builder::new().prefix("trueup-controlplane-").tempdir()?),
-        };
-        let dir = match (&options.dir, &temporary) {
-            (Some(dir), _) => dir.as_path(),
-            (None, Some(temporary)) => temporary.path(),
-            (None, None) => bail!("no state folder"),
-        };
-        std::fs::create_dir_all(dir).with_context(|| format!("create {}", dir.display()))?;
-        let mut supervisor = serve_command(&programs, dir, options)
+        let mut supervisor = serve_command(&programs, options)
             .arg("--stop-with-stdin")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -98,19 +85,14 @@ impl ControlPlane {
             .spawn()
             .context("start the control plane")?;
         let stdin = supervisor.stdin.take();
-        let ready = match await_ready(&mut supervisor) {
-            Ok(ready) => ready,
+        match await_ready(&mut supervisor) {
+            Ok(ready) => Ok(Self { ready, programs, supervisor, stdin }),
             Err(error) => {
                 drop(stdin);
                 let _ = supervisor.wait();
-                return Err(error);
+                Err(error)
             }
-        };
-        let mut plane = Self { ready, programs, kwok: None, supervisor, stdin, temporary };
-        if options.kwok {
-            plane.kwok = Some(kwok::Kwok::start(&plane.programs, &plane.ready)?);
         }
-        Ok(plane)
     }
 
     /// What the control plane said about itself.
@@ -138,37 +120,31 @@ impl ControlPlane {
 
 impl Drop for ControlPlane {
     fn drop(&mut self) {
-        self.kwok = None;
         self.stdin = None;
         let _ = self.supervisor.wait();
-        self.temporary = None;
     }
 }
 
-/// The command that runs a control plane in the given folder.
-pub fn serve_command(programs: &Programs, dir: &Path, options: &Options) -> Command {
+/// The command that runs a control plane, for callers that look after it themselves.
+pub fn serve_command(programs: &Programs, options: &Options) -> Command {
     let mut command = Command::new(&programs.controlplane);
-    command.arg("serve").arg("--dir").arg(dir);
+    command.arg("serve");
+    if let Some(dir) = &options.dir {
+        command.arg("--dir").arg(dir);
+    }
     if !options.fsync {
         command.arg("--unsafe-no-fsync");
     }
     if options.audit {
-        command.arg("--audit-log").arg(dir.join("audit.log"));
+        command.args(["--audit-log", "audit.log"]);
     }
     if let Some(url) = &options.audit_webhook {
         command.arg("--audit-webhook").arg(url);
     }
+    if let Some(kwok) = &programs.kwok {
+        command.arg("--kwok").arg(&kwok.program).arg("--kwok-stages").arg(&kwok.stages);
+    }
     command
-}
-
-/// The command that runs the fake kubelets beside a control plane that is ready; a node is made at once.
-pub fn kwok_command(programs: &Programs, ready: &Ready) -> Result<Command> {
-    kwok::command(programs, ready)
-}
-
-/// Returns when the node of the fake kubelets is ready to take Pods.
-pub fn await_kwok_node(programs: &Programs, ready: &Ready) -> Result<()> {
-    kwok::await_node(programs, ready)
 }
 
 /// Waits for the ready line; when there is none, the error carries what the supervisor said instead.

@@ -29,7 +29,8 @@ pub fn check(files: &[SourceFile]) -> Vec<Problem> {
         problems.push(Problem::new("docs", format!("no page mentions the condition {condition}")));
     }
     for code in EXIT_CODES.iter().filter(|code| !mentions_exit_code(&guide, code)) {
-        problems.push(Problem::new("docs", format!("no table of exit codes has a row that begins with {code}")));
+        problems
+            .push(Problem::new("docs", format!("no table of exit codes has a row that begins with {code}")));
     }
     problems
 }
@@ -48,7 +49,9 @@ fn conditions(files: &[SourceFile]) -> BTreeSet<String> {
 }
 
 fn is_source(path: &str) -> bool {
-    path.ends_with(".rs") && !path.ends_with("tests.rs") && SOURCES.iter().any(|source| path.starts_with(source))
+    path.ends_with(".rs")
+        && !path.ends_with("tests.rs")
+        && SOURCES.iter().any(|source| path.starts_with(source))
 }
 
 fn is_condition(literal: &str) -> bool {
@@ -82,7 +85,8 @@ mod tests {
 
     #[test]
     fn every_condition_of_the_sources_is_wanted() {
-        let source = file("crates/trueup-engine/src/a.rs", r#"f("a", "StaleWarning", "Error", "not anError")"#);
+        let source =
+            file("crates/trueup-engine/src/a.rs", r#"f("a", "StaleWarning", "Error", "not anError")"#);
         let elsewhere = file("crates/trueup-cli/src/a.rs", r#""OtherWarning""#);
         let problems = check(&[source, elsewhere, file("docs/a.md", CODES)]);
         assert_eq!(problems, [Problem::new("docs", "no page mentions the condition StaleWarning")]);

@@ -155,14 +155,16 @@ pub fn check(metadata: &Metadata) -> Vec<Problem> {
     let mut problems = Vec::new();
     for package in metadata.members() {
         let Some((_, allowed)) = ALLOWED.iter().find(|(name, _)| *name == package.name) else {
-            problems.push(Problem::new(&package.name, "is not in the table of crates (xtask/src/tidy/edges.rs)"));
+            problems
+                .push(Problem::new(&package.name, "is not in the table of crates (xtask/src/tidy/edges.rs)"));
             continue;
         };
         problems.extend(edges_of(package, allowed));
         if CORE.contains(&package.name.as_str()) {
             let reachable = metadata.reachable(&package.id);
             for banned in BANNED_IN_CORE.into_iter().filter(|banned| reachable.contains(banned)) {
-                problems.push(Problem::new(&package.name, format!("a core crate must not depend on {banned}")));
+                problems
+                    .push(Problem::new(&package.name, format!("a core crate must not depend on {banned}")));
             }
         }
     }
@@ -175,7 +177,8 @@ fn edges_of(package: &Package, allowed: &[&str]) -> Vec<Problem> {
         let name = dependency.name.as_str();
         let in_tests = dependency.kind.as_deref() == Some("dev") && DEV_ALLOWED.contains(&name);
         if !allowed.contains(&name) && !in_tests {
-            let rule = format!("must not depend on {name}: the edge is not in the table (xtask/src/tidy/edges.rs)");
+            let rule =
+                format!("must not depend on {name}: the edge is not in the table (xtask/src/tidy/edges.rs)");
             problems.push(Problem::new(&package.name, rule));
         }
     }

@@ -25,7 +25,8 @@ pub fn check(metadata: &Metadata) -> Vec<Problem> {
         }
         for (name, feature, reason) in BANNED_FEATURES {
             if name == package.name && node.features.iter().any(|enabled| enabled == feature) {
-                problems.push(Problem::new("Cargo.lock", format!("{name} with {feature} is banned: {reason}")));
+                problems
+                    .push(Problem::new("Cargo.lock", format!("{name} with {feature} is banned: {reason}")));
             }
         }
     }

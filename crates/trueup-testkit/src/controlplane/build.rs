@@ -25,7 +25,7 @@ pub struct Programs {
     /// The same program under the name that makes it kubectl. Its folder holds nothing else, so it can go on `PATH`.
     pub kubectl: PathBuf,
     /// The fake kubelets, where asked for.
-    pub kwok: Option<kwok::Program>,
+    pub kwok: Option<kwok::Kwok>,
 }
 
 /// Whether a Go toolchain is there to build with.
@@ -55,7 +55,9 @@ pub fn build(with_kwok: bool, progress: Progress) -> Result<Programs> {
         fs::create_dir_all(dir.join("bin")).with_context(|| format!("create {}", dir.display()))?;
         let _lock = lock(&dir)?;
         if !kubectl.exists() {
-            progress("building the test control plane with Go (about 5 minutes the first time, then seconds)");
+            progress(
+                "building the test control plane with Go (about 5 minutes the first time, then seconds)",
+            );
             compile(&module, &controlplane)?;
             link(&controlplane, &kubectl)?;
         }

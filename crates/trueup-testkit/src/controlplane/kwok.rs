@@ -1,17 +1,12 @@
 //! kwok: fake kubelets that make nodes ready and Pods running, so that rollouts and health are real.
 
-use std::{
-    fs,
-    io::Write,
-    path::PathBuf,
-    process::{Child, Command, Stdio},
-};
+use std::{fs, path::PathBuf, process::Command};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result};
 use serde::Deserialize;
 
 use super::{
-    Programs, Progress, Ready,
+    Progress,
     build::{cache_dir, lock, run},
 };
 
@@ -26,56 +21,35 @@ const STAGES: [&str; 5] = [
     "pod/fast/pod-delete.yaml",
 ];
 
-const NODE: &str = r#"{"apiVersion":"v1","kind":"Node","metadata":{"name":"kwok-0","labels":{"kubernetes.io/hostname":"kwok-0","kubernetes.io/os":"linux","type":"kwok"},"annotations":{"kwok.x-k8s.io/node":"fake"}}}"#;
-
-/// The built program and its configuration.
+/// The built program and the file that tells it what happens to nodes and Pods.
 #[derive(Clone, Debug)]
-pub struct Program {
-    program: PathBuf,
-    config: PathBuf,
+pub struct Kwok {
+    pub program: PathBuf,
+    pub stages: PathBuf,
 }
 
-/// Fake kubelets beside one control plane, until dropped.
-#[derive(Debug)]
-pub(super) struct Kwok {
-    child: Child,
-}
-
-impl Kwok {
-    pub(super) fn start(programs: &Programs, ready: &Ready) -> Result<Self> {
-        let child = command(programs, ready)?.spawn().context("start kwok")?;
-        let kwok = Self { child };
-        await_node(programs, ready)?;
-        Ok(kwok)
-    }
-}
-
-impl Drop for Kwok {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// Installs kwok into the cache and writes its configuration.
-pub(super) fn build(progress: Progress) -> Result<Program> {
+/// Installs kwok into the cache and writes its stages.
+pub(super) fn build(progress: Progress) -> Result<Kwok> {
     let dir = cache_dir()?.join("kwok").join(VERSION);
-    let built = Program { program: dir.join("kwok"), config: dir.join("stages.yaml") };
-    if built.config.exists() {
+    let built = Kwok { program: dir.join("kwok"), stages: dir.join("stages.yaml") };
+    if built.stages.exists() {
         return Ok(built);
     }
     fs::create_dir_all(&dir).with_context(|| format!("create {}", dir.display()))?;
     let _lock = lock(&dir)?;
-    if built.config.exists() {
+    if built.stages.exists() {
         return Ok(built);
     }
     progress("installing kwok with Go (about 90 seconds, once)");
     let module = format!("sigs.k8s.io/kwok/cmd/kwok@{VERSION}");
-    run(Command::new("go").env("GOBIN", &dir).env("CGO_ENABLED", "0").args(["install", &module]), "installing kwok")?;
-    // The configuration comes last: it says that the folder is complete.
+    run(
+        Command::new("go").env("GOBIN", &dir).env("CGO_ENABLED", "0").args(["install", &module]),
+        "installing kwok",
+    )?;
+    // The stages come last: they say that the folder is complete.
     let unfinished = dir.join("stages.new");
     fs::write(&unfinished, stages()?)?;
-    fs::rename(&unfinished, &built.config)?;
+    fs::rename(&unfinished, &built.stages)?;
     Ok(built)
 }
 
@@ -87,7 +61,8 @@ struct Module {
 
 fn stages() -> Result<String> {
     let module = format!("sigs.k8s.io/kwok@{VERSION}");
-    let described = run(Command::new("go").args(["mod", "download", "-json", &module]), "finding kwok's module")?;
+    let described =
+        run(Command::new("go").args(["mod", "download", "-json", &module]), "finding kwok's module")?;
     let module: Module = serde_json::from_str(&described).context("read where kwok's module is")?;
     let mut documents = Vec::new();
     for stage in STAGES {
@@ -95,40 +70,4 @@ fn stages() -> Result<String> {
         documents.push(fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?);
     }
     Ok(documents.join("\n---\n"))
-}
-
-/// The command that runs kwok for every node of the cluster, with its output in the state folder.
-pub(super) fn command(programs: &Programs, ready: &Ready) -> Result<Command> {
-    let kwok = programs.kwok.as_ref().ok_or_else(|| anyhow!("kwok was not asked for when building"))?;
-    let log = fs::File::create(ready.dir.join("logs/kwok.log")).context("create kwok's log")?;
-    let mut command = Command::new(&kwok.program);
-    command
-        .arg(format!("--kubeconfig={}", ready.kubeconfig.display()))
-        .arg(format!("--config={}", kwok.config.display()))
-        .arg("--manage-all-nodes=true")
-        .arg("--node-lease-duration-seconds=40")
-        .arg("--server-address=")
-        .stdin(Stdio::null())
-        .stdout(log.try_clone()?)
-        .stderr(log);
-    Ok(command)
-}
-
-/// Makes one node and returns when it is ready to take Pods.
-pub(super) fn await_node(programs: &Programs, ready: &Ready) -> Result<()> {
-    let kubectl = || {
-        let mut command = Command::new(&programs.kubectl);
-        command.arg("--kubeconfig").arg(&ready.kubeconfig);
-        command
-    };
-    let mut apply = kubectl().args(["apply", "-f", "-"]).stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?;
-    if let Some(mut stdin) = apply.stdin.take() {
-        stdin.write_all(NODE.as_bytes())?;
-    }
-    if !apply.wait()?.success() {
-        bail!("the node for kwok could not be made");
-    }
-    let mut wait = kubectl();
-    wait.args(["wait", "--for=condition=Ready", "node/kwok-0", "--timeout=60s"]);
-    run(&mut wait, "waiting for kwok's node").map(drop)
 }
