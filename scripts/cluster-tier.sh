@@ -1,4 +1,4 @@
 # Sourced by scripts/test: what runs against the real control plane. Each line is one check.
 
-check "control plane module: vet" sh -c 'cd tools/controlplane && go vet ./...'
+check "control plane module: vet" env CGO_ENABLED=0 go -C tools/controlplane vet ./...
 tests "control plane" cargo test --quiet --package trueup-testkit --features cluster --test cluster
