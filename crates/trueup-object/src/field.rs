@@ -7,5 +7,8 @@ mod path;
 mod set;
 mod v1;
 
+#[cfg(test)]
+mod tests;
+
 pub use path::{FieldPath, KeyFields, PathElement};
 pub use set::FieldSet;

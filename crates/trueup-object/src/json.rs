@@ -21,11 +21,7 @@ pub struct JsonError {
 impl Value {
     /// Reads one JSON value.
     pub fn from_json(bytes: &[u8]) -> Result<Self, JsonError> {
-        serde_json::from_slice::<FromJson>(bytes).map(|read| read.0).map_err(|error| JsonError {
-            line: error.line(),
-            column: error.column(),
-            message: error.to_string(),
-        })
+        serde_json::from_slice::<FromJson>(bytes).map(|read| read.0).map_err(JsonError::from)
     }
 
     /// Compact JSON with sorted keys.
@@ -40,6 +36,12 @@ impl Value {
         let mut out = String::new();
         write_pretty(self, 0, &mut out);
         out
+    }
+}
+
+impl From<serde_json::Error> for JsonError {
+    fn from(error: serde_json::Error) -> Self {
+        Self { line: error.line(), column: error.column(), message: error.to_string() }
     }
 }
 
@@ -78,7 +80,12 @@ impl<'de> Visitor<'de> for ValueVisitor {
     }
 
     fn visit_f64<E: serde::de::Error>(self, number: f64) -> Result<Value, E> {
-        if number.is_finite() { Ok(Value::Float(number)) } else { Err(E::custom("number out of range")) }
+        match number {
+            // Go reads `-0` as the integer 0.
+            0.0 => Ok(Value::Int(0)),
+            number if number.is_finite() => Ok(Value::Float(number)),
+            _ => Err(E::custom("number out of range")),
+        }
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Value, E> {
@@ -210,4 +217,71 @@ fn write_text(text: &str, out: &mut String) {
         }
     }
     out.push('"');
+}
+
+/// Reads values that follow each other, each with the offset of its first byte; ends at the first error.
+pub(crate) fn read_stream(bytes: &[u8]) -> Vec<(usize, Result<Value, JsonError>)> {
+    let mut found = Vec::new();
+    let mut stream = serde_json::Deserializer::from_slice(bytes).into_iter::<FromJson>();
+    loop {
+        let offset = stream.byte_offset();
+        let blank = bytes.iter().skip(offset).take_while(|byte| byte.is_ascii_whitespace()).count();
+        match stream.next() {
+            None => return found,
+            Some(Ok(FromJson(value))) => found.push((offset + blank, Ok(value))),
+            Some(Err(error)) => {
+                found.push((offset + blank, Err(JsonError::from(error))));
+                return found;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    fn again(text: &str) -> String {
+        Value::from_json(text.as_bytes()).unwrap().to_json()
+    }
+
+    #[test]
+    fn numbers_are_integers_where_they_fit() {
+        let cases = [
+            ("9223372036854775807", "9223372036854775807"),
+            ("-9223372036854775808", "-9223372036854775808"),
+            ("9223372036854775808", "9223372036854776000"),
+            ("-0", "0"),
+            ("1.0", "1"),
+            ("1e21", "1e+21"),
+            ("1e-7", "1e-7"),
+            ("0.000001", "0.000001"),
+            ("-5.279298212530421e-94", "-5.279298212530421e-94"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(again(text), expected, "{text}");
+        }
+        assert_eq!(Value::from_json(b"1").unwrap(), Value::from_json(b"1.0").unwrap());
+        assert!(Value::from_json(b"1e999").is_err());
+    }
+
+    #[test]
+    fn maps_are_sorted_and_the_last_duplicate_wins() {
+        assert_eq!(
+            again(r#"{"b":1,"a":{"d":[],"c":{}},"b":"\u0001\n"}"#),
+            r#"{"a":{"c":{},"d":[]},"b":"\u0001\n"}"#
+        );
+        let pretty = Value::from_json(br#"{"a":[1,{}],"b":{"c":null}}"#).unwrap().to_json_pretty();
+        assert_eq!(pretty, "{\n  \"a\": [\n    1,\n    {}\n  ],\n  \"b\": {\n    \"c\": null\n  }\n}");
+    }
+
+    #[test]
+    fn errors_say_where() {
+        let error = Value::from_json(b"{\n  \"a\": x\n}").unwrap_err();
+        assert_eq!((error.line, error.column), (2, 8));
+        assert!(Value::from_json("[".repeat(200).as_bytes()).is_err());
+        assert!(Value::from_json(b"1 2").is_err());
+    }
 }

@@ -89,3 +89,29 @@ impl ManagedEntry {
         entry
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    #[test]
+    fn entries_are_read_and_written_as_objects_carry_them() {
+        let object = Value::from_json(
+            br#"{"metadata":{"managedFields":[
+            {"manager":"trueup","operation":"Apply","apiVersion":"apps/v1","time":"2026-01-02T03:04:05Z","fieldsType":"FieldsV1","fieldsV1":{"f:spec":{"f:replicas":{}}}},
+            {"manager":"kubectl","operation":"Update","apiVersion":"apps/v1","fieldsType":"FieldsV1","fieldsV1":{"f:spec":{"f:paused":{}}},"subresource":"scale"},
+            {"manager":"odd","operation":"Replace"}]}}"#,
+        )
+        .unwrap();
+        let managed = ManagedFields::of(&object);
+        assert_eq!(managed.entries.len(), 2, "an operation that nobody knows belongs to nobody known");
+        assert_eq!(managed.entries[1].time, None);
+        assert_eq!(managed.entries[1].subresource, "scale");
+        let mut expected = object.list_at(&["metadata", "managedFields"]).to_vec();
+        expected.truncate(2);
+        assert_eq!(managed.to_value(), Value::List(expected));
+        assert_eq!(ManagedFields::of(&Value::Null), ManagedFields::default());
+    }
+}

@@ -343,3 +343,39 @@ impl From<Vec<Value>> for Value {
         Self::List(items)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn maps_stay_sorted_without_duplicates() {
+        let mut map = Map::new();
+        for key in ["b", "a", "c", "b"] {
+            map.insert(key, Value::from(key));
+        }
+        assert_eq!(map.keys().collect::<Vec<_>>(), ["a", "b", "c"]);
+        assert_eq!(map.remove("b"), Some("b".into()));
+        assert!(!map.contains("b") && map.len() == 2);
+    }
+
+    #[test]
+    fn chains_of_keys() {
+        let mut value = Value::Null;
+        value.set_at(&["a", "b"], Value::Int(1));
+        value.set_at(&["a", "c"], "x".into());
+        assert_eq!((value.int_at(&["a", "b"]), value.str_at(&["a", "c"])), (Some(1), Some("x")));
+        assert_eq!(value.remove_at(&["a", "b"]), Some(Value::Int(1)));
+        assert_eq!((value.remove_at(&["z", "b"]), value.at(&["a", "b"])), (None, None));
+        value.set_at(&["a", "c", "d"], Value::Bool(true));
+        assert_eq!(value.to_json(), r#"{"a":{"c":{"d":true}}}"#);
+    }
+
+    #[test]
+    fn numbers_are_equal_by_amount() {
+        assert_eq!(Value::Int(1), Value::Float(1.0));
+        assert_ne!(Value::Int(1), Value::Float(1.5));
+        assert_ne!(Value::Int(1), Value::from("1"));
+        assert!(Value::Null < Value::Bool(false) && Value::Int(9) < Value::from("1"));
+    }
+}
