@@ -146,11 +146,11 @@ pub struct SourceTree {
     pub tree: TreeId,
     /// Names of everything directly in the directory, whether asked for or not, sorted.
     pub root_names: Vec<Text>,
-    /// Files whose content was asked for, sorted by path.
+    /// Files whose content was asked for, in the order in which a walk finds them: names sorted in every directory.
     pub files: Vec<SourceFile>,
-    /// Files of which only the name was asked for, sorted.
+    /// Files of which only the name was asked for, in the same order.
     pub named: Vec<Text>,
-    /// Entries that were asked for and could not be read, sorted by path. The source is incomplete without them.
+    /// Entries that were asked for and could not be read, in the same order. The source is incomplete without them.
     pub skipped: Vec<SkippedEntry>,
     pub read_set: ReadSet,
 }

@@ -61,6 +61,7 @@ fn dangerous_and_unknown_addresses_are_refused() {
         "file://relative",
         "https://host/a\nb",
         "git@host:",
+        "https://bot:x%0Ahost=evil@host/path",
     ] {
         assert!(RepoUrl::parse(text).is_err(), "{text:?}");
     }

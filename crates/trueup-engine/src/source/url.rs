@@ -78,6 +78,14 @@ impl fmt::Display for SecretText {
     }
 }
 
+impl Credentials {
+    /// Git's protocol for handing credentials over is one line for each: a line break would add lines of its own.
+    fn has_control(&self) -> bool {
+        let Self { username, password } = self;
+        [username, password].iter().any(|text| text.expose().chars().any(char::is_control))
+    }
+}
+
 impl RepoUrl {
     /// Reads `https://`, `http://`, `ssh://`, `file://`, `user@host:path` and absolute paths.
     ///
@@ -122,6 +130,9 @@ impl RepoUrl {
                 password: SecretText::new(decode(password)),
             }
         });
+        if credentials.as_ref().is_some_and(Credentials::has_control) {
+            return Err(RepoUrlError::BadCharacter);
+        }
         let address = match user_info {
             Some(_) => Text::from(format!("{scheme}://{host}/{path}")),
             None => Text::from(text),
@@ -178,6 +189,14 @@ impl RepoUrl {
         // A bare `repo.git` and a folder `repo` can stand side by side on a disk, so the ending stays.
         let normalised = Text::from(format!("file://{trimmed}"));
         Self { address: Text::from(text), normalised, transport: Transport::File, credentials: None }
+    }
+
+    /// The same address with other credentials, for installations that keep them apart from addresses.
+    pub fn with_credentials(self, credentials: Credentials) -> Result<Self, RepoUrlError> {
+        if credentials.has_control() {
+            return Err(RepoUrlError::BadCharacter);
+        }
+        Ok(Self { credentials: Some(credentials), ..self })
     }
 
     /// As written, without credentials. What `git` is called with.
