@@ -1,1 +1,37 @@
-//! Being built.
+//! Structured merge: typed values by schema, sets of owned fields, apply and update with managers and conflicts.
+//!
+//! One implementation of Kubernetes' server-side apply semantics, used to predict what a write would leave in a cluster
+//! and by the sandbox to perform it. Pure: values in, values out; time is an argument. It deliberately does not default,
+//! prune, validate a kind's own rules or convert between versions: whoever stores an object does.
+
+pub mod schema;
+
+mod apply;
+mod compare;
+mod element;
+mod last_applied;
+mod managers;
+mod merge;
+mod ownership;
+mod reconcile;
+mod scale;
+mod select;
+mod update;
+mod validate;
+
+pub use apply::{Applied, ApplyError, apply};
+pub use compare::{Comparison, compare};
+pub use element::{KeyMatch, element_path, same_key};
+pub use managers::{Conflict, Writer, conflict_message, keep_times, server_path};
+pub use merge::merge;
+pub use ownership::{MergeError, field_set, zero_object};
+pub use scale::{scale_entries, with_scale_entries};
+pub use schema::{
+    DefaultWhen, Field, Layered, ListKind, PatchStrategy, Scalar, SchemaSet, Shape, TypeRef, ZeroRule,
+};
+pub use select::{extract, get, remove};
+pub use update::update;
+pub use validate::{Invalid, validate};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,152 @@
+//! Server-side apply: merging an applied configuration, removing what its manager no longer applies, and conflicts.
+
+use trueup_object::{FieldSet, ManagedFields, ManagedOperation, Map, Value};
+
+use crate::compare::compare;
+use crate::last_applied;
+use crate::managers::{
+    Conflict, Entry, Managers, Writer, conflict_message, with_managed_fields, without_managed_fields,
+};
+use crate::merge::merge;
+use crate::ownership::{all_fields, with_named_parents, zero_object};
+use crate::reconcile::reconcile;
+use crate::schema::TypeRef;
+use crate::select::remove;
+use crate::update::updated;
+use crate::validate::{Invalid, join, validate};
+
+/// What an apply leaves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applied {
+    /// The merged object with its new managed fields. An applied `null`, and a declared zero value that the stored form
+    /// drops, still stand in it: whoever stores the object normalises and defaults it (then see
+    /// [`crate::keep_times`]).
+    pub object: Value,
+    /// Whether the object or who owns its fields differs from before; times alone do not count.
+    pub changed: bool,
+}
+
+/// Why nothing was applied.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ApplyError {
+    /// Other managers own fields that would change. Never empty.
+    #[error("{}", conflict_message(.0))]
+    Conflicts(Vec<Conflict>),
+    /// The applied object does not fit its type. Never empty.
+    #[error("failed to create typed patch object: {}", join(.0))]
+    Invalid(Vec<Invalid>),
+    #[error("metadata.managedFields must be nil")]
+    ManagedFieldsGiven,
+}
+
+/// Applies a configuration to an object (`None`: creates it).
+///
+/// Fields that the manager applied before, applies no longer and nobody else owns are removed. A field that another
+/// manager owns and whose value would change is a conflict, unless `force` takes it over; an equal value makes the
+/// manager an owner beside the other. Objects that carry no managed fields yet get an entry of the server's own
+/// (`before-first-apply`) that owns everything there.
+pub fn apply(
+    live: Option<&Value>,
+    applied: &Value,
+    writer: &Writer,
+    force: bool,
+    ty: TypeRef<'_>,
+) -> Result<Applied, ApplyError> {
+    if applied.at(&["metadata", "managedFields"]).is_some_and(|fields| !fields.is_null()) {
+        return Err(ApplyError::ManagedFieldsGiven);
+    }
+    let invalid = validate(applied, ty);
+    if !invalid.is_empty() {
+        return Err(ApplyError::Invalid(invalid));
+    }
+    let before = live.map_or_else(|| Value::Map(Map::new()), without_managed_fields);
+    let mut managers = Managers::of(live.map(ManagedFields::of).unwrap_or_default());
+    if managers.entries.is_empty() && live.is_some() {
+        let nobody =
+            Writer { manager: trueup_object::FieldManager::new(BEFORE_FIRST_APPLY), ..writer.clone() };
+        managers = updated(&zero_object(ty), &before, managers, &nobody, ty);
+    }
+    let merged = attempt(&before, applied, managers.clone(), writer, force, ty);
+    let (object, managers) = match merged {
+        Err(conflicts) if writer.manager.as_str() == last_applied::KUBECTL => {
+            let open = last_applied::open_conflicts(&before, conflicts, writer, ty);
+            if !open.is_empty() {
+                return Err(ApplyError::Conflicts(open));
+            }
+            attempt(&before, applied, managers, writer, true, ty).map_err(ApplyError::Conflicts)?
+        }
+        other => other.map_err(ApplyError::Conflicts)?,
+    };
+    let object = last_applied::refresh(object, applied, writer);
+    let object = with_managed_fields(object, managers);
+    let changed = live.is_none_or(|live| differs(live, &object));
+    Ok(Applied { object, changed })
+}
+
+/// Owns what was there before anybody applied.
+const BEFORE_FIRST_APPLY: &str = "before-first-apply";
+
+fn differs(live: &Value, object: &Value) -> bool {
+    let owners = |object: &Value| {
+        let mut fields = ManagedFields::of(object);
+        fields.entries.iter_mut().for_each(|entry| entry.time = None);
+        fields
+    };
+    without_managed_fields(live) != without_managed_fields(object) || owners(live) != owners(object)
+}
+
+fn attempt(
+    before: &Value,
+    applied: &Value,
+    managers: Managers,
+    writer: &Writer,
+    force: bool,
+    ty: TypeRef<'_>,
+) -> Result<(Value, Managers), Vec<Conflict>> {
+    let mut managers = reconcile(managers, ty);
+    let identity = writer.identity(ManagedOperation::Apply);
+    let fields = all_fields(applied, ty).recursive_difference(&writer.reset);
+    let last = managers.entries.get(&identity).cloned();
+    let time = last.as_ref().and_then(|last| last.time);
+    let entry = Entry { api_version: writer.api_version.clone(), time, fields };
+    managers.entries.insert(identity.clone(), entry);
+
+    let merged = merge(before, applied, ty);
+    let after = match last {
+        Some(last) if !last.fields.is_empty() => prune(merged, &last.fields, &managers, ty),
+        _ => merged,
+    };
+    let changes = compare(before, &after, ty).without(&writer.reset);
+    if !force {
+        let conflicts = managers.conflicts(&changes, &identity);
+        if !conflicts.is_empty() {
+            return Err(conflicts);
+        }
+    }
+    managers.take(&changes, Some(&identity));
+    if after != *before
+        && let Some(entry) = managers.entries.get_mut(&identity)
+    {
+        entry.time = writer.time();
+    }
+    managers.strip(&identity);
+    Ok((after, managers))
+}
+
+/// Removes what the manager applied last time, as far as nobody owns it now.
+///
+/// Parents that were there only for what is removed go with it; what stands below a removed field without belonging to
+/// the manager keeps the field alive.
+fn prune(merged: Value, last: &FieldSet, managers: &Managers, ty: TypeRef<'_>) -> Value {
+    let fields_of = |object: &Value| with_named_parents(&all_fields(object, ty), ty);
+    let last = with_named_parents(last, ty);
+    let all = fields_of(&merged);
+    let without_last = fields_of(&remove(&merged, &last, ty));
+    let owned = managers
+        .entries
+        .values()
+        .fold(FieldSet::new(), |owned, entry| owned.union(&with_named_parents(&entry.fields, ty)));
+    let unowned = remove(&merged, &all.difference(&without_last.union(&owned)), ty);
+    let gone = all.difference(&fields_of(&unowned)).intersection(&last);
+    remove(&merged, &gone, ty)
+}

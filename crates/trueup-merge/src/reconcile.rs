@@ -1,0 +1,52 @@
+//! Managed fields written under an older schema, brought in line with the present one.
+//!
+//! What was granular and is atomic now is owned as a whole by everybody who owned a part. The other direction is left
+//! alone, as the server does.
+
+use trueup_object::{FieldSet, PathElement};
+
+use crate::managers::Managers;
+use crate::schema::{ListKind, Shape, TypeRef};
+
+pub(crate) fn reconcile(mut managers: Managers, ty: TypeRef<'_>) -> Managers {
+    for entry in managers.entries.values_mut() {
+        entry.fields = level(&entry.fields, ty);
+    }
+    managers
+}
+
+/// The set in line with the type.
+fn level(set: &FieldSet, ty: TypeRef<'_>) -> FieldSet {
+    let mut result = FieldSet::new();
+    for member in set.members() {
+        result.insert(std::slice::from_ref(member));
+    }
+    for (element, below) in set.children() {
+        if below.is_empty() {
+            continue;
+        }
+        match type_at(element, ty) {
+            Some(below_type) if became_atomic(below_type) => result.insert(std::slice::from_ref(element)),
+            Some(below_type) => *result.child_mut(element) = level(below, below_type),
+            None => *result.child_mut(element) = below.clone(),
+        }
+    }
+    result
+}
+
+fn type_at<'a>(element: &PathElement, ty: TypeRef<'a>) -> Option<TypeRef<'a>> {
+    match element {
+        PathElement::Field(name) => ty.field(name).map(|field| field.ty),
+        PathElement::Key(_) | PathElement::Value(_) | PathElement::Index(_) => {
+            matches!(ty.shape(), Shape::List { .. }).then(|| ty.element())
+        }
+    }
+}
+
+fn became_atomic(ty: TypeRef<'_>) -> bool {
+    match ty.shape() {
+        Shape::List { kind, element: _ } => kind == ListKind::Atomic,
+        Shape::Struct { atomic, .. } | Shape::Map { atomic, .. } => atomic,
+        Shape::Scalar(_) | Shape::Untyped => false,
+    }
+}

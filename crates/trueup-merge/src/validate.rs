@@ -1,0 +1,139 @@
+//! Whether a value fits its type, as far as structured merge is concerned.
+
+use std::collections::BTreeSet;
+
+use trueup_object::{FieldPath, PathElement, Text, Value};
+
+use crate::element::item_element;
+use crate::managers::server_path;
+use crate::schema::{ListKind, Scalar, Shape, TypeRef};
+
+/// One reason why a value cannot be applied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invalid {
+    pub path: FieldPath,
+    pub message: String,
+}
+
+/// The path as the API server writes it, and the reason.
+impl std::fmt::Display for Invalid {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.path.is_root() {
+            return write!(out, "{}", self.message);
+        }
+        write!(out, "{}: {}", server_path(&self.path), self.message)
+    }
+}
+
+pub(crate) fn join(reasons: &[Invalid]) -> String {
+    match reasons {
+        [only] => only.to_string(),
+        _ => {
+            let lines: Vec<String> = reasons.iter().map(|reason| format!("  {reason}")).collect();
+            format!("errors:\n{}", lines.join("\n"))
+        }
+    }
+}
+
+/// What the API server would refuse in an applied object: undeclared fields, values of another type, list items without
+/// a key or with one that another item has.
+pub fn validate(value: &Value, ty: TypeRef<'_>) -> Vec<Invalid> {
+    let mut walker = Walker { path: FieldPath::root(), found: Vec::new() };
+    walker.value(value, ty);
+    walker.found
+}
+
+struct Walker {
+    path: FieldPath,
+    found: Vec<Invalid>,
+}
+
+impl Walker {
+    fn problem(&mut self, message: String) {
+        self.found.push(Invalid { path: self.path.clone(), message });
+    }
+
+    fn value(&mut self, value: &Value, ty: TypeRef<'_>) {
+        match (ty.shape(), value) {
+            (_, Value::Null) => {}
+            (Shape::Scalar(scalar), _) => self.scalar(value, scalar),
+            (Shape::List { kind, element }, Value::List(items)) => self.list(items, kind, element),
+            (Shape::Struct { .. } | Shape::Map { .. } | Shape::Untyped, Value::Map(map)) => {
+                for (name, below) in map.iter() {
+                    self.path.push(PathElement::Field(Text::from(name)));
+                    match ty.field(name) {
+                        Some(field) => self.value(below, field.ty),
+                        None => self.problem("field not declared in schema".to_owned()),
+                    }
+                    self.path.pop();
+                }
+            }
+            (Shape::Untyped, _) => {}
+            (Shape::List { .. }, _) => self.problem(format!("expected list, got {}", value.type_name())),
+            (Shape::Struct { .. } | Shape::Map { .. }, _) => {
+                self.problem(format!("expected map, got {}", value.type_name()));
+            }
+        }
+    }
+
+    fn scalar(&mut self, value: &Value, scalar: Scalar) {
+        let is_scalar = !matches!(value, Value::List(_) | Value::Map(_));
+        let (fits, wanted) = match scalar {
+            Scalar::String | Scalar::Bytes => (value.as_str().is_some(), "string"),
+            Scalar::Integer | Scalar::Number => {
+                (matches!(value, Value::Int(_) | Value::Float(_)), "numeric (int or float)")
+            }
+            Scalar::Boolean => (value.as_bool().is_some(), "boolean"),
+            Scalar::IntOrString
+            | Scalar::Quantity
+            | Scalar::Duration
+            | Scalar::Time
+            | Scalar::MicroTime
+            | Scalar::Other => (is_scalar, "any scalar"),
+        };
+        if !fits {
+            self.problem(format!("expected {wanted}, got {}", value.to_json()));
+        }
+    }
+
+    fn list(&mut self, items: &[Value], kind: ListKind<'_>, element: TypeRef<'_>) {
+        let mut seen = BTreeSet::new();
+        for (index, item) in items.iter().enumerate() {
+            let name = match (kind, item_element(item, kind, element)) {
+                (ListKind::Atomic, _) => PathElement::Index(index),
+                (_, Some(name)) => name,
+                (_, None) => {
+                    self.problem(format!("element {index}: {}", why_nameless(item, kind)));
+                    return;
+                }
+            };
+            if !seen.insert(name.clone()) {
+                let name = server_path(&FieldPath::new(vec![name.clone()]));
+                self.problem(format!("duplicate entries for key {name}"));
+            }
+            self.path.push(name);
+            self.value(item, element);
+            self.path.pop();
+        }
+    }
+}
+
+fn why_nameless(item: &Value, kind: ListKind<'_>) -> String {
+    match (kind, item) {
+        (ListKind::Map { .. }, Value::Null) => {
+            "associative list with keys may not have a null element".to_owned()
+        }
+        (ListKind::Map { keys }, Value::Map(_)) => {
+            let keys: Vec<String> = keys.iter().map(|key| Value::from(key.clone()).to_json()).collect();
+            format!(
+                "associative list with keys has an element that omits all key fields [{}] \
+                 (and doesn't have default values for any key fields)",
+                keys.join(" ")
+            )
+        }
+        (ListKind::Map { .. }, _) => "associative list with keys may not have non-map elements".to_owned(),
+        (_, Value::Map(_)) => "associative list without keys has an element that's a map type".to_owned(),
+        (_, Value::List(_)) => "not supported: associative list with lists as elements".to_owned(),
+        (_, _) => "associative list without keys has an element that's an explicit null".to_owned(),
+    }
+}
