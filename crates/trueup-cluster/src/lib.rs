@@ -1,1 +1,23 @@
-//! Being built.
+//! Watches, discovers, applies and deletes in one or many clusters.
+//!
+//! The only crate that knows the Kubernetes client. What it sees is folded into a store of compressed objects by a
+//! synchronous function; what it cannot see is a state of the kind (`KindState`), never an absence.
+
+pub mod change;
+pub mod cluster;
+pub mod connect;
+pub mod discover;
+pub mod observed;
+pub mod path;
+pub mod status;
+pub mod store;
+pub mod watch;
+pub mod wire;
+
+pub use change::{Change, Changes};
+pub use cluster::Cluster;
+pub use connect::{Access, ConnectError, Connection};
+pub use discover::{Discovery, KindScope, Lookup, ServedKind};
+pub use observed::{Head, Interest, Interests, Observed, OwnerReference};
+pub use store::{Cause, Content, KindState, ObjectName};
+pub use watch::Clock;

@@ -1,0 +1,295 @@
+//! One cluster: what it serves, what was observed in it, what changed.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures::{StreamExt, stream};
+use tokio::sync::{Notify, watch};
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::sleep;
+use trueup_object::{GroupKind, Gvk, ResourceKey};
+
+use crate::change::{Change, Changes};
+use crate::connect::Connection;
+use crate::discover::{Discovery, Lookup, discover};
+use crate::observed::{Interests, Observed};
+use crate::store::{Content, KindState, KindStore, ObjectName};
+use crate::watch::{Clock, SharedStore, WatchContext, complete, watch_kind};
+use crate::wire::WireError;
+
+/// A watched cluster. Dropping it ends its tasks.
+pub struct Cluster {
+    connection: Connection,
+    context: Arc<WatchContext>,
+    discovery: watch::Receiver<Option<Arc<Discovery>>>,
+    discovery_failure: watch::Receiver<Option<WireError>>,
+    kinds: Mutex<BTreeMap<Gvk, WatchedKind>>,
+    tasks: Mutex<JoinSet<()>>,
+}
+
+struct WatchedKind {
+    store: SharedStore,
+    task: AbortHandle,
+}
+
+/// Reads of single objects at once.
+const READS_MAX: usize = 16;
+/// Definitions of kinds are watched, so this only guards against an event that never came.
+const DISCOVERY_INTERVAL: Duration = Duration::from_secs(300);
+/// A group that does not answer, or a server that cannot be reached, is asked again soon.
+const DISCOVERY_RETRY: Duration = Duration::from_secs(5);
+/// The first retry of a server that cannot be reached.
+const DISCOVERY_RETRY_FIRST: Duration = Duration::from_millis(250);
+/// A new kind is served a moment after its definition is accepted.
+const SETTLING: [Duration; 3] = [Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(3)];
+
+impl Cluster {
+    /// Starts looking at a cluster. Nothing fails here: what cannot be reached is a state of the kinds asked for.
+    /// `interests` decides which objects are kept with content; it is asked again at every event of an object.
+    pub fn start(connection: Connection, interests: Interests, clock: Clock) -> Self {
+        let changes = Arc::new(Changes::default());
+        let rediscover = Arc::new(Notify::new());
+        let (discovery_sender, discovery) = watch::channel(None);
+        let (failure_sender, discovery_failure) = watch::channel(None);
+        let context = Arc::new(WatchContext::new(
+            connection.wire.clone(),
+            interests,
+            clock,
+            changes,
+            discovery.clone(),
+            rediscover,
+        ));
+        let mut tasks = JoinSet::new();
+        tasks.spawn(keep_discovery(context.clone(), discovery_sender, failure_sender));
+        let cluster = Self {
+            connection,
+            context,
+            discovery,
+            discovery_failure,
+            kinds: Mutex::new(BTreeMap::new()),
+            tasks: Mutex::new(tasks),
+        };
+        cluster.watch(&Gvk::new("apiextensions.k8s.io", "v1", "CustomResourceDefinition"));
+        cluster.watch(&Gvk::new("apiregistration.k8s.io", "v1", "APIService"));
+        cluster
+    }
+
+    pub fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// What changed; one reader.
+    pub fn changes(&self) -> &Changes {
+        &self.context.changes
+    }
+
+    /// What the cluster serves; nothing before it was first reached.
+    pub fn discovery(&self) -> Option<Arc<Discovery>> {
+        self.discovery.borrow().clone()
+    }
+
+    /// Why the last discovery failed, where it did.
+    pub fn discovery_failure(&self) -> Option<WireError> {
+        self.discovery_failure.borrow().clone()
+    }
+
+    /// Waits until the cluster was reached once, or says why it could not be within the time.
+    pub async fn reached(&self, within: Duration) -> Result<Arc<Discovery>, WireError> {
+        let mut discovery = self.discovery.clone();
+        let reached = tokio::time::timeout(within, discovery.wait_for(Option::is_some)).await;
+        match reached {
+            Ok(Ok(found)) => match found.clone() {
+                Some(found) => Ok(found),
+                None => Err(self.not_reached(within)),
+            },
+            Ok(Err(_)) | Err(_) => Err(self.not_reached(within)),
+        }
+    }
+
+    fn not_reached(&self, within: Duration) -> WireError {
+        let message = format!("it did not answer within {} s", within.as_secs());
+        self.discovery_failure().unwrap_or(WireError::Unreachable { message })
+    }
+
+    /// Asks for another look at what the cluster serves, for instance because a kind was not found.
+    pub fn rediscover(&self) {
+        self.context.rediscover.notify_one();
+    }
+
+    /// Lists and watches a kind from now on, if that is not done already. Must run within a tokio runtime.
+    pub fn watch(&self, gvk: &Gvk) {
+        let mut kinds = self.kinds();
+        if kinds.contains_key(gvk) {
+            return;
+        }
+        let store = Arc::new(Mutex::new(KindStore::new(gvk.clone())));
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        // Kinds come and go: what has ended is taken out, so the set holds what runs.
+        while tasks.try_join_next().is_some() {}
+        let task = tasks.spawn(watch_kind(self.context.clone(), store.clone()));
+        kinds.insert(gvk.clone(), WatchedKind { store, task });
+    }
+
+    /// Stops watching a kind and forgets what was known of it.
+    pub fn unwatch(&self, gvk: &Gvk) {
+        if let Some(WatchedKind { store: _, task }) = self.kinds().remove(gvk) {
+            task.abort();
+        }
+    }
+
+    /// The kinds asked for, each with its state.
+    pub fn states(&self) -> BTreeMap<Gvk, KindState> {
+        self.kinds().iter().map(|(gvk, kind)| (gvk.clone(), lock(&kind.store).state().clone())).collect()
+    }
+
+    /// How far a kind is known; nothing for one that is not watched.
+    pub fn state(&self, gvk: &Gvk) -> Option<KindState> {
+        self.kinds().get(gvk).map(|kind| lock(&kind.store).state().clone())
+    }
+
+    /// What is known of an object, in the version asked for.
+    pub fn get(&self, gvk: &Gvk, name: &ObjectName) -> Option<Content> {
+        let store = self.store(gvk)?;
+        lock(&store).get(name).cloned()
+    }
+
+    /// What is known of an object with content, in whichever version is watched.
+    pub fn observed(&self, key: &ResourceKey) -> Option<Arc<Observed>> {
+        let name = ObjectName::of(key);
+        self.versions(&key.group_kind()).iter().find_map(|store| match lock(store).get(&name) {
+            Some(Content::Whole(observed)) => Some(observed.clone()),
+            Some(Content::Version(_)) | None => None,
+        })
+    }
+
+    /// Every object that carries a tracking mark of an owner, over all kinds watched.
+    pub fn tracked_by(&self, owner: &str) -> Vec<(ResourceKey, Arc<Observed>)> {
+        let mut found = BTreeMap::new();
+        for (gvk, store) in self.stores() {
+            for (name, observed) in lock(&store).tracked_by(owner) {
+                found.entry(key(&gvk, name)).or_insert_with(|| observed.clone());
+            }
+        }
+        found.into_iter().collect()
+    }
+
+    /// Every object with content of a kind in a version.
+    pub fn whole(&self, gvk: &Gvk) -> Vec<(ResourceKey, Arc<Observed>)> {
+        let Some(store) = self.store(gvk) else { return Vec::new() };
+        lock(&store).whole().map(|(name, observed)| (key(gvk, name), observed.clone())).collect()
+    }
+
+    /// Number of objects and bytes of content kept.
+    pub fn size(&self) -> (usize, usize) {
+        self.stores().iter().fold((0, 0), |(objects, bytes), (_, store)| {
+            let store = lock(store);
+            let packed: usize = store.whole().map(|(_, observed)| observed.packed_len()).sum();
+            (objects + store.len(), bytes + packed)
+        })
+    }
+
+    /// Reads the content of objects that were kept by version alone and are named now. The interests must name them
+    /// before, or their next event drops the content again. Returns what could not be read.
+    pub async fn need(
+        &self,
+        keys: impl IntoIterator<Item = (Gvk, ObjectName)>,
+    ) -> Vec<(ResourceKey, WireError)> {
+        let Some(discovery) = self.discovery() else { return Vec::new() };
+        let mut reads = Vec::new();
+        for (gvk, name) in keys {
+            let (Some(store), Lookup::Served(kind)) = (self.store(&gvk), discovery.find(&gvk)) else {
+                continue;
+            };
+            if matches!(lock(&store).get(&name), Some(Content::Version(_))) {
+                reads.push((store, kind.clone(), name));
+            }
+        }
+        stream::iter(reads)
+            .map(|(store, kind, name)| async move {
+                let read = complete(&self.context, &store, &kind, &name).await;
+                read.err().map(|error| (key(&kind.gvk, &name), error))
+            })
+            .buffer_unordered(READS_MAX)
+            .filter_map(|failed| async move { failed })
+            // An object that is gone by now is no failure: its deletion is on the way.
+            .filter(|(_, error)| std::future::ready(!error.is_not_found()))
+            .collect()
+            .await
+    }
+
+    fn kinds(&self) -> MutexGuard<'_, BTreeMap<Gvk, WatchedKind>> {
+        self.kinds.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn store(&self, gvk: &Gvk) -> Option<SharedStore> {
+        self.kinds().get(gvk).map(|kind| kind.store.clone())
+    }
+
+    fn stores(&self) -> Vec<(Gvk, SharedStore)> {
+        self.kinds().iter().map(|(gvk, kind)| (gvk.clone(), kind.store.clone())).collect()
+    }
+
+    fn versions(&self, kind: &GroupKind) -> Vec<SharedStore> {
+        let kinds = self.kinds();
+        let same = kinds.iter().filter(|(gvk, _)| gvk.group == kind.group && gvk.kind == kind.kind);
+        same.map(|(_, watched)| watched.store.clone()).collect()
+    }
+}
+
+fn lock(store: &SharedStore) -> MutexGuard<'_, KindStore> {
+    // Each fold leaves the store whole, so a panic elsewhere while it was locked spoils nothing.
+    store.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn key(gvk: &Gvk, name: &ObjectName) -> ResourceKey {
+    ResourceKey {
+        group: gvk.group.clone(),
+        kind: gvk.kind.clone(),
+        namespace: name.namespace.clone(),
+        name: name.name.clone(),
+    }
+}
+
+/// Keeps what is known of the kinds served up to date until the task is dropped.
+async fn keep_discovery(
+    context: Arc<WatchContext>,
+    discovery: watch::Sender<Option<Arc<Discovery>>>,
+    failure: watch::Sender<Option<WireError>>,
+) {
+    let mut settling = 0;
+    let mut retry = DISCOVERY_RETRY_FIRST;
+    loop {
+        let wait = match discover(&context.wire).await {
+            Ok(found) => {
+                retry = DISCOVERY_RETRY_FIRST;
+                failure.send_replace(None);
+                let complete = found.is_complete();
+                let changed = discovery.send_if_modified(|known| {
+                    let changed = known.as_deref() != Some(&found);
+                    if changed {
+                        *known = Some(Arc::new(found));
+                    }
+                    changed
+                });
+                if changed {
+                    context.changes.push([Change::Discovery]);
+                }
+                let settle = SETTLING.get(settling).copied();
+                settling += 1;
+                settle.unwrap_or(if complete { DISCOVERY_INTERVAL } else { DISCOVERY_RETRY })
+            }
+            Err(error) => {
+                tracing::debug!(error = %error, "discovery failed");
+                failure.send_replace(Some(error));
+                let wait = retry;
+                retry = (retry * 2).min(DISCOVERY_RETRY);
+                wait
+            }
+        };
+        tokio::select! {
+            () = sleep(wait) => {}
+            () = context.rediscover.notified() => settling = 0,
+        }
+    }
+}
