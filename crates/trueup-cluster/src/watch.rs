@@ -19,7 +19,7 @@ use trueup_object::{Gvk, Timestamp, Value};
 
 use crate::change::{Change, Changes};
 use crate::discover::{Discovery, Lookup, ServedKind};
-use crate::observed::{Head, Interests};
+use crate::observed::{Head, Interest, Interests};
 use crate::path;
 use crate::status::ApiStatus;
 use crate::store::{Cause, Content, Delivered, Delivery, KindState, KindStore, ObjectName};
@@ -131,7 +131,15 @@ pub(crate) async fn complete(
 ) -> Result<(), WireError> {
     let answer = context.wire.get(&path::object(kind, &name.namespace, &name.name)).await?;
     let gvk = store.lock().unwrap_or_else(PoisonError::into_inner).gvk().clone();
-    let delivered = context.delivered(&gvk, &answer.body)?;
+    let delivered = match context.delivered(&gvk, &answer.body)? {
+        // Whoever asks for it names it by that.
+        Delivered { name, content: Content::Version(_) } => {
+            let head = Head::read(&gvk, &answer.body)
+                .map_err(|error| WireError::Unreadable { message: error.to_string() })?;
+            Delivered { name, content: Content::of(&gvk, head, &Interest::Named, &answer.body) }
+        }
+        whole => whole,
+    };
     let folded = store.lock().unwrap_or_else(PoisonError::into_inner).complete(delivered);
     context.changes.push(folded.objects.into_iter().map(Change::Object));
     Ok(())

@@ -23,7 +23,7 @@ const ALLOWED: [(&str, &[&str]); 16] = [
     ("trueup-health", &["trueup-object"]),
     ("trueup-engine", &["trueup-object", "trueup-merge", "trueup-diff", "trueup-health"]),
     ("trueup-api", &["trueup-object", "trueup-engine"]),
-    ("trueup-cluster", &["trueup-object", "trueup-engine"]),
+    ("trueup-cluster", &["trueup-object", "trueup-merge", "trueup-engine"]),
     ("trueup-repo", &["trueup-object", "trueup-engine"]),
     ("trueup-render", &["trueup-object", "trueup-engine"]),
     ("trueup-ledger", &["trueup-object", "trueup-engine"]),

@@ -1,0 +1,143 @@
+//! What was observed, in the engine's terms.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use trueup_engine::live::{Coverage, KindCoverage, Live, LiveSet};
+use trueup_object::{GroupKind, Gvk, ResourceKey};
+
+use crate::cluster::Cluster;
+use crate::observed::{Observed, UnreadableObject};
+use crate::store::{Cause, Content, KindState, ObjectName};
+
+/// An object of a live set that could not be had: it exists, and its content is unknown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unread {
+    pub key: ResourceKey,
+    pub why: String,
+}
+
+impl Observed {
+    /// The object for the engine.
+    pub fn live(&self) -> Result<Live, UnreadableObject> {
+        Live::of(self.value()?).ok_or_else(|| UnreadableObject {
+            kind: self.gvk().kind.to_string(),
+            message: "it has no uid or resourceVersion".to_owned(),
+        })
+    }
+}
+
+impl KindState {
+    /// How much is known about the objects of the kind.
+    pub fn coverage(&self) -> KindCoverage {
+        match self {
+            Self::Complete { at: _ } => KindCoverage::Complete,
+            Self::NotServed { since: _ } => KindCoverage::NotServed,
+            Self::Unlisted => {
+                KindCoverage::Incomplete { cause: "it is not listed yet".to_owned(), since: None }
+            }
+            Self::Listing { since, before: _ } => {
+                KindCoverage::Incomplete { cause: "it is being listed".to_owned(), since: Some(*since) }
+            }
+            Self::Incomplete { since, before: _, cause } => {
+                KindCoverage::Incomplete { cause: describe(cause), since: Some(*since) }
+            }
+        }
+    }
+}
+
+fn describe(cause: &Cause) -> String {
+    let what = match cause {
+        Cause::Unreachable(_) => "the cluster cannot be reached",
+        Cause::Unauthorized(_) => "the cluster does not accept our credentials",
+        Cause::Forbidden(_) => "listing or watching it is forbidden; grant list and watch",
+        Cause::Undiscovered(_) => "whether it is served is not known",
+        Cause::VersionNotServed(_) => "this version is not served",
+        Cause::Unwatchable(_) => "it cannot be watched",
+        Cause::Server(_) => "the server failed",
+        Cause::Unreadable(_) => "the server's answer could not be read",
+    };
+    format!("{what}: {}", cause.message())
+}
+
+impl Cluster {
+    /// How much is known of each kind that is watched, in whichever version.
+    pub fn coverage(&self) -> Coverage {
+        let mut kinds: BTreeMap<GroupKind, KindCoverage> = BTreeMap::new();
+        for (gvk, state) in self.states() {
+            let coverage = state.coverage();
+            match kinds.get(&gvk.group_kind()) {
+                // Every version shows the same objects, so one complete version is enough.
+                Some(KindCoverage::Complete) => {}
+                Some(KindCoverage::NotServed | KindCoverage::Incomplete { .. })
+                    if coverage != KindCoverage::Complete => {}
+                Some(KindCoverage::NotServed | KindCoverage::Incomplete { .. }) | None => {
+                    kinds.insert(gvk.group_kind(), coverage);
+                }
+            }
+        }
+        Coverage { kinds }
+    }
+
+    /// The objects that carry the mark of an application and those that its targets name, each in the version of the
+    /// target. Named objects that were kept by version alone are read first.
+    ///
+    /// The coverage is taken before the objects: whatever is claimed complete was complete when the objects were read
+    /// or became incomplete since.
+    pub async fn live_set(
+        &self,
+        application: &str,
+        targets: &[(Gvk, ResourceKey)],
+    ) -> (LiveSet, Vec<Unread>) {
+        let named = targets.iter().map(|(gvk, key)| (gvk.clone(), ObjectName::of(key)));
+        let failed = self.need(named.clone()).await;
+        let mut unread: Vec<Unread> =
+            failed.into_iter().map(|(key, error)| Unread { key, why: error.to_string() }).collect();
+        let coverage = self.coverage();
+        let mut seen = BTreeSet::new();
+        let mut objects = BTreeMap::new();
+        let mut take = |key: ResourceKey, observed: &Observed| {
+            if !seen.insert(key.clone()) {
+                return;
+            }
+            match observed.live() {
+                Ok(live) => {
+                    objects.insert(key, live);
+                }
+                Err(error) => unread.push(Unread { key, why: error.to_string() }),
+            }
+        };
+        for ((gvk, key), (_, name)) in targets.iter().zip(named) {
+            if let Some(Content::Whole(observed)) = self.get(gvk, &name) {
+                take(key.clone(), &observed);
+            }
+        }
+        for (key, observed) in self.tracked_by(application) {
+            take(key, &observed);
+        }
+        (LiveSet { objects, coverage }, unread)
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use trueup_object::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn only_a_finished_listing_covers_a_kind() {
+        let at = Timestamp::from_second(10).unwrap();
+        assert_eq!(KindState::Complete { at }.coverage(), KindCoverage::Complete);
+        assert_eq!(KindState::NotServed { since: at }.coverage(), KindCoverage::NotServed);
+        let listing = KindState::Listing { since: at, before: Some(at) }.coverage();
+        assert!(matches!(listing, KindCoverage::Incomplete { since: Some(since), .. } if since == at));
+        let forbidden = KindState::Incomplete {
+            since: at,
+            before: None,
+            cause: Cause::Forbidden("secrets is forbidden".into()),
+        };
+        let KindCoverage::Incomplete { cause, .. } = forbidden.coverage() else { panic!("complete") };
+        assert!(cause.contains("grant list and watch: secrets is forbidden"), "{cause}");
+    }
+}
