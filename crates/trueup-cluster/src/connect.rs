@@ -134,16 +134,22 @@ pub fn install_crypto() {
     });
 }
 
-async fn of_kubeconfig(file: Option<&Path>, context: Option<&str>) -> Result<kube::Config, ConnectError> {
-    let shown = file.map_or_else(|| "of the environment".to_owned(), |file| file.display().to_string());
+fn shown(file: Option<&Path>) -> String {
+    file.map_or_else(|| "of the environment".to_owned(), |file| file.display().to_string())
+}
+
+/// Reads a kubeconfig without quoting it in errors.
+pub(crate) fn read_kubeconfig(file: Option<&Path>) -> Result<Kubeconfig, ConnectError> {
     let read = match file {
         Some(file) => Kubeconfig::read_from(file),
         None => Kubeconfig::read(),
     };
-    let kubeconfig = read.map_err(|error| ConnectError::Kubeconfig {
-        file: shown.clone(),
-        message: kubeconfig_message(&error),
-    })?;
+    read.map_err(|error| ConnectError::Kubeconfig { file: shown(file), message: kubeconfig_message(&error) })
+}
+
+async fn of_kubeconfig(file: Option<&Path>, context: Option<&str>) -> Result<kube::Config, ConnectError> {
+    let shown = shown(file);
+    let kubeconfig = read_kubeconfig(file)?;
     let options = KubeConfigOptions { context: context.map(str::to_owned), cluster: None, user: None };
     kube::Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(|error| match error {
         KubeconfigError::LoadContext(context) => ConnectError::NoContext { file: shown, context },

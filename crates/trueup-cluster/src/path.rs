@@ -9,10 +9,10 @@ pub fn collection(kind: &ServedKind, namespace: &str) -> String {
     let mut path = group_version(&kind.gvk.group, &kind.gvk.version);
     if kind.scope == KindScope::Namespaced && !namespace.is_empty() {
         path.push_str("/namespaces/");
-        path.push_str(&segment(namespace));
+        path.push_str(&plain_segment(namespace));
     }
     path.push('/');
-    path.push_str(&segment(&kind.plural));
+    path.push_str(&plain_segment(&kind.plural));
     path
 }
 
@@ -20,16 +20,16 @@ pub fn collection(kind: &ServedKind, namespace: &str) -> String {
 pub fn object(kind: &ServedKind, namespace: &str, name: &str) -> String {
     let mut path = collection(kind, namespace);
     path.push('/');
-    path.push_str(&segment(name));
+    path.push_str(&plain_segment(name));
     path
 }
 
 /// `/api/v1` or `/apis/apps/v1`.
 pub fn group_version(group: &Text, version: &Text) -> String {
     if group.is_empty() {
-        format!("/api/{}", segment(version))
+        format!("/api/{}", plain_segment(version))
     } else {
-        format!("/apis/{}/{}", segment(group), segment(version))
+        format!("/apis/{}/{}", plain_segment(group), plain_segment(version))
     }
 }
 
@@ -46,7 +46,7 @@ pub fn with_query(path: &str, parameters: &[(&str, &str)]) -> String {
 }
 
 /// One segment: names come from Git, so nothing in them may act as part of a path.
-fn segment(text: &str) -> String {
+pub(crate) fn plain_segment(text: &str) -> String {
     // Dots alone would be read as steps in the tree by whatever stands between us and the server.
     if text == "." || text == ".." { text.replace('.', "%2E") } else { encode(text, ":") }
 }

@@ -2,6 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 #![expect(clippy::disallowed_methods, reason = "tests against a real server use real time")]
 
+mod act;
+mod lease;
+
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, OnceLock};
@@ -9,7 +12,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 use trueup_cluster::{
-    Access, Change, Cluster, Connection, Content, Head, Interest, KindState, Lookup, ObjectName,
+    Access, Change, Cluster, Connection, Content, Head, Interest, KindState, Lookup, ObjectName, SchemaCache,
 };
 use trueup_object::{Gvk, ResourceKey};
 use trueup_testkit::controlplane::{ControlPlane, Options};
@@ -171,4 +174,18 @@ async fn live_sets_hold_what_is_tracked() {
     assert!(live.coverage.is_certain(&config_map().group_kind()));
     assert!(!live.objects.contains_key(&missing));
     assert_eq!(live.objects.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn schemas_come_from_the_cluster() {
+    let connection = connection().await;
+    let mut cache = SchemaCache::default();
+    let deployment = Gvk::new("apps", "v1", "Deployment");
+    let unserved = Gvk::new("example.com", "v1", "Nothing");
+    let kinds = [deployment.clone(), unserved].into();
+    let first = cache.refresh(&connection.wire, &kinds).await.unwrap();
+    assert!(first.changed && first.problems.is_empty(), "{:?}", first.problems);
+    assert!(first.schemas.lookup(&deployment).is_some());
+    let again = cache.refresh(&connection.wire, &kinds).await.unwrap();
+    assert!(!again.changed, "nothing changed on the server");
 }

@@ -1,0 +1,206 @@
+//! Moving the managedFields entries of the tools that made an object into ours.
+//!
+//! Without it a field that Git drops stays: the older entry still owns it. The older tool's
+//! `kubectl.kubernetes.io/last-applied-configuration` is left to it: moved, our next apply would remove the annotation,
+//! which is bookkeeping of that tool and the last trace of what it applied.
+
+use trueup_object::{
+    FieldManager, FieldPath, FieldSet, ManagedEntry, ManagedFields, ManagedOperation, Text, Value,
+};
+
+/// The tools whose entries a take-over moves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum OlderTool {
+    ClientSideApply,
+    ArgoCd,
+    Flux,
+    Helm,
+    /// What an object carried before server-side apply first saw it.
+    BeforeFirstApply,
+}
+
+/// What a take-over does.
+#[derive(Debug, Clone, PartialEq)]
+pub enum TakeOver {
+    /// No entry of an older tool: nothing to do.
+    Nothing,
+    /// The entries to write, and whose fields were moved.
+    Entries { entries: ManagedFields, from: Vec<FieldManager> },
+    /// An entry could not be read; writing the others back would lose it.
+    Unreadable,
+}
+
+impl OlderTool {
+    /// The tool that a field manager's name stands for.
+    pub fn of(manager: &str) -> Option<Self> {
+        match manager {
+            "kubectl-client-side-apply" => Some(Self::ClientSideApply),
+            "before-first-apply" => Some(Self::BeforeFirstApply),
+            "helm" | "Helm" => Some(Self::Helm),
+            "argocd" => Some(Self::ArgoCd),
+            "kustomize-controller" | "helm-controller" => Some(Self::Flux),
+            // Named after its binary, which differs between its components and releases.
+            name if name.starts_with("argocd-") => Some(Self::ArgoCd),
+            _ => None,
+        }
+    }
+}
+
+/// Computes the entries of an object after the older tools' were moved into ours.
+pub fn take_over_entries(object: &Value, ours: &FieldManager) -> TakeOver {
+    let read = ManagedFields::of(object);
+    if read.entries.len() != object.list_at(&["metadata", "managedFields"]).len() {
+        return TakeOver::Unreadable;
+    }
+    let mut moved = FieldSet::new();
+    let mut from = Vec::new();
+    let mut kept = Vec::new();
+    let mut time = None;
+    for mut entry in read.entries {
+        if !is_older(&entry, ours) {
+            kept.push(entry);
+            continue;
+        }
+        let bookkeeping = bookkeeping_of(&entry.fields);
+        let fields = entry.fields.difference(&bookkeeping);
+        if fields.is_empty() {
+            kept.push(entry);
+            continue;
+        }
+        moved = moved.union(&fields);
+        time = time.max(entry.time);
+        from.push(entry.manager.clone());
+        if !bookkeeping.is_empty() {
+            entry.fields = bookkeeping;
+            kept.push(entry);
+        }
+    }
+    if from.is_empty() {
+        return TakeOver::Nothing;
+    }
+    from.dedup();
+    let api_version = Text::from(object.str_at(&["apiVersion"]).unwrap_or_default());
+    add_to_ours(&mut kept, ours, moved, api_version, time);
+    TakeOver::Entries { entries: ManagedFields { entries: kept }, from }
+}
+
+fn is_older(entry: &ManagedEntry, ours: &FieldManager) -> bool {
+    entry.manager != *ours && entry.subresource.is_empty() && OlderTool::of(entry.manager.as_str()).is_some()
+}
+
+fn bookkeeping_of(fields: &FieldSet) -> FieldSet {
+    let path =
+        FieldPath::fields(&["metadata", "annotations", "kubectl.kubernetes.io/last-applied-configuration"]);
+    let mut set = FieldSet::new();
+    if fields.contains(path.elements()) {
+        set.insert(path.elements());
+    }
+    set
+}
+
+fn add_to_ours(
+    entries: &mut Vec<ManagedEntry>,
+    ours: &FieldManager,
+    moved: FieldSet,
+    api_version: Text,
+    time: Option<trueup_object::Timestamp>,
+) {
+    let mine = entries.iter_mut().find(|entry| {
+        entry.manager == *ours && entry.operation == ManagedOperation::Apply && entry.subresource.is_empty()
+    });
+    match mine {
+        Some(entry) => {
+            entry.fields = entry.fields.union(&moved);
+            entry.time = entry.time.max(time);
+        }
+        None => entries.push(ManagedEntry {
+            manager: ours.clone(),
+            operation: ManagedOperation::Apply,
+            subresource: Text::default(),
+            api_version,
+            time,
+            fields: moved,
+        }),
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    fn object(entries: &str) -> Value {
+        let json = format!(
+            r#"{{"apiVersion":"apps/v1","kind":"Deployment","metadata":{{"managedFields":[{entries}]}}}}"#
+        );
+        Value::from_json(json.as_bytes()).unwrap()
+    }
+
+    fn entry(manager: &str, operation: &str, subresource: &str, fields: &str) -> String {
+        format!(
+            r#"{{"manager":"{manager}","operation":"{operation}","subresource":"{subresource}","apiVersion":"apps/v1","time":"2026-01-02T03:04:05Z","fieldsType":"FieldsV1","fieldsV1":{fields}}}"#
+        )
+    }
+
+    fn ours() -> FieldManager {
+        FieldManager::new(FieldManager::TRUEUP)
+    }
+
+    const REPLICAS: &str = r#"{"f:spec":{"f:replicas":{}}}"#;
+    const PAUSED: &str = r#"{"f:spec":{"f:paused":{}}}"#;
+
+    #[test]
+    fn fields_of_older_tools_become_ours() {
+        let older = [
+            entry("kubectl-client-side-apply", "Update", "", REPLICAS),
+            entry("kubectl-edit", "Update", "", PAUSED),
+            entry("argocd-controller", "Apply", "", PAUSED),
+            entry("kube-controller-manager", "Update", "status", REPLICAS),
+        ];
+        let TakeOver::Entries { entries, from } = take_over_entries(&object(&older.join(",")), &ours())
+        else {
+            panic!("nothing taken over")
+        };
+        assert_eq!(from.len(), 2);
+        let managers: Vec<&str> = entries.entries.iter().map(|entry| entry.manager.as_str()).collect();
+        assert_eq!(managers, ["kubectl-edit", "kube-controller-manager", "trueup"]);
+        let mine = entries.entries.last().unwrap();
+        assert_eq!(mine.operation, ManagedOperation::Apply);
+        assert_eq!(mine.fields.to_fields_v1().to_json(), r#"{"f:spec":{"f:paused":{},"f:replicas":{}}}"#);
+    }
+
+    #[test]
+    fn our_entry_grows_and_is_not_doubled() {
+        let both = [entry("trueup", "Apply", "", PAUSED), entry("helm", "Update", "", REPLICAS)];
+        let TakeOver::Entries { entries, .. } = take_over_entries(&object(&both.join(",")), &ours()) else {
+            panic!("nothing taken over")
+        };
+        assert_eq!(entries.entries.len(), 1);
+        // Done once, there is nothing left to do.
+        let mut taken = object("");
+        taken.set_at(&["metadata", "managedFields"], entries.to_value());
+        assert_eq!(take_over_entries(&taken, &ours()), TakeOver::Nothing);
+    }
+
+    #[test]
+    fn the_older_tools_own_bookkeeping_stays_with_it() {
+        let fields = r#"{"f:metadata":{"f:annotations":{".":{},"f:kubectl.kubernetes.io/last-applied-configuration":{}}},"f:spec":{"f:replicas":{}}}"#;
+        let older = object(&entry("kubectl-client-side-apply", "Update", "", fields));
+        let TakeOver::Entries { entries, .. } = take_over_entries(&older, &ours()) else {
+            panic!("nothing taken over")
+        };
+        assert_eq!(
+            entries.entries.first().unwrap().fields.to_fields_v1().to_json(),
+            r#"{"f:metadata":{"f:annotations":{"f:kubectl.kubernetes.io/last-applied-configuration":{}}}}"#
+        );
+        let mut taken = older.clone();
+        taken.set_at(&["metadata", "managedFields"], entries.to_value());
+        assert_eq!(take_over_entries(&taken, &ours()), TakeOver::Nothing);
+    }
+
+    #[test]
+    fn entries_that_cannot_be_read_are_not_lost() {
+        let odd = [entry("helm", "Update", "", REPLICAS), r#"{"manager":"x","operation":"Else"}"#.to_owned()];
+        assert_eq!(take_over_entries(&object(&odd.join(",")), &ours()), TakeOver::Unreadable);
+    }
+}

@@ -1,0 +1,244 @@
+//! Changes and their outcomes, as a real API server answers them.
+
+use trueup_cluster::act::{
+    self, Change, Deleted, Effect, EventKind, FieldRemoval, Hand, Involved, Mode, OlderEntries, Part, Place,
+    Refusal, ReportedEvent,
+};
+use trueup_cluster::{Discovery, Lookup, ServedKind};
+use trueup_engine::app::Propagation;
+use trueup_engine::live::Live;
+use trueup_object::{FieldPath, Gvk, ManagedFields, Timestamp, Value};
+
+use super::{connection, kubectl, kubectl_stdin};
+
+fn kind(discovery: &Discovery, gvk: &Gvk) -> ServedKind {
+    match discovery.find(gvk) {
+        Lookup::Served(kind) => kind.clone(),
+        other => panic!("{gvk}: {other:?}"),
+    }
+}
+
+/// A namespace of its own and the means to work in it.
+struct Bench {
+    wire: trueup_cluster::wire::Wire,
+    kind: ServedKind,
+    namespace: &'static str,
+}
+
+impl Bench {
+    async fn new(namespace: &'static str, gvk: Gvk) -> Self {
+        kubectl(&["create", "namespace", namespace]);
+        let wire = connection().await.wire;
+        let discovery = trueup_cluster::discover::discover(&wire).await.unwrap();
+        Self { kind: kind(&discovery, &gvk), wire, namespace }
+    }
+
+    fn place<'a>(&'a self, name: &'a str) -> Place<'a> {
+        Place { kind: &self.kind, namespace: self.namespace, name }
+    }
+
+    async fn live(&self, name: &str) -> Live {
+        Live::of(act::read(&self.wire, self.place(name)).await.unwrap().unwrap()).unwrap()
+    }
+
+    fn config_map(&self, name: &str, data: &str) -> Value {
+        let json = format!(
+            r#"{{"apiVersion":"v1","kind":"ConfigMap","metadata":{{"name":"{name}","namespace":"{}"}},"data":{data}}}"#,
+            self.namespace
+        );
+        Value::from_json(json.as_bytes()).unwrap()
+    }
+}
+
+fn config_map() -> Gvk {
+    Gvk::new("", "v1", "ConfigMap")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_create_makes_an_apply_entry_and_tells_who_was_quicker() {
+    let bench = Bench::new("create", config_map()).await;
+    let place = bench.place("a");
+    let object = bench.config_map("a", r#"{"x":"1"}"#);
+    let dry = act::create(&bench.wire, place, &object, &Hand::dry_run()).await.unwrap();
+    assert_eq!(dry.effect, Effect::Created);
+    assert_eq!(act::read(&bench.wire, place).await.unwrap(), None);
+
+    let made = act::create(&bench.wire, place, &object, &Hand::real()).await.unwrap();
+    assert_eq!(made.effect, Effect::Created);
+    let managed = ManagedFields::of(&made.object);
+    assert_eq!(managed.entries.len(), 1);
+    assert_eq!(managed.entries.first().unwrap().operation.as_str(), "Apply");
+
+    let again = act::create(&bench.wire, place, &object, &Hand::real()).await.unwrap();
+    assert_eq!((again.effect, &again.version), (Effect::Joined, &made.version));
+
+    kubectl(&["--namespace=create", "create", "configmap", "theirs", "--from-literal=x=2"]);
+    let theirs = bench.config_map("theirs", r#"{"x":"1"}"#);
+    let refusal = act::create(&bench.wire, bench.place("theirs"), &theirs, &Hand::real()).await.unwrap_err();
+    let Refusal::Conflict { conflicts, .. } = refusal else { panic!("{refusal:?}") };
+    assert_eq!(conflicts.first().unwrap().field, ".data.x");
+    assert_eq!(conflicts.first().unwrap().manager, "kubectl-create");
+
+    let nowhere = Place { namespace: "no-such-namespace", ..place };
+    let mut object = object;
+    object.set_at(&["metadata", "namespace"], "no-such-namespace".into());
+    let refusal = act::create(&bench.wire, nowhere, &object, &Hand::real()).await.unwrap_err();
+    assert!(matches!(refusal, Refusal::NotFound { .. }), "{refusal:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_apply_is_pinned_to_what_was_observed() {
+    let bench = Bench::new("apply", config_map()).await;
+    let place = bench.place("a");
+    let hand = Hand::real();
+    act::create(&bench.wire, place, &bench.config_map("a", r#"{"x":"1"}"#), &hand).await.unwrap();
+    let observed = bench.live("a").await.version;
+    let target = bench.config_map("a", r#"{"x":"2"}"#);
+    let dry = act::apply(&bench.wire, place, &target, &observed, &Hand::dry_run()).await.unwrap();
+    assert_eq!(dry.object.str_at(&["data", "x"]), Some("2"));
+    let changed = act::apply(&bench.wire, place, &target, &observed, &hand).await.unwrap();
+    assert_eq!(changed.effect, Effect::Changed);
+    let same = act::apply(&bench.wire, place, &target, &changed.version, &hand).await.unwrap();
+    assert_eq!(same.effect, Effect::Unchanged);
+
+    let refusal = act::apply(&bench.wire, place, &target, &observed, &hand).await.unwrap_err();
+    assert!(matches!(refusal, Refusal::PreconditionFailed { .. }), "an older version: {refusal:?}");
+
+    kubectl(&["--namespace=apply", "delete", "configmap", "a"]);
+    let refusal = act::apply(&bench.wire, place, &target, &changed.version, &hand).await.unwrap_err();
+    assert!(matches!(refusal, Refusal::PreconditionFailed { .. }), "a deleted object: {refusal:?}");
+    assert_eq!(act::read(&bench.wire, place).await.unwrap(), None, "it was not made anew");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_probe_names_who_holds_a_field() {
+    let bench = Bench::new("probe", config_map()).await;
+    let place = bench.place("a");
+    act::create(&bench.wire, place, &bench.config_map("a", r#"{"x":"1"}"#), &Hand::real()).await.unwrap();
+    kubectl(&["--namespace=probe", "patch", "configmap", "a", "-p", r#"{"data":{"x":"9"}}"#]);
+    let observed = bench.live("a").await.version;
+    let refusal =
+        act::probe(&bench.wire, place, &bench.config_map("a", r#"{"x":"1"}"#), &observed).await.unwrap_err();
+    let Refusal::Conflict { conflicts, .. } = refusal else { panic!("{refusal:?}") };
+    assert_eq!(conflicts.first().unwrap().manager, "kubectl-patch");
+}
+
+const CLIENT_SIDE: &str = r#"
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: a, namespace: take-over}
+data: {kept: "1", dropped: "1"}
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn taking_over_lets_dropped_fields_go() {
+    let bench = Bench::new("take-over", config_map()).await;
+    kubectl_stdin(&["apply", "-f", "-"], CLIENT_SIDE);
+    let observed = bench.live("a").await;
+    let target = bench.config_map("a", r#"{"kept":"1"}"#);
+    let entries = OlderEntries::TakeOver;
+    let change = Change { object: &target, observed: &observed, entries, removals: &[] };
+    let done = act::change(&bench.wire, bench.place("a"), &change, &Hand::real()).await.unwrap();
+    assert_eq!(done.parts, [Part::TakeOver, Part::Apply]);
+    assert_eq!(done.object.at(&["data", "dropped"]), None);
+    assert_eq!(done.object.str_at(&["data", "kept"]), Some("1"));
+    let managed = ManagedFields::of(&done.object);
+    let ours = managed.entries.iter().find(|entry| entry.manager.as_str() == "trueup").unwrap();
+    assert!(ours.fields.contains(FieldPath::fields(&["data", "kept"]).elements()));
+    // What client-side apply keeps its own books in stays its own.
+    let annotation = "kubectl.kubernetes.io/last-applied-configuration";
+    assert!(done.object.at(&["metadata", "annotations", annotation]).is_some());
+
+    // Done once, the next change is one request.
+    let observed = bench.live("a").await;
+    let change = Change { object: &target, observed: &observed, entries, removals: &[] };
+    let done = act::change(&bench.wire, bench.place("a"), &change, &Hand::real()).await.unwrap();
+    assert_eq!((done.parts.as_slice(), done.effect), ([Part::Apply].as_slice(), Effect::Unchanged));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn additions_are_removed_only_with_the_value_observed() {
+    let bench = Bench::new("removals", config_map()).await;
+    let target = bench.config_map("a", r#"{"x":"1"}"#);
+    act::create(&bench.wire, bench.place("a"), &target, &Hand::real()).await.unwrap();
+    kubectl(&["--namespace=removals", "patch", "configmap", "a", "-p", r#"{"data":{"added":"1"}}"#]);
+    let observed = bench.live("a").await;
+    let removal = |value: &str| FieldRemoval { pointer: "/data/added".into(), observed: value.into() };
+
+    let other = [removal("2")];
+    let change =
+        Change { object: &target, observed: &observed, entries: OlderEntries::Leave, removals: &other };
+    let stopped = act::change(&bench.wire, bench.place("a"), &change, &Hand::real()).await.unwrap_err();
+    assert_eq!((stopped.at, stopped.done.as_slice()), (Part::Remove, [Part::Apply].as_slice()));
+    assert!(matches!(stopped.refusal, Refusal::PreconditionFailed { .. }), "{stopped:?}");
+
+    let observed = bench.live("a").await;
+    let same = [removal("1")];
+    let change =
+        Change { object: &target, observed: &observed, entries: OlderEntries::Leave, removals: &same };
+    let done = act::change(&bench.wire, bench.place("a"), &change, &Hand::real()).await.unwrap();
+    assert_eq!(done.object.at(&["data", "added"]), None);
+    assert_eq!(done.effect, Effect::Changed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deletion_is_pinned_too() {
+    let bench = Bench::new("deletions", config_map()).await;
+    let place = bench.place("a");
+    act::create(&bench.wire, place, &bench.config_map("a", r#"{"x":"1"}"#), &Hand::real()).await.unwrap();
+    let old = bench.live("a").await.version;
+    kubectl(&["--namespace=deletions", "patch", "configmap", "a", "-p", r#"{"data":{"x":"2"}}"#]);
+    let refusal =
+        act::delete(&bench.wire, place, &old, Propagation::Background, Mode::Real).await.unwrap_err();
+    assert!(matches!(refusal, Refusal::PreconditionFailed { .. }), "{refusal:?}");
+    let version = bench.live("a").await.version;
+    act::delete(&bench.wire, place, &version, Propagation::Background, Mode::DryRun).await.unwrap();
+    assert_eq!(bench.live("a").await.version, version);
+    let deleted = act::delete(&bench.wire, place, &version, Propagation::Background, Mode::Real).await;
+    assert_eq!(deleted, Ok(Deleted::Gone));
+    let refusal =
+        act::delete(&bench.wire, place, &version, Propagation::Background, Mode::Real).await.unwrap_err();
+    assert!(matches!(refusal, Refusal::NotFound { .. }), "{refusal:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_server_finds_invalid_is_told_by_field() {
+    let bench = Bench::new("invalid", Gvk::new("apps", "v1", "Deployment")).await;
+    let json = br#"{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"a","namespace":"invalid"},
+        "spec":{"replicas":-1,"selector":{"matchLabels":{"a":"b"}},"template":{"metadata":{"labels":{"a":"b"}},
+        "spec":{"containers":[{"name":"a","image":"a"}]}}}}"#;
+    let object = Value::from_json(json).unwrap();
+    let refusal = act::create(&bench.wire, bench.place("a"), &object, &Hand::real()).await.unwrap_err();
+    let Refusal::Invalid { causes, .. } = refusal else { panic!("{refusal:?}") };
+    assert_eq!(causes.first().unwrap().field, "spec.replicas");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn repeated_news_is_one_event() {
+    let bench = Bench::new("events", config_map()).await;
+    let event = ReportedEvent {
+        kind: EventKind::Warning,
+        reason: "DriftFound".into(),
+        message: "data.x changed".into(),
+        involved: Involved {
+            api_version: "v1".into(),
+            kind: "ConfigMap".into(),
+            namespace: "events".into(),
+            name: "a".into(),
+            uid: "00000000-0000-0000-0000-000000000001".into(),
+        },
+        at: Timestamp::from_second(1_800_000_000).unwrap(),
+        instance: "test".into(),
+    };
+    act::report(&bench.wire, &event).await.unwrap();
+    act::report(&bench.wire, &event).await.unwrap();
+    let counts = kubectl(&[
+        "--namespace=events",
+        "get",
+        "events",
+        "--field-selector=reason=DriftFound",
+        "-o",
+        "jsonpath={.items[*].count}",
+    ]);
+    assert_eq!(counts, "2");
+}
