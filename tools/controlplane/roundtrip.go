@@ -53,7 +53,6 @@ func familyOf(group string) family {
 func roundTripLines(in io.Reader, out io.Writer) error {
 	lines := bufio.NewReader(in)
 	answers := bufio.NewWriter(out)
-	defer answers.Flush()
 	for {
 		line, err := lines.ReadBytes('\n')
 		if line = bytes.TrimSpace(line); len(line) > 0 {
@@ -67,8 +66,14 @@ func roundTripLines(in io.Reader, out io.Writer) error {
 				return failure
 			}
 		}
+		// A caller that waits for its answer before it sends more must get it.
+		if lines.Buffered() == 0 {
+			if err := answers.Flush(); err != nil {
+				return err
+			}
+		}
 		if err == io.EOF {
-			return answers.Flush()
+			return nil
 		}
 		if err != nil {
 			return err

@@ -1,6 +1,7 @@
 //! The project's own automation, run as `cargo xtask`: one typed door to everything that is not a cargo command.
 
 mod cluster;
+mod codegen;
 mod tidy;
 
 use std::{
@@ -23,6 +24,8 @@ enum Task {
     /// Run a real Kubernetes control plane on this machine.
     #[command(subcommand)]
     Cluster(cluster::Task),
+    /// Write the compiled-in table of facts about built-in kinds from the control plane.
+    Codegen(codegen::Codegen),
     /// Check the rules of the project that no compiler checks: crate edges, file lengths, headers, banned dependencies.
     Tidy,
 }
@@ -30,6 +33,7 @@ enum Task {
 fn main() -> ExitCode {
     let done = match Arguments::parse().task {
         Task::Cluster(task) => cluster::run(&task),
+        Task::Codegen(options) => codegen::run(&workspace_root(), &options),
         Task::Tidy => tidy::run(&workspace_root()),
     };
     match done {

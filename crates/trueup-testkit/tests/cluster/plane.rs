@@ -1,42 +1,11 @@
 //! The control plane itself, as far as everything else in the cluster tier relies on it.
-#![expect(clippy::unwrap_used, reason = "tests")]
 
-use std::{
-    io::Write,
-    path::Path,
-    process::{Command, Stdio},
-    sync::OnceLock,
-};
+use std::{path::Path, process::Command};
 
-use trueup_testkit::controlplane::{ControlPlane, Options};
+use serde_json::Value;
+use trueup_testkit::controlplane::Options;
 
-/// One control plane for all tests of this file; each test uses names of its own. It ends with this process.
-fn plane() -> &'static ControlPlane {
-    static PLANE: OnceLock<ControlPlane> = OnceLock::new();
-    PLANE.get_or_init(|| start(&Options { kwok: true, audit: true, ..Options::default() }))
-}
-
-fn start(options: &Options) -> ControlPlane {
-    ControlPlane::start(options, &mut |line| println!("{line}")).unwrap()
-}
-
-fn output(command: &mut Command) -> String {
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
-}
-
-fn json(command: &mut Command) -> serde_json::Value {
-    serde_json::from_str(&output(command)).unwrap()
-}
-
-fn with_stdin(command: &mut Command, text: &str) -> String {
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap();
-    assert!(output.status.success(), "{command:?}");
-    String::from_utf8(output.stdout).unwrap()
-}
+use crate::world::{json, output, plane, start, with_stdin};
 
 #[test]
 fn the_named_users_are_cluster_administrators() {
@@ -88,8 +57,7 @@ fn the_audit_log_names_the_user_and_holds_no_secret() {
     ]));
     // The log is written before the answer is sent, so there is nothing to wait for.
     let log = std::fs::read_to_string(plane().ready().audit_log.as_ref().unwrap()).unwrap();
-    let events: Vec<serde_json::Value> =
-        log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let events: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let by = |user: &str, resource: &str| {
         events
             .iter()
@@ -108,7 +76,7 @@ fn a_round_trip_tells_defaults_and_dropped_zero_values() {
         command.arg("roundtrip"),
         &format!("{pod}\n{{\"apiVersion\":\"v1\",\"kind\":\"Nonsense\"}}\n"),
     );
-    let mut lines = answer.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let mut lines = answer.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     let spec = lines.next().unwrap()["spec"].take();
     assert_eq!(spec["dnsPolicy"], "ClusterFirst");
     assert_eq!(spec["automountServiceAccountToken"], false);
