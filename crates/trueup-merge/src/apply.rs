@@ -18,9 +18,10 @@ use crate::validate::{Invalid, join, validate};
 /// What an apply leaves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Applied {
-    /// The merged object with its new managed fields. An applied `null`, and a declared zero value that the stored form
-    /// drops, still stand in it: whoever stores the object normalises and defaults it (then see
-    /// [`crate::keep_times`]).
+    /// The merged object with its new managed fields. An applied `null`, a declared zero value that the stored form
+    /// drops, and a `null` where a map lost its last key while somebody still applies the (empty) map, stand in it:
+    /// whoever stores the object normalises and defaults it (a built-in kind drops these nulls, a custom one refuses
+    /// them unless nullable), then keeps times by [`crate::keep_times`].
     pub object: Value,
     /// Whether the object or who owns its fields differs from before; times alone do not count.
     pub changed: bool,

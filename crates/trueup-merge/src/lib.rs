@@ -25,7 +25,7 @@ pub use element::{KeyMatch, element_path, same_key};
 pub use managers::{Conflict, Writer, conflict_message, keep_times, server_path};
 pub use merge::merge;
 pub use ownership::{MergeError, field_set, zero_object};
-pub use scale::{scale_entries, with_scale_entries};
+pub use scale::{scale_entries, scaled, with_scale_entries};
 pub use schema::{
     DefaultWhen, Field, Layered, ListKind, PatchStrategy, Scalar, SchemaSet, Shape, TypeRef, ZeroRule,
 };

@@ -72,12 +72,15 @@ pub enum ZeroRule {
     Unknown,
 }
 
-/// A default that holds when a sibling has a value.
+/// A default that depends on a sibling. [`Field::default_in`] applies these.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DefaultWhen {
     pub field: Text,
-    /// The sibling's value; `None`: the sibling is absent.
+    /// The sibling's value; `None`: it is absent, unless `present`.
     pub is: Option<Value>,
+    /// The sibling is there, whatever its value.
+    pub present: bool,
+    /// `null`: no default then.
     pub value: Value,
 }
 

@@ -1,6 +1,9 @@
 //! Tests of apply and update on whole objects, by what a real API server answered.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod cases;
+mod laws;
+
 use trueup_object::{FieldSet, Gvk, ManagedFields, Timestamp, Value};
 
 use crate::{ApplyError, SchemaSet, TypeRef, Writer, apply, conflict_message, get, update};

@@ -69,30 +69,35 @@ impl Walker {
                 }
             }
             (Shape::Untyped, _) => {}
-            (Shape::List { .. }, _) => self.problem(format!("expected list, got {}", value.type_name())),
+            (Shape::List { .. }, _) => self.problem(format!("expected list, got &{{{}}}", go_plain(value))),
             (Shape::Struct { .. } | Shape::Map { .. }, _) => {
-                self.problem(format!("expected map, got {}", value.type_name()));
+                self.problem(format!("expected map, got &{{{}}}", go_plain(value)));
             }
         }
     }
 
     fn scalar(&mut self, value: &Value, scalar: Scalar) {
         let is_scalar = !matches!(value, Value::List(_) | Value::Map(_));
-        let (fits, wanted) = match scalar {
-            Scalar::String | Scalar::Bytes => (value.as_str().is_some(), "string"),
-            Scalar::Integer | Scalar::Number => {
-                (matches!(value, Value::Int(_) | Value::Float(_)), "numeric (int or float)")
+        let problem = match scalar {
+            Scalar::String | Scalar::Bytes => value.as_str().is_none().then(|| {
+                format!("expected string, got &value.valueUnstructured{{Value:{}}}", go_syntax(value))
+            }),
+            Scalar::Integer | Scalar::Number => (!matches!(value, Value::Int(_) | Value::Float(_)))
+                .then(|| format!("expected numeric (int or float), got {}", go_type(value))),
+            Scalar::Boolean => {
+                value.as_bool().is_none().then(|| format!("expected boolean, got &{{{}}}", go_plain(value)))
             }
-            Scalar::Boolean => (value.as_bool().is_some(), "boolean"),
             Scalar::IntOrString
             | Scalar::Quantity
             | Scalar::Duration
             | Scalar::Time
             | Scalar::MicroTime
-            | Scalar::Other => (is_scalar, "any scalar"),
+            | Scalar::Other => {
+                (!is_scalar).then(|| format!("expected any scalar, got &{{{}}}", go_plain(value)))
+            }
         };
-        if !fits {
-            self.problem(format!("expected {wanted}, got {}", value.to_json()));
+        if let Some(problem) = problem {
+            self.problem(problem);
         }
     }
 
@@ -135,5 +140,55 @@ fn why_nameless(item: &Value, kind: ListKind<'_>) -> String {
         (_, Value::Map(_)) => "associative list without keys has an element that's a map type".to_owned(),
         (_, Value::List(_)) => "not supported: associative list with lists as elements".to_owned(),
         (_, _) => "associative list without keys has an element that's an explicit null".to_owned(),
+    }
+}
+
+/// The Go type of a value, as `%T` prints it: the server's messages show its own types.
+fn go_type(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "<nil>",
+        Value::Bool(_) => "bool",
+        Value::Int(_) => "int64",
+        Value::Float(_) => "float64",
+        Value::Str(_) => "string",
+        Value::List(_) => "[]interface {}",
+        Value::Map(_) => "map[string]interface {}",
+    }
+}
+
+/// A value as Go's `%v` prints it.
+fn go_plain(value: &Value) -> String {
+    match value {
+        Value::Null => "<nil>".to_owned(),
+        Value::Str(text) => text.to_string(),
+        Value::Bool(_) | Value::Int(_) | Value::Float(_) => value.to_json(),
+        Value::List(items) => {
+            let items: Vec<String> = items.iter().map(go_plain).collect();
+            format!("[{}]", items.join(" "))
+        }
+        Value::Map(map) => {
+            let entries: Vec<String> =
+                map.iter().map(|(name, value)| format!("{name}:{}", go_plain(value))).collect();
+            format!("map[{}]", entries.join(" "))
+        }
+    }
+}
+
+/// A value as Go's `%#v` prints it.
+fn go_syntax(value: &Value) -> String {
+    match value {
+        Value::Null => "interface {}(nil)".to_owned(),
+        Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Str(_) => value.to_json(),
+        Value::List(items) => {
+            let items: Vec<String> = items.iter().map(go_syntax).collect();
+            format!("[]interface {{}}{{{}}}", items.join(", "))
+        }
+        Value::Map(map) => {
+            let entries: Vec<String> = map
+                .iter()
+                .map(|(name, value)| format!("{}:{}", Value::from(name).to_json(), go_syntax(value)))
+                .collect();
+            format!("map[string]interface {{}}{{{}}}", entries.join(", "))
+        }
     }
 }

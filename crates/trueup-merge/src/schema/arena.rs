@@ -54,6 +54,7 @@ pub(super) struct FieldNode {
     pub zero: ZeroRule,
     pub default: Option<Value>,
     pub default_when: Vec<DefaultWhen>,
+    pub default_from: Option<Text>,
     pub varies: bool,
     /// The server's own empty object has the field: a Go struct, or a field that is written when empty.
     pub always: bool,
@@ -77,6 +78,7 @@ pub(super) struct PatchNode {
 #[derive(Debug, Clone, Default)]
 pub(super) struct PathFacts {
     pub default: Option<Value>,
+    pub default_from: Option<Text>,
     pub default_off: bool,
     pub zero: Option<ZeroRule>,
     pub below: BTreeMap<Text, PathFacts>,
@@ -125,6 +127,7 @@ impl FieldNode {
             zero: ZeroRule::Unknown,
             default: None,
             default_when: Vec::new(),
+            default_from: None,
             varies: false,
             always: false,
             required: false,

@@ -52,6 +52,7 @@ fn read_field(set: &mut SchemaSet, name: &str, field: &Value) -> FieldNode {
     let mut node = FieldNode::new(name, read_use(set, field));
     node.zero = field.str_at(&["zero"]).map_or(ZeroRule::Unknown, read_zero);
     node.default = field.get("default").cloned();
+    node.default_from = field.str_at(&["defaultFrom"]).map(Text::from);
     node.varies = flag(field, "varies");
     node.required = flag(field, "required");
     // A struct in the server's Go types is there in its own empty object, as is what it writes when empty. Required
@@ -75,6 +76,7 @@ fn read_field(set: &mut SchemaSet, name: &str, field: &Value) -> FieldNode {
             Some(DefaultWhen {
                 field: Text::from(rule.str_at(&["field"])?),
                 is: rule.get("is").filter(|value| !value.is_null()).cloned(),
+                present: flag(rule, "present"),
                 value: rule.get("value")?.clone(),
             })
         })
@@ -160,6 +162,9 @@ fn read_kind_facts(kind: &Value) -> PathFacts {
     let mut facts = PathFacts::default();
     for (path, value) in entries(kind.get("defaults")) {
         facts.entry(path).default = Some(value.clone());
+    }
+    for (path, sibling) in entries(kind.get("defaultsFrom")) {
+        facts.entry(path).default_from = sibling.as_str().map(Text::from);
     }
     for path in texts(kind.get("defaultsOff")) {
         facts.entry(&path).default_off = true;

@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use trueup_object::{Text, Value};
+use trueup_object::{Map, Text, Value};
 
 use super::arena::{ANY, FieldNode, Node, NodeId, PathFacts, Relation, Use};
 use super::{DefaultWhen, Scalar, SchemaSet, ZeroRule};
@@ -73,10 +73,12 @@ pub struct Field<'a> {
     /// The schema names this field; otherwise it is a key of a map or an unknown field that is kept.
     pub declared: bool,
     pub zero: ZeroRule,
-    /// What the server writes when the parent is there and the field is not.
+    /// What the server writes when the parent is there and the field is not, unless siblings say otherwise.
     pub default: Option<&'a Value>,
     /// Defaults that depend on a sibling; the first that matches goes before [`Field::default`].
     pub default_when: &'a [DefaultWhen],
+    /// The sibling whose value the server copies into the field.
+    pub default_from: Option<&'a str>,
     /// The default varies in a way that the schema cannot express.
     pub varies: bool,
     /// The server's own empty object has the field (a Go struct, or written when empty).
@@ -219,6 +221,11 @@ impl<'a> Field<'a> {
                 .map(|field| field.default_when.as_slice())
                 .find(|rules| !rules.is_empty())
                 .unwrap_or_default(),
+            default_from: places
+                .iter()
+                .flatten()
+                .find_map(|kind| kind.default_from.as_deref())
+                .or(both().find_map(|field| field.default_from.as_deref())),
             varies: both().any(|field| field.varies),
             always: both().any(|field| field.always),
             required: node.is_some_and(|field| field.required),
@@ -228,6 +235,25 @@ impl<'a> Field<'a> {
             allowed: both().next().map_or(&[], |field| field.allowed.as_slice()),
             published_zero: both().find_map(|field| field.published_zero.as_ref()),
         }
+    }
+
+    /// What the server writes for the field where its parent has these other fields and lacks this one.
+    ///
+    /// `None` too where it varies in a way that the schema cannot express ([`Field::varies`]).
+    pub fn default_in<'v>(&self, siblings: &'v Map) -> Option<&'v Value>
+    where
+        'a: 'v,
+    {
+        let matches = |rule: &&DefaultWhen| match (siblings.get(&rule.field), &rule.is) {
+            (Some(found), Some(wanted)) => found == wanted,
+            (found, None) => found.is_some_and(|found| !found.is_null()) == rule.present,
+            (None, Some(_)) => false,
+        };
+        if let Some(rule) = self.default_when.iter().find(matches) {
+            return Some(&rule.value).filter(|value| !value.is_null());
+        }
+        let copied = self.default_from.and_then(|sibling| siblings.get(sibling));
+        copied.filter(|value| !value.is_null()).or(self.default)
     }
 
     /// What completes the key of a list-map item that lacks this field.
