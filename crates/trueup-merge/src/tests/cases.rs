@@ -3,6 +3,7 @@
 //! A case file is JSON with `op` (`apply`, `update`, `scale`), the writer (`manager`, `apiVersion`, `subresource`), `date`
 //! (seconds, from the response), `live` (null: the write created the object), `applied` and `force` (of an apply) or
 //! `replicas` (of a scale), `code`, and `want`: the stored object, or the status of a refusal.
+#![expect(clippy::disallowed_methods, reason = "the recorded cases are files")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
