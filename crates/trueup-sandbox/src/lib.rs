@@ -11,3 +11,4 @@ pub mod selector;
 pub mod state;
 pub mod status;
 pub mod structural;
+pub mod write;

@@ -1,0 +1,28 @@
+//! What conversion to the server's internal types and back changes in an object.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use trueup_object::{GroupKind, Value};
+
+use super::strategy::{TEMPLATE_GENERATION, template_generation};
+
+/// Takes an object through the server's internal type.
+pub fn through_internal(kind: &GroupKind, object: &mut Value) {
+    if kind.is("", "Secret") {
+        string_data(object);
+    }
+    if kind.is("apps", "DaemonSet") {
+        // A field of the internal type that stands in an annotation outside.
+        let generation = template_generation(object);
+        object.set_at(&["metadata", "annotations", TEMPLATE_GENERATION], generation.to_string().into());
+    }
+}
+
+/// `stringData` is a way to write `data`, and is never read back.
+fn string_data(object: &mut Value) {
+    let Some(Value::Map(strings)) = object.remove_at(&["stringData"]) else { return };
+    for (key, value) in strings {
+        let text = value.as_str().unwrap_or_default();
+        object.set_at(&["data", &key], STANDARD.encode(text.as_bytes()).into());
+    }
+}

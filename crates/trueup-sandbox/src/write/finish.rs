@@ -1,0 +1,113 @@
+//! The last steps of a write: metadata, what the kind's strategy does, validation, and whether anything changed.
+
+use trueup_merge::keep_times;
+use trueup_object::Value;
+
+use super::fields::copy_field;
+use super::{Pipeline, WriteVerb, defaults, identity, strategy, validate};
+use crate::status::{ApiStatus, StatusCause, StatusReason};
+
+impl Pipeline<'_, '_> {
+    pub(super) fn finish_create(&mut self, mut object: Value) -> Result<Value, ApiStatus> {
+        let kind = self.request.kind;
+        let given_version = object.str_at(&["metadata", "resourceVersion"]).unwrap_or_default();
+        if self.request.verb == WriteVerb::Create && !matches!(given_version, "" | "0") {
+            let message = "resourceVersion should not be set on objects to be created";
+            return Err(ApiStatus::new(500, StatusReason::Unknown, message));
+        }
+        self.generate_name(&mut object);
+        for field in ["resourceVersion", "selfLink", "deletionTimestamp", "deletionGracePeriodSeconds"] {
+            object.remove_at(&["metadata", field]);
+        }
+        let created = self.request.now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        object.set_at(&["metadata", "uid"], self.request.uid.into());
+        object.set_at(&["metadata", "creationTimestamp"], created.into());
+        self.reset(&mut object);
+        if kind.group_kind().is("", "Pod") && kind.is_builtin() {
+            defaults::admit_pod(&mut object, self.request.uid);
+        }
+        strategy::prepare_create(self.request, &mut object);
+        self.check_valid(&object, None)?;
+        Ok(object)
+    }
+
+    /// A name from `generateName`. Namespaces carry their name as a label, which a nameless one could not have before.
+    fn generate_name(&self, object: &mut Value) {
+        let prefix = object.str_at(&["metadata", "generateName"]).unwrap_or_default().to_owned();
+        let named = object.str_at(&["metadata", "name"]).is_some_and(|name| !name.is_empty());
+        if prefix.is_empty() || named {
+            return;
+        }
+        let name = identity::generated_name(&prefix, self.request.uid);
+        object.set_at(&["metadata", "name"], name.into());
+        if self.request.kind.group_kind().is("", "Namespace") {
+            defaults::namespace(object);
+        }
+    }
+
+    pub(super) fn finish_update(
+        &mut self,
+        mut object: Value,
+        live: &Value,
+    ) -> Result<(Value, bool), ApiStatus> {
+        let kind = self.request.kind;
+        if self.request.verb == WriteVerb::Create {
+            return Err(ApiStatus::already_exists(kind, self.created_name(&object)));
+        }
+        self.check_version(&mut object, live)?;
+        self.reset(&mut object);
+        strategy::prepare_update(self.request, self.part, &mut object, live);
+        object.remove_at(&["metadata", "selfLink"]);
+        if object.str_at(&["metadata", "uid"]).is_none_or(str::is_empty) {
+            copy_field(&mut object, live, &["metadata", "uid"]);
+        }
+        copy_field(&mut object, live, &["metadata", "creationTimestamp"]);
+        copy_field(&mut object, live, &["metadata", "deletionTimestamp"]);
+        if object.at(&["metadata", "deletionGracePeriodSeconds"]).is_none() {
+            copy_field(&mut object, live, &["metadata", "deletionGracePeriodSeconds"]);
+        }
+        self.check_valid(&object, Some(live))?;
+        let object = keep_times(live, object);
+        let changed = object != *live;
+        Ok((object, changed))
+    }
+
+    fn created_name<'o>(&self, object: &'o Value) -> &'o str {
+        object.str_at(&["metadata", "name"]).unwrap_or_default()
+    }
+
+    /// A resourceVersion in the object is a precondition; without one the kind decides.
+    fn check_version(&self, object: &mut Value, live: &Value) -> Result<(), ApiStatus> {
+        let kind = self.request.kind;
+        let given = object.str_at(&["metadata", "resourceVersion"]).unwrap_or_default();
+        if matches!(given, "" | "0") {
+            if !strategy::allows_unconditional_update(kind) {
+                let cause = StatusCause::invalid(
+                    "metadata.resourceVersion",
+                    &0.into(),
+                    "must be specified for an update",
+                );
+                let mut status = ApiStatus::invalid(kind, self.name(), vec![cause]);
+                // Here the server names the resource instead of the kind.
+                status.message =
+                    status.message.replacen(&kind.qualified_kind(), &kind.qualified_resource(), 1);
+                status.details.kind = kind.plural.clone();
+                return Err(status);
+            }
+            copy_field(object, live, &["metadata", "resourceVersion"]);
+            return Ok(());
+        }
+        if Some(given) != live.str_at(&["metadata", "resourceVersion"]) {
+            return Err(ApiStatus::modified(kind, self.name()));
+        }
+        Ok(())
+    }
+
+    fn check_valid(&self, object: &Value, live: Option<&Value>) -> Result<(), ApiStatus> {
+        let causes = validate::validate(self.request.kind, self.part, object, live);
+        if causes.is_empty() {
+            return Ok(());
+        }
+        Err(ApiStatus::invalid(self.request.kind, self.created_name(object), causes))
+    }
+}

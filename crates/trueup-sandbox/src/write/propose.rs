@@ -1,0 +1,293 @@
+//! The object that a request proposes, with its managed fields worked out.
+
+use trueup_merge::{ApplyError, Field, PatchStrategy, TypeRef, apply, server_path, update};
+use trueup_object::Value;
+
+use super::decode::{document, invalid_patch};
+use super::patch::{FieldPatch, PatchSchema, json_patch, merge_patch, strategic_merge};
+use super::strategy::reset;
+use super::{PatchKind, Pipeline, WriteVerb, manager};
+use crate::kind::KindInfo;
+use crate::status::{ApiStatus, StatusCause, StatusReason};
+
+/// What patches of a custom kind may be.
+const CUSTOM_PATCHES: [&str; 3] =
+    ["application/json-patch+json", "application/merge-patch+json", "application/apply-patch+yaml"];
+
+impl Pipeline<'_, '_> {
+    pub(super) fn proposed(&mut self) -> Result<Value, ApiStatus> {
+        match self.request.verb {
+            WriteVerb::Create => {
+                let mut object = self.decoded_body()?;
+                for field in [
+                    "uid",
+                    "creationTimestamp",
+                    "deletionTimestamp",
+                    "deletionGracePeriodSeconds",
+                    "selfLink",
+                ] {
+                    object.remove_at(&["metadata", field]);
+                }
+                self.check_namespace(&mut object)?;
+                Ok(self.owned(None, object))
+            }
+            WriteVerb::Update => {
+                let mut object = self.decoded_body()?;
+                self.check_namespace(&mut object)?;
+                self.check_name(&object)?;
+                let live = self.live().ok_or_else(|| self.not_found())?;
+                self.check_uid_precondition(&object, live)?;
+                Ok(self.owned(Some(live), object))
+            }
+            WriteVerb::Patch(PatchKind::Apply) => self.applied(),
+            WriteVerb::Patch(kind) => self.patched(kind),
+        }
+    }
+
+    fn not_found(&self) -> ApiStatus {
+        ApiStatus::not_found(self.request.kind, self.name())
+    }
+
+    /// The object with the managed fields that an update by this client leaves.
+    fn owned(&self, live: Option<&Value>, object: Value) -> Value {
+        let writer = self.writer(&manager(self.request));
+        update(live, &object, &writer, self.ty)
+    }
+
+    fn patched(&mut self, kind: PatchKind) -> Result<Value, ApiStatus> {
+        if kind == PatchKind::Strategic && !self.request.kind.is_builtin() {
+            return Err(ApiStatus::unsupported_media_type(&CUSTOM_PATCHES));
+        }
+        let live = self.live().ok_or_else(|| self.not_found())?;
+        let patch = Value::from_json(self.request.body)
+            .map_err(|error| ApiStatus::bad_request(format!("error decoding patch: {error}")))?;
+        let (patched, shown) = match kind {
+            PatchKind::Json => {
+                let patched = json_patch(live, &patch).map_err(super::patch::PatchError::into_status)?;
+                let shown = patched.to_json();
+                (patched, shown)
+            }
+            PatchKind::Merge | PatchKind::Apply => {
+                let patched = merge_patch(live, &patch).map_err(super::patch::PatchError::into_status)?;
+                let shown = patched.to_json();
+                (patched, shown)
+            }
+            PatchKind::Strategic => {
+                let patched = strategic_merge(live, &patch, &TypePatch(self.ty))
+                    .map_err(super::patch::PatchError::into_status)?;
+                (patched, go_map(&patch))
+            }
+        };
+        if patched.as_map().is_none() {
+            return Err(invalid_patch(&shown, "json: cannot unmarshal into Go value"));
+        }
+        self.check_patched_kind(&patched)?;
+        let mut object = self.decoded_patched(&patched, &shown)?;
+        object = self.owned(Some(live), object);
+        self.check_namespace(&mut object)?;
+        self.check_name(&object)?;
+        Ok(object)
+    }
+
+    /// A patch cannot make another kind of the object.
+    fn check_patched_kind(&self, patched: &Value) -> Result<(), ApiStatus> {
+        let expected = &self.request.kind.gvk;
+        let kind = patched.str_at(&["kind"]).unwrap_or_default();
+        let version = patched.str_at(&["apiVersion"]).unwrap_or_default();
+        let same = (kind.is_empty() || kind == expected.kind)
+            && (version.is_empty() || version == expected.api_version());
+        if same {
+            return Ok(());
+        }
+        Err(ApiStatus::bad_request(format!(
+            "{kind} in version {version:?} cannot be handled as a {}",
+            expected.kind
+        )))
+    }
+
+    fn applied(&mut self) -> Result<Value, ApiStatus> {
+        let Some(name) = self.request.field_manager.filter(|name| !name.is_empty()) else {
+            return Err(manager_required());
+        };
+        let configuration = document(self.request)
+            .map_err(|error| ApiStatus::bad_request(format!("error decoding YAML: {error}")))?;
+        if configuration.as_map().is_none() {
+            return Err(ApiStatus::bad_request(
+                "error decoding YAML: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal into Go value of type map[string]interface {}",
+            ));
+        }
+        self.check_applied_kind(&configuration)?;
+        let outcome = apply(self.live(), &configuration, &self.writer(name), self.request.force, self.ty);
+        let applied = outcome.map_err(|error| self.apply_refused(&configuration, error))?;
+        let decoded = self.decode(&applied.object).map_err(|error| self.unfit(&configuration, &error.0))?;
+        let mut object = decoded.object;
+        if self.live().is_none() && has_text(&object, "uid") {
+            let uid = object.str_at(&["metadata", "uid"]).unwrap_or_default();
+            let detail = format!(
+                "uid mismatch: the provided object specified uid {uid}, and no existing object was found"
+            );
+            return Err(ApiStatus::conflict(self.request.kind, self.name(), &detail));
+        }
+        self.check_namespace(&mut object)?;
+        self.check_name(&object)?;
+        Ok(object)
+    }
+
+    fn check_applied_kind(&self, configuration: &Value) -> Result<(), ApiStatus> {
+        let expected = &self.request.kind.gvk;
+        let version = configuration.str_at(&["apiVersion"]).unwrap_or_default();
+        let kind = configuration.str_at(&["kind"]).unwrap_or_default();
+        if version == expected.api_version() && kind == expected.kind {
+            return Ok(());
+        }
+        let slash = if version.contains('/') { "" } else { "/" };
+        Err(ApiStatus::bad_request(format!("invalid object type: {slash}{version}, Kind={kind}")))
+    }
+
+    fn apply_refused(&self, configuration: &Value, error: ApplyError) -> ApiStatus {
+        match error {
+            ApplyError::Conflicts(conflicts) => {
+                let causes = conflicts
+                    .iter()
+                    .map(|conflict| {
+                        let message = format!("conflict with {}", conflict.owner());
+                        StatusCause::new("FieldManagerConflict", server_path(&conflict.path), message)
+                    })
+                    .collect();
+                ApiStatus::apply_conflict(ApplyError::Conflicts(conflicts).to_string(), causes)
+            }
+            ApplyError::ManagedFieldsGiven => ApiStatus::bad_request("metadata.managedFields must be nil"),
+            ApplyError::Invalid(invalid) => {
+                let text = ApplyError::Invalid(invalid).to_string();
+                let reasons = text.strip_prefix("failed to create typed patch object: ").unwrap_or(&text);
+                self.unfit(configuration, reasons)
+            }
+        }
+    }
+
+    /// The server gives no reason code for a configuration that does not fit the schema.
+    fn unfit(&self, configuration: &Value, reasons: &str) -> ApiStatus {
+        let namespace = configuration.str_at(&["metadata", "namespace"]).unwrap_or_default();
+        let name = configuration.str_at(&["metadata", "name"]).unwrap_or_default();
+        let kind = &self.request.kind.gvk;
+        let message = format!(
+            "failed to create typed patch object ({namespace}/{name}; {}, Kind={}): {reasons}",
+            kind.api_version(),
+            kind.kind
+        );
+        ApiStatus::new(500, StatusReason::Unknown, message)
+    }
+
+    /// Puts the request's namespace into an object that has none; refuses another one.
+    fn check_namespace(&self, object: &mut Value) -> Result<(), ApiStatus> {
+        let given = object.str_at(&["metadata", "namespace"]).unwrap_or_default();
+        if given == self.request.namespace {
+            return Ok(());
+        }
+        if given.is_empty() {
+            object.set_at(&["metadata", "namespace"], self.request.namespace.into());
+            return Ok(());
+        }
+        if self.request.namespace.is_empty() {
+            object.remove_at(&["metadata", "namespace"]);
+            return Ok(());
+        }
+        Err(ApiStatus::bad_request(
+            "the namespace of the provided object does not match the namespace sent on the request",
+        ))
+    }
+
+    fn check_name(&self, object: &Value) -> Result<(), ApiStatus> {
+        let given = object.str_at(&["metadata", "name"]).unwrap_or_default();
+        let expected = self.name();
+        if given == expected {
+            return Ok(());
+        }
+        if given.is_empty() {
+            return Err(ApiStatus::bad_request(format!(
+                "the name of the object ({expected} based on URL) was undeterminable: name must be provided"
+            )));
+        }
+        Err(ApiStatus::bad_request(format!(
+            "the name of the object ({given}) does not match the name on the URL ({expected})"
+        )))
+    }
+
+    /// The uid in a PUT is a precondition.
+    fn check_uid_precondition(&self, object: &Value, live: &Value) -> Result<(), ApiStatus> {
+        let given = object.str_at(&["metadata", "uid"]).unwrap_or_default();
+        let found = live.str_at(&["metadata", "uid"]).unwrap_or_default();
+        if given.is_empty() || given == found {
+            return Ok(());
+        }
+        let detail = format!(
+            "StorageError: invalid object, Code: 4, Key: {}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: {given}, UID in object meta: {found}",
+            storage_key(self.request.kind, self.request.namespace, self.name())
+        );
+        Err(ApiStatus::conflict(self.request.kind, self.name(), &detail))
+    }
+
+    /// Takes back what this part may not write.
+    pub(super) fn reset(&self, object: &mut Value) {
+        let empty = trueup_merge::zero_object(self.ty);
+        reset(self.request.kind, self.part, object, self.live().unwrap_or(&empty));
+    }
+}
+
+fn has_text(object: &Value, key: &str) -> bool {
+    object.str_at(&["metadata", key]).is_some_and(|text| !text.is_empty())
+}
+
+/// Where etcd would hold the object: the server's messages show it.
+fn storage_key(kind: &KindInfo, namespace: &str, name: &str) -> String {
+    let namespace = if namespace.is_empty() { String::new() } else { format!("{namespace}/") };
+    format!("/registry/{}/{namespace}{name}", kind.plural)
+}
+
+fn manager_required() -> ApiStatus {
+    let cause = StatusCause::required("fieldManager", "is required for apply patch");
+    let message = format!("PatchOptions.meta.k8s.io \"\" is invalid: {}: {}", cause.field, cause.message);
+    let mut status = ApiStatus::new(422, StatusReason::Invalid, message).with_causes(vec![cause]);
+    status.details.group = "meta.k8s.io".into();
+    status.details.kind = "PatchOptions".into();
+    status
+}
+
+/// A value as Go's `%+v` prints it, which is how messages show a strategic merge patch.
+fn go_map(value: &Value) -> String {
+    match value {
+        Value::Map(map) => {
+            let entries: Vec<String> =
+                map.iter().map(|(key, value)| format!("{key}:{}", go_map(value))).collect();
+            format!("map[{}]", entries.join(" "))
+        }
+        Value::List(items) => {
+            let items: Vec<String> = items.iter().map(go_map).collect();
+            format!("[{}]", items.join(" "))
+        }
+        Value::Str(text) => text.to_string(),
+        Value::Null => "<nil>".to_owned(),
+        Value::Bool(_) | Value::Int(_) | Value::Float(_) => value.to_json(),
+    }
+}
+
+/// The schema's own words on strategic merge patches.
+struct TypePatch<'a>(TypeRef<'a>);
+
+impl PatchSchema for TypePatch<'_> {
+    fn field(&self, name: &str) -> FieldPatch<Self> {
+        let Some(field) = self.0.field(name) else {
+            return FieldPatch { merges: false, merge_key: None, below: Self(TypeRef::untyped()) };
+        };
+        let Field { ty, patch, .. } = field;
+        let below = match ty.shape() {
+            trueup_merge::Shape::List { element, .. } => element,
+            _ => ty,
+        };
+        let (merges, merge_key) = match patch {
+            PatchStrategy::Merge { key, retain_keys: _ } => (true, key.map(str::to_owned)),
+            PatchStrategy::Replace | PatchStrategy::RetainKeys => (false, None),
+        };
+        FieldPatch { merges, merge_key, below: Self(below) }
+    }
+}

@@ -1,0 +1,202 @@
+//! Gives an object the shape that the API's Go types give it: unknown fields go, `null` means absent, zero values that a
+//! type cannot tell from absent go, scalars take their canonical form.
+//!
+//! What goes unknown is reported for field validation; a value of the wrong type refuses the object, as decoding does.
+
+use trueup_merge::schema::{Field, Shape, TypeRef, ZeroRule};
+use trueup_object::{Map, Value};
+
+use super::scalar;
+
+/// What was found while an object took its shape.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// Paths of unknown fields, as field validation prints them: `spec.containers[0].foo`.
+    pub unknown: Vec<String>,
+}
+
+/// A value that its type cannot hold.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Mismatch(pub String);
+
+/// Deeper than this no object of the API is; what is deeper is refused rather than walked.
+const DEPTH_MAX: usize = 512;
+
+struct Shaper<'f> {
+    found: &'f mut Found,
+    path: String,
+    depth: usize,
+}
+
+/// Shapes a whole object.
+pub fn shape(object: &Value, ty: TypeRef<'_>, found: &mut Found) -> Result<Value, Mismatch> {
+    Shaper { found, path: String::new(), depth: 0 }.value(object, ty, "")
+}
+
+impl Shaper<'_> {
+    fn value(&mut self, value: &Value, ty: TypeRef<'_>, format: &str) -> Result<Value, Mismatch> {
+        if self.depth >= DEPTH_MAX {
+            return Err(Mismatch("json: exceeded max depth".to_owned()));
+        }
+        self.depth += 1;
+        let shaped = match (ty.shape(), value) {
+            (Shape::Untyped, _) => Ok(value.clone()),
+            (Shape::Struct { open, .. }, Value::Map(map)) => self.fields(map, ty, open),
+            (Shape::Map { element, .. }, Value::Map(map)) => self.entries(map, element),
+            (Shape::List { element, .. }, Value::List(items)) => self.items(items, element),
+            (Shape::Scalar(scalar), _) => scalar::canonical(value, scalar, format).ok_or_else(|| {
+                self.mismatch(value, scalar::go_type(scalar, format), scalar::refusal(value, scalar))
+            }),
+            (Shape::Struct { .. }, Value::Null) => self.fields(&Map::new(), ty, false),
+            (Shape::Map { .. } | Shape::List { .. }, Value::Null) => Ok(Value::Null),
+            (Shape::Struct { .. }, _) => Err(self.mismatch(value, "struct", None)),
+            (Shape::Map { .. }, _) => Err(self.mismatch(value, "map", None)),
+            (Shape::List { .. }, _) => Err(self.mismatch(value, "slice", None)),
+        };
+        self.depth -= 1;
+        shaped
+    }
+
+    fn fields(&mut self, map: &Map, ty: TypeRef<'_>, open: bool) -> Result<Value, Mismatch> {
+        let mut shaped = Map::new();
+        for (name, value) in map.iter() {
+            let Some(field) = ty.field(name) else {
+                self.unknown(name);
+                continue;
+            };
+            if !field.declared && open {
+                shaped.insert(name, value.clone());
+                continue;
+            }
+            if value.is_null() {
+                continue;
+            }
+            let inner = self.below(name, |shaper| shaper.value(value, field.ty, field.format))?;
+            if !is_dropped(&inner, &field) {
+                shaped.insert(name, inner);
+            }
+        }
+        fill_always(&mut shaped, ty);
+        Ok(Value::Map(shaped))
+    }
+
+    fn entries(&mut self, map: &Map, element: TypeRef<'_>) -> Result<Value, Mismatch> {
+        let mut shaped = Map::new();
+        for (name, value) in map.iter() {
+            // Go decodes null into the element's zero value.
+            let inner = match (value, element.shape()) {
+                (Value::Null, Shape::Scalar(scalar)) => scalar::zero(scalar),
+                _ => self.below(name, |shaper| shaper.value(value, element, ""))?,
+            };
+            shaped.insert(name, inner);
+        }
+        Ok(Value::Map(shaped))
+    }
+
+    fn items(&mut self, items: &[Value], element: TypeRef<'_>) -> Result<Value, Mismatch> {
+        let mut shaped = Vec::with_capacity(items.len());
+        for (index, value) in items.iter().enumerate() {
+            let before = self.path.len();
+            self.path.push_str(&format!("[{index}]"));
+            let inner = match (value, element.shape()) {
+                (Value::Null, Shape::Scalar(scalar)) => scalar::zero(scalar),
+                _ => self.value(value, element, "")?,
+            };
+            self.path.truncate(before);
+            shaped.push(inner);
+        }
+        Ok(Value::List(shaped))
+    }
+
+    fn below<T>(
+        &mut self,
+        name: &str,
+        step: impl FnOnce(&mut Self) -> Result<T, Mismatch>,
+    ) -> Result<T, Mismatch> {
+        let before = self.path.len();
+        if !self.path.is_empty() {
+            self.path.push('.');
+        }
+        self.path.push_str(name);
+        let result = step(self)?;
+        self.path.truncate(before);
+        Ok(result)
+    }
+
+    fn unknown(&mut self, name: &str) {
+        let dot = if self.path.is_empty() { "" } else { "." };
+        self.found.unknown.push(format!("{}{dot}{name}", self.path));
+    }
+
+    fn mismatch(&self, value: &Value, expected: &str, refusal: Option<String>) -> Mismatch {
+        if let Some(message) = refusal {
+            return Mismatch(message);
+        }
+        let found = match value {
+            Value::Bool(_) => "bool",
+            Value::Int(_) | Value::Float(_) => "number",
+            Value::Str(_) => "string",
+            Value::List(_) => "array",
+            Value::Map(_) | Value::Null => "object",
+        };
+        let mut field = String::new();
+        let mut in_brackets = false;
+        for char in self.path.chars() {
+            match char {
+                '[' => in_brackets = true,
+                ']' => in_brackets = false,
+                other if !in_brackets => field.push(other),
+                _ => {}
+            }
+        }
+        Mismatch(format!("json: cannot unmarshal {found} into Go struct field .{field} of type {expected}"))
+    }
+}
+
+/// What the type keeps is kept; everything else that is its zero value is as good as absent.
+fn is_dropped(value: &Value, field: &Field<'_>) -> bool {
+    let zero = match value {
+        Value::Null => true,
+        Value::Bool(flag) => !flag,
+        Value::Int(number) => *number == 0,
+        Value::Float(number) => *number == 0.0,
+        Value::Str(text) => text.is_empty(),
+        Value::List(items) => items.is_empty(),
+        Value::Map(map) => map.is_empty(),
+    };
+    if !zero || field.always {
+        return false;
+    }
+    match field.zero {
+        ZeroRule::Kept => false,
+        ZeroRule::Dropped | ZeroRule::Replaced => true,
+        // Lists and maps that Go leaves out when empty are the rule, pointers to structs keep their empty selves.
+        ZeroRule::Unknown => match value {
+            Value::List(_) | Value::Str(_) | Value::Null => true,
+            Value::Map(_) => matches!(field.ty.shape(), Shape::Map { .. }),
+            Value::Bool(_) | Value::Int(_) | Value::Float(_) => false,
+        },
+    }
+}
+
+/// What the server writes even when it is empty.
+fn fill_always(map: &mut Map, ty: TypeRef<'_>) {
+    for (name, field) in ty.fields().filter(|(_, field)| field.always) {
+        // A workload's selector is required and yet a pointer: without it the server writes nothing and says so.
+        let is_pointer = field.required && name == "selector";
+        if is_pointer || map.get(name).is_some_and(|value| !value.is_null()) {
+            continue;
+        }
+        let zero = match field.ty.shape() {
+            Shape::Struct { .. } => {
+                let mut inner = Map::new();
+                fill_always(&mut inner, field.ty);
+                Value::Map(inner)
+            }
+            Shape::Scalar(scalar) => scalar::zero_written(scalar),
+            Shape::List { .. } | Shape::Map { .. } | Shape::Untyped => Value::Null,
+        };
+        map.insert(name, zero);
+    }
+}

@@ -1,0 +1,302 @@
+//! What the API server does to an object of a kind between decoding and storing it: fields that a write may not touch,
+//! fields that the server allocates, `metadata.generation`.
+
+mod pod;
+mod service;
+
+pub use service::is_headless;
+
+use trueup_object::{FieldPath, FieldSet, Map, Value};
+
+use super::WriteRequest;
+use super::fields::{copy_field, fill, is_unset};
+use crate::kind::KindInfo;
+
+/// Which part of an object a request writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// The object itself, without its status where that is a subresource.
+    Main,
+    Status,
+    /// A namespace's `/finalize`: `spec.finalizers` and nothing else.
+    Finalize,
+}
+
+/// Fields of the top level that identify an object: no write changes them.
+const IDENTITY: [&str; 3] = ["apiVersion", "kind", "metadata"];
+
+/// Takes back what this part may not write. `before` is the live object, or the kind's empty one on create.
+///
+/// Runs after ownership is computed: [`reset_fields`] keeps these fields out of it.
+pub fn reset(kind: &KindInfo, part: Part, object: &mut Value, before: &Value) {
+    match part {
+        Part::Main => {
+            if kind.has_status {
+                copy_field(object, before, &["status"]);
+            }
+        }
+        Part::Status => {
+            reset_for_status(kind, object, before);
+        }
+        Part::Finalize => {
+            copy_field(object, before, &["status"]);
+            copy_field(object, before, &["metadata", "labels"]);
+            copy_field(object, before, &["metadata", "annotations"]);
+        }
+    }
+}
+
+fn reset_for_status(kind: &KindInfo, object: &mut Value, before: &Value) {
+    let status = object.get("status").cloned();
+    let mut result = before.clone();
+    if kind.is_builtin() {
+        for field in ["labels", "annotations", "finalizers", "ownerReferences", "resourceVersion", "uid"] {
+            copy_field(&mut result, object, &["metadata", field]);
+        }
+        if kind.group_kind().is("apps", "Deployment") {
+            copy_field(&mut result, before, &["metadata", "labels"]);
+        }
+        if kind.group_kind().is("", "Pod") {
+            copy_field(&mut result, before, &["metadata", "ownerReferences"]);
+        }
+    } else {
+        copy_field(&mut result, object, &["metadata", "resourceVersion"]);
+        copy_field(&mut result, object, &["metadata", "uid"]);
+    }
+    for field in ["name", "namespace", "managedFields"] {
+        copy_field(&mut result, object, &["metadata", field]);
+    }
+    match status {
+        Some(status) => result.set_at(&["status"], status),
+        None => {
+            result.remove_at(&["status"]);
+        }
+    }
+    *object = result;
+}
+
+/// The fields that nobody comes to own by writing this part.
+pub fn reset_fields(kind: &KindInfo, part: Part) -> FieldSet {
+    let paths: &[&[&str]] = match part {
+        Part::Main if kind.has_status => &[&["status"]],
+        Part::Main => &[],
+        Part::Finalize => &[&["status"]],
+        Part::Status if !kind.is_builtin() => &[&["metadata"], &["spec"]],
+        Part::Status if kind.group_kind().is("apps", "Deployment") => &[&["spec"], &["metadata", "labels"]],
+        Part::Status if kind.group_kind().is("", "Pod") => {
+            &[&["spec"], &["metadata", "deletionTimestamp"], &["metadata", "ownerReferences"]]
+        }
+        Part::Status => &[&["spec"]],
+    };
+    paths.iter().map(|path| FieldPath::fields(path)).collect()
+}
+
+/// Whether a PUT without a resourceVersion is taken as "whatever is there now".
+pub fn allows_unconditional_update(kind: &KindInfo) -> bool {
+    if !kind.is_builtin() {
+        return false;
+    }
+    !matches!(
+        (kind.gvk.group.as_str(), kind.gvk.kind.as_str()),
+        ("admissionregistration.k8s.io", _)
+            | ("apiextensions.k8s.io", "CustomResourceDefinition")
+            | ("apiregistration.k8s.io", "APIService")
+            | ("coordination.k8s.io", _)
+            | ("node.k8s.io", "RuntimeClass")
+            | ("policy", "PodDisruptionBudget")
+            | ("storage.k8s.io", "CSIDriver" | "CSINode" | "CSIStorageCapacity" | "VolumeAttachment")
+    )
+}
+
+/// Prepares a new object for storage.
+pub fn prepare_create(request: &WriteRequest<'_>, object: &mut Value) {
+    let kind = request.kind;
+    if has_generation(kind) {
+        object.set_at(&["metadata", "generation"], 1.into());
+    } else {
+        object.remove_at(&["metadata", "generation"]);
+    }
+    match (kind.gvk.group.as_str(), kind.gvk.kind.as_str()) {
+        ("", "Namespace") => {
+            object.set_at(&["status", "phase"], "Active".into());
+            let mut finalizers = object.list_at(&["spec", "finalizers"]).to_vec();
+            if !finalizers.contains(&"kubernetes".into()) {
+                finalizers.push("kubernetes".into());
+            }
+            object.set_at(&["spec", "finalizers"], Value::List(finalizers));
+        }
+        ("", "Pod") => pod::prepare_create(object),
+        ("", "Service") => service::allocate(object, None, request.uid),
+        ("", "PersistentVolumeClaim") => claim_sources(object),
+        ("", "PersistentVolume") => object.set_at(&["status", "phase"], "Pending".into()),
+        ("apps", "DaemonSet") => set_template_generation(object, 1),
+        ("batch", "Job") => job_selector(object, request.uid),
+        ("apiextensions.k8s.io", "CustomResourceDefinition") => stored_versions(object),
+        _ => {}
+    }
+    if kind.group_kind().is("", "PersistentVolumeClaim") {
+        object.set_at(&["status", "phase"], "Pending".into());
+    }
+}
+
+/// Prepares a changed object for storage.
+pub fn prepare_update(request: &WriteRequest<'_>, part: Part, object: &mut Value, live: &Value) {
+    let kind = request.kind;
+    copy_field(object, live, &["metadata", "generation"]);
+    if part != Part::Main {
+        return;
+    }
+    match (kind.gvk.group.as_str(), kind.gvk.kind.as_str()) {
+        ("", "Namespace") => copy_field(object, live, &["spec", "finalizers"]),
+        ("", "Service") => service::allocate(object, Some(live), request.uid),
+        ("", "Secret") if is_unset(object, "type") => copy_field(object, live, &["type"]),
+        ("", "PersistentVolumeClaim") => claim_sources(object),
+        ("apps", "DaemonSet") => daemon_set_update(object, live),
+        ("apiextensions.k8s.io", "CustomResourceDefinition") => stored_versions(object),
+        _ => {}
+    }
+    if has_generation(kind) && body_changed(kind, object, live) {
+        let generation = live.int_at(&["metadata", "generation"]).unwrap_or_default();
+        object.set_at(&["metadata", "generation"], (generation + 1).into());
+    }
+}
+
+/// Whether the server counts generations of a kind.
+fn has_generation(kind: &KindInfo) -> bool {
+    if !kind.is_builtin() {
+        return true;
+    }
+    matches!(
+        (kind.gvk.group.as_str(), kind.gvk.kind.as_str()),
+        ("", "Pod" | "PodTemplate" | "ReplicationController")
+            | ("apps", "Deployment" | "DaemonSet" | "ReplicaSet" | "StatefulSet")
+            | ("batch", "Job" | "CronJob")
+            | ("networking.k8s.io", "Ingress" | "IngressClass" | "NetworkPolicy")
+            | ("policy", "PodDisruptionBudget")
+            | ("discovery.k8s.io", "EndpointSlice")
+            | ("scheduling.k8s.io", "PriorityClass")
+            | ("flowcontrol.apiserver.k8s.io" | "admissionregistration.k8s.io", _)
+            | ("apiextensions.k8s.io", "CustomResourceDefinition")
+            | ("resource.k8s.io", "ResourceSlice" | "DeviceClass")
+    )
+}
+
+/// Whether what generations count has changed: everything but metadata and, where that is apart, status. For deployments
+/// the annotations count too, since they are copied to replica sets.
+fn body_changed(kind: &KindInfo, object: &Value, live: &Value) -> bool {
+    if kind.group_kind().is("scheduling.k8s.io", "PriorityClass") {
+        return false;
+    }
+    let body = |value: &Value| -> Map {
+        let mut map = value.as_map().cloned().unwrap_or_default();
+        IDENTITY.iter().for_each(|key| {
+            map.remove(key);
+        });
+        if kind.has_status {
+            map.remove("status");
+        }
+        map
+    };
+    if kind.group_kind().is("apps", "Deployment") {
+        let annotations = |value: &Value| {
+            value.at(&["metadata", "annotations"]).and_then(Value::as_map).cloned().unwrap_or_default()
+        };
+        if annotations(object) != annotations(live) {
+            return true;
+        }
+    }
+    !same_meaning(&Value::Map(body(object)), &Value::Map(body(live)))
+}
+
+/// Go's semantic equality: an empty list or map equals an absent one.
+pub fn same_meaning(left: &Value, right: &Value) -> bool {
+    let is_nothing = |value: &Value| match value {
+        Value::Null => true,
+        Value::List(items) => items.is_empty(),
+        Value::Map(map) => map.is_empty(),
+        Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Str(_) => false,
+    };
+    match (left, right) {
+        (Value::Map(one), Value::Map(other)) => {
+            one.iter().all(|(key, value)| same_meaning(value, other.get(key).unwrap_or(&Value::Null)))
+                && other.iter().all(|(key, value)| one.contains(key) || is_nothing(value))
+        }
+        (Value::List(one), Value::List(other)) => {
+            one.len() == other.len() && one.iter().zip(other).all(|(one, other)| same_meaning(one, other))
+        }
+        (one, other) => one == other || (is_nothing(one) && is_nothing(other)),
+    }
+}
+
+pub const TEMPLATE_GENERATION: &str = "deprecated.daemonset.template.generation";
+
+pub fn template_generation(object: &Value) -> i64 {
+    object
+        .str_at(&["metadata", "annotations", TEMPLATE_GENERATION])
+        .and_then(|text| text.parse().ok())
+        .unwrap_or_default()
+}
+
+fn set_template_generation(object: &mut Value, at_least: i64) {
+    let generation = template_generation(object).max(at_least);
+    object.set_at(&["metadata", "annotations", TEMPLATE_GENERATION], generation.to_string().into());
+}
+
+fn daemon_set_update(object: &mut Value, live: &Value) {
+    let before = template_generation(live);
+    let template = |value: &Value| value.at(&["spec", "template"]).cloned().unwrap_or_default();
+    let changed = !same_meaning(&template(object), &template(live));
+    let generation = if changed { before + 1 } else { before };
+    object.set_at(&["metadata", "annotations", TEMPLATE_GENERATION], generation.to_string().into());
+}
+
+/// A claim's two ways to name a data source are kept equal.
+fn claim_sources(object: &mut Value) {
+    let Some(spec) = object.get_mut("spec") else { return };
+    match (spec.get("dataSource").cloned(), spec.get("dataSourceRef").cloned()) {
+        (Some(source), None) => fill(spec, "dataSourceRef", source),
+        (None, Some(source)) if source.get("namespace").is_none() => fill(spec, "dataSource", source),
+        _ => {}
+    }
+}
+
+/// A job without a selector of its own selects its pods by its uid.
+fn job_selector(object: &mut Value, uid: &str) {
+    if object.at(&["spec", "manualSelector"]).and_then(Value::as_bool) == Some(true) {
+        return;
+    }
+    let name = object.str_at(&["metadata", "name"]).unwrap_or_default().to_owned();
+    let labels = ["spec", "template", "metadata", "labels"];
+    let wanted = [
+        ("controller-uid", uid),
+        ("job-name", name.as_str()),
+        ("batch.kubernetes.io/controller-uid", uid),
+        ("batch.kubernetes.io/job-name", name.as_str()),
+    ];
+    let mut map = object.at(&labels).and_then(Value::as_map).cloned().unwrap_or_default();
+    for (label, value) in wanted {
+        if !map.contains(label) {
+            map.insert(label, value.into());
+        }
+    }
+    object.set_at(&labels, Value::Map(map));
+    let selector = ["spec", "selector", "matchLabels", "batch.kubernetes.io/controller-uid"];
+    if object.at(&selector).is_none() {
+        object.set_at(&selector, uid.into());
+    }
+}
+
+fn stored_versions(object: &mut Value) {
+    let storage = object
+        .list_at(&["spec", "versions"])
+        .iter()
+        .find(|version| version.get("storage").and_then(Value::as_bool) == Some(true))
+        .and_then(|version| version.get("name").cloned());
+    let mut stored = object.list_at(&["status", "storedVersions"]).to_vec();
+    if let Some(version) = storage
+        && !stored.contains(&version)
+    {
+        stored.push(version);
+        object.set_at(&["status", "storedVersions"], Value::List(stored));
+    }
+}
