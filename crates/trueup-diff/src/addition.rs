@@ -7,6 +7,7 @@ use trueup_object::{FieldPath, PathElement, Value};
 
 use crate::absent::{asks_nothing, present, says_nothing};
 use crate::align::Sides;
+use crate::derived::is_chosen_by_server;
 use crate::finding::{Change, Channel};
 use crate::owners::{Owned, Owner};
 use crate::spot::{Parts, Spot};
@@ -101,6 +102,9 @@ impl<'a> Walk<'a> {
             match self.judge_unowned(live) {
                 UnownedVerdict::New => Claim::Unowned,
                 UnownedVerdict::Known => Claim::Known,
+                UnownedVerdict::Unjudged if self.base_tells() && !is_chosen_by_server(&self.path) => {
+                    Claim::Others
+                }
                 UnownedVerdict::Unjudged => return None,
             }
         };

@@ -26,8 +26,10 @@ pub fn compare(input: &CompareInput<'_>) -> Comparison {
     let sides = Sides { target: Some(&target), live: Some(&live), base: base.as_deref() };
     let owners = Owners { managed: input.managed, ours: input.our_manager, schema_known: input.schema_known };
     let mut walk = Walk::new(owners, Unowned::Judge(input.unowned), input.secret_key);
-    if input.managed.entries.is_empty() {
-        walk.problems.push("live has no managedFields: what others added cannot be told".to_owned());
+    walk.base_known = base.is_some();
+    let mut problems = Vec::new();
+    if !owners.known() && base.is_none() && input.unowned.is_none() {
+        problems.push("live has no managedFields: what others added cannot be told".to_owned());
     }
     walk.object(sides, input.ty);
 
@@ -41,7 +43,7 @@ pub fn compare(input: &CompareInput<'_>) -> Comparison {
         let rules = input.ignore.iter().enumerate().filter(|(_, rule)| applies(rule)).collect();
         Report::new(input, sides, rules).findings(walk.found)
     };
-    Comparison { findings, rule_matches, problems: walk.problems }
+    Comparison { findings, rule_matches, problems }
 }
 
 /// The three versions of an object in one form each.

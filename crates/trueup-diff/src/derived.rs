@@ -1,13 +1,12 @@
 //! Defaults that the server computes from other fields, which no schema can express.
 
-use trueup_object::{Map, Value};
+use trueup_object::{FieldPath, Map, PathElement, Value};
 
 /// The default of a field by its name, its parent's name and its siblings in live.
 pub(crate) fn default(name: &str, parent: &str, siblings: &Value) -> Option<Value> {
     match (parent, name) {
         (_, "imagePullPolicy") => Some(pull_policy(siblings.str_at(&["image"])?).into()),
-        ("ports", "targetPort") => siblings.get("port").cloned(),
-        (_, "serviceAccount") => siblings.get("serviceAccountName").cloned(),
+        ("image", "pullPolicy") => Some(pull_policy(siblings.str_at(&["reference"])?).into()),
         ("spec", "clusterIPs") => Some(Value::List(vec![siblings.get("clusterIP")?.clone()])),
         ("volumeClaimTemplates", "apiVersion") => Some("v1".into()),
         ("volumeClaimTemplates", "kind") => Some("PersistentVolumeClaim".into()),
@@ -20,6 +19,28 @@ pub(crate) fn default(name: &str, parent: &str, siblings: &Value) -> Option<Valu
         },
         _ => None,
     }
+}
+
+/// Fields for which the server chooses a value of its own: not known beforehand, and nobody's change.
+pub(crate) fn is_chosen_by_server(path: &FieldPath) -> bool {
+    const CHOSEN: [&str; 8] = [
+        "clusterIP",
+        "clusterIPs",
+        "ipFamilies",
+        "ipFamilyPolicy",
+        "nodePort",
+        "healthCheckNodePort",
+        "volumeName",
+        "controller-uid",
+    ];
+    const DOMAINS: [&str; 4] =
+        ["deployment.kubernetes.io/", "pv.kubernetes.io/", "volume.kubernetes.io/", "batch.kubernetes.io/"];
+    path.elements().iter().any(|element| match element {
+        PathElement::Field(name) => {
+            CHOSEN.contains(&name.as_str()) || DOMAINS.iter().any(|domain| name.starts_with(domain))
+        }
+        PathElement::Key(_) | PathElement::Value(_) | PathElement::Index(_) => false,
+    })
 }
 
 /// `Always` for the tag `latest` and for no tag at all, as Kubernetes' `SetDefaults_Container` decides.

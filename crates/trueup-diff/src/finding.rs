@@ -34,7 +34,7 @@ pub struct Comparison {
     pub findings: Vec<Finding>,
     /// For each rule given, how many fields of the object it hides; 0 also where it is about other objects.
     pub rule_matches: Vec<usize>,
-    /// What could not be judged, in words.
+    /// What could not be judged, in words: with any, "no finding" is not "the same".
     pub problems: Vec<String>,
 }
 
@@ -43,7 +43,7 @@ pub struct Comparison {
 pub enum Channel {
     /// Git declares (or declared) the field.
     Declared,
-    /// Git does not declare the field and another manager owns it.
+    /// Git does not declare the field and another manager owns it (without managed fields: base has it not).
     Undeclared,
     /// Git does not declare the field, nobody owns it, and it was not so right after our last sync.
     Unowned,

@@ -39,6 +39,11 @@ pub(crate) struct Owners<'a> {
 }
 
 impl<'a> Owners<'a> {
+    /// Whether the object says who owns what at all.
+    pub fn known(&self) -> bool {
+        !self.managed.entries.is_empty()
+    }
+
     /// The owners of a path; where it lies in an atomic value, `atomic` is the length of that value's path.
     pub fn of(&self, path: &FieldPath, atomic: Option<usize>) -> Owned<'a> {
         let elements = path.elements();

@@ -1,8 +1,6 @@
 //! A place in an object as comparing sees it: the type of the value, and what its parent knows about it.
 
-use std::borrow::Cow;
-
-use trueup_merge::{DefaultWhen, Field, ListKind, Shape, TypeRef};
+use trueup_merge::{Field, ListKind, Shape, TypeRef};
 use trueup_object::Value;
 
 use crate::derived;
@@ -101,28 +99,26 @@ impl<'a> Spot<'a> {
     }
 
     /// What the server writes here when nothing is declared, as far as the schema can say it.
-    fn fixed_default(&self) -> Option<&'a Value> {
+    fn known_default(&self) -> Option<&'a Value> {
         let field = self.field?;
-        let matches = |when: &&DefaultWhen| {
-            let sibling = self.siblings.and_then(|siblings| siblings.get(&when.field));
-            when.is.as_ref() == sibling
-        };
-        let conditional = field.default_when.iter().find(matches).map(|when| &when.value);
-        conditional.or(field.default)
+        match self.siblings.and_then(Value::as_map) {
+            Some(siblings) => field.default_in(siblings),
+            None => field.default,
+        }
     }
 
     /// A default that is a map with something in it: what it stands for exists although nobody declared it.
     pub fn object_default(&self) -> Option<&'a Value> {
-        let default = self.fixed_default().or(self.expected)?;
+        let default = self.known_default().or(self.expected)?;
         default.as_map().is_some_and(|map| !map.is_empty()).then_some(default)
     }
 
     /// Whether live has here what it would have if nobody had declared anything.
     pub fn is_default(&self, live: &Value) -> bool {
-        let default = self.fixed_default().or(self.expected).map(Cow::Borrowed);
-        default
-            .or_else(|| derived::default(self.name, self.parent, self.siblings?).map(Cow::Owned))
-            .is_some_and(|default| equal::same(&default, live, self))
+        let is_live = |default: &Value| equal::same(default, live, self);
+        let derived = || derived::default(self.name, self.parent, self.siblings?);
+        self.known_default().or(self.expected).is_some_and(is_live)
+            || derived().is_some_and(|it| is_live(&it))
     }
 
     /// Whether the place is a key of labels, annotations, data and the like: text of which nothing more is known.

@@ -38,7 +38,8 @@ pub(crate) struct Walk<'a> {
     /// The length of the path of the atomic value that the walk is in.
     pub atomic: Option<usize>,
     pub found: Vec<Found>,
-    pub problems: Vec<String>,
+    /// What was declared at the last sync is known.
+    pub base_known: bool,
 }
 
 /// What becomes of fields that nobody declares and nobody owns.
@@ -58,7 +59,7 @@ impl<'a> Walk<'a> {
             path: FieldPath::root(),
             atomic: None,
             found: Vec::new(),
-            problems: Vec::new(),
+            base_known: false,
         }
     }
 
@@ -183,7 +184,6 @@ impl<'a> Walk<'a> {
         }
         // A name that occurs twice leads to no item in particular: then the list is one value.
         let Some(target) = present(sides.target) else { return self.added(sides, spot) };
-        self.problems.push(format!("items of {} have the same name", self.path));
         if !agree(Some(target), sides.live, &spot, Mode::Covers)
             || length(target) != sides.live.map_or(0, length)
         {
@@ -233,9 +233,15 @@ impl<'a> Walk<'a> {
         });
     }
 
+    /// Whether what base has not must have been added by somebody, for want of managed fields that would say by whom.
+    pub(crate) fn base_tells(&self) -> bool {
+        self.base_known && !self.owners.known() && matches!(self.unowned, Unowned::Judge(_))
+    }
+
     /// What is known of a value that nobody declares and nobody owns.
     pub(crate) fn judge_unowned(&mut self, live: &Value) -> UnownedVerdict {
-        if self.path.starts_with_fields(&["metadata"]) {
+        // Labels and annotations always have an owner, unless nothing has.
+        if self.path.starts_with_fields(&["metadata"]) && self.owners.known() {
             return UnownedVerdict::Unjudged;
         }
         match &mut self.unowned {
