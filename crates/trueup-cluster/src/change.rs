@@ -17,10 +17,8 @@ pub enum Change {
     Object(ResourceKey),
     /// A kind's state changed: its listing ended, failed, began anew.
     Kind(Gvk),
-    /// The cluster serves other kinds than before.
+    /// The cluster serves other kinds than before, or schemas changed.
     Discovery,
-    /// The schemas of the kinds in use changed.
-    Schemas,
 }
 
 /// The queue of changes of one cluster.

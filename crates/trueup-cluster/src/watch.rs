@@ -555,7 +555,3 @@ struct WireListMetadata {
     #[serde(rename = "continue")]
     continue_token: Option<String>,
 }
-
-#[cfg(test)]
-#[path = "watch/tests.rs"]
-mod tests;

@@ -19,6 +19,10 @@ use trueup_object::{GroupKind, Gvk, Text, Value};
 use arena::{Node, NodeId, PathFacts};
 pub use view::{Field, ListKind, PatchStrategy, Shape, TypeRef};
 
+/// The compiled-in table of facts about built-in kinds, as JSON (`data/README.md` has the format). It also says which groups
+/// and resources are served, which no schema needs but an API server does.
+pub const BUILTIN_TABLE: &[u8] = include_bytes!("../data/builtin.json");
+
 /// A set of types and the kinds that have them.
 #[derive(Debug, Clone)]
 pub struct SchemaSet {
@@ -94,13 +98,8 @@ impl SchemaSet {
     pub fn builtin() -> &'static Self {
         static TABLE: OnceLock<SchemaSet> = OnceLock::new();
         TABLE.get_or_init(|| {
-            table::read(&Value::from_json(include_bytes!("../data/builtin.json")).unwrap_or_default())
+            table::read(&Value::from_json(BUILTIN_TABLE).unwrap_or_default())
         })
-    }
-
-    /// Reads a table in the format of the compiled-in one (`data/README.md`).
-    pub fn from_table(table: &Value) -> Self {
-        table::read(table)
     }
 
     /// Reads OpenAPI v3 documents as an API server publishes them, one for each group version. Also returns what could

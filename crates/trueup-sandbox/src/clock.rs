@@ -22,7 +22,10 @@ struct Inner {
 
 impl Clock {
     /// Starts at the machine's present time.
-    #[expect(clippy::disallowed_methods, reason = "the one place where the sandbox may begin at the machine's time")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place where the sandbox may begin at the machine's time"
+    )]
     pub fn system() -> Self {
         Self::starting_at(Timestamp::now())
     }

@@ -1,6 +1,16 @@
 //! The HTTPS front: connections, who is calling, paths, content negotiation, answers.
 
 pub mod credentials;
+mod listen;
 pub mod negotiate;
+mod options;
 pub mod path;
+pub mod present;
 pub mod query;
+mod reply;
+mod resource;
+mod serve;
+mod watching;
+
+pub use listen::{ListenError, Listener};
+pub use serve::Front;

@@ -1,14 +1,24 @@
 //! A Kubernetes API server in memory: discovery, OpenAPI, list and watch, every patch type, server-side apply with
 //! managed fields, dry run, and faults on demand.
+//!
+//! [`Sandbox::start`] gives a server on a port of this machine, with TLS and three users; anything that speaks the
+//! Kubernetes API can use it with [`Sandbox::kubeconfig`]. Time and ids come from [`SandboxOptions`].
 
+pub mod api;
 pub mod clock;
+pub mod discovery;
 pub mod faults;
 pub mod http;
 pub mod ids;
 pub mod kind;
 pub mod registry;
+pub mod sandbox;
 pub mod selector;
 pub mod state;
 pub mod status;
 pub mod structural;
+pub mod table;
 pub mod write;
+
+pub use clock::Clock;
+pub use sandbox::{Sandbox, SandboxOptions, StartError};

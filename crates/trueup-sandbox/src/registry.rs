@@ -168,7 +168,7 @@ impl Registry {
             }
         }
         for (name, mut versions) in versions {
-            versions.sort_by(|left, right| version::precedence(right).cmp(&version::precedence(left)));
+            versions.sort_by_key(|version| std::cmp::Reverse(version::precedence(version)));
             if let Some(preferred) = versions.first().cloned() {
                 // A definition cannot extend a built-in group here: the real server reserves those as well.
                 if kinds.groups.iter().all(|group| group.name != name) {

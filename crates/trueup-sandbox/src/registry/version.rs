@@ -36,7 +36,7 @@ mod tests {
     #[test]
     fn orders_versions_as_kubernetes_does() {
         let mut versions = ["foo10", "v1alpha1", "v10", "v2beta1", "v1", "v2", "bar", "v1beta2", "v12alpha1"];
-        versions.sort_by(|left, right| precedence(right).cmp(&precedence(left)));
+        versions.sort_by_key(|version| std::cmp::Reverse(precedence(version)));
         assert_eq!(
             versions,
             ["v10", "v2", "v1", "v2beta1", "v1beta2", "v12alpha1", "v1alpha1", "bar", "foo10"]

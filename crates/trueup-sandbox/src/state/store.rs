@@ -167,6 +167,15 @@ impl Store {
         Ok(in_namespace(&objects, namespace))
     }
 
+    /// Every object, by where it is stored, and the revision at which that was so.
+    pub fn snapshot(&self) -> (Vec<(ResourceId, Name, Arc<Value>)>, u64) {
+        let state = self.state();
+        let all = state.objects.iter().flat_map(|(resource, objects)| {
+            objects.iter().map(|(name, object)| (resource.clone(), name.clone(), object.clone()))
+        });
+        (all.collect(), state.revision)
+    }
+
     /// The resources that have objects in a namespace.
     pub fn resources_in(&self, namespace: &str) -> Vec<ResourceId> {
         let state = self.state();

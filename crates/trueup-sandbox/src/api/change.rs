@@ -1,0 +1,186 @@
+//! Creating, updating and patching: the write pipeline between a read and an optimistic commit.
+
+use std::sync::Arc;
+
+use trueup_object::Value;
+
+use super::read::name_of;
+use super::{Api, Target};
+use crate::state::{Commit, CommitError, Name, revision_of};
+use crate::status::ApiStatus;
+use crate::write::{self, FieldValidation, PatchKind, WriteOutcome, WriteRequest, WriteVerb};
+
+/// A create, update or patch.
+#[derive(Debug, Clone, Copy)]
+pub struct Change<'a> {
+    pub target: Target<'a>,
+    pub verb: WriteVerb,
+    pub body: &'a [u8],
+    pub content_type: &'a str,
+    pub field_manager: Option<&'a str>,
+    pub user_agent: &'a str,
+    pub force: bool,
+    pub field_validation: FieldValidation,
+    pub dry_run: bool,
+}
+
+/// What a change left.
+#[derive(Debug)]
+pub struct Changed {
+    /// What the client is told: the object, or what a subresource speaks.
+    pub response: Value,
+    pub created: bool,
+    pub warnings: Vec<String>,
+}
+
+/// How often a change is computed anew when others are faster, as often as the server does for patches.
+const N_ATTEMPTS: usize = 5;
+
+impl Api {
+    /// Makes a change, or (dry run) only says what it would leave.
+    pub fn change(&self, change: &Change<'_>) -> Result<Changed, ApiStatus> {
+        let kind = &change.target.served.kind;
+        let mut last = None;
+        for _ in 0..N_ATTEMPTS {
+            let live =
+                change.target.name.and_then(|_| self.stored(change.target.served, &change.target.key()));
+            self.refuse_impossible(change, live.is_some())?;
+            let outcome = self.compute(change, live.as_deref())?;
+            if change.dry_run || !outcome.changed {
+                let created = outcome.created;
+                return Ok(Changed { response: outcome.response, created, warnings: outcome.warnings });
+            }
+            let name = name_of(&outcome.object);
+            match self.commit(change, &name, live.as_deref(), outcome) {
+                Ok(changed) => {
+                    if kind.group_kind().is("apiextensions.k8s.io", "CustomResourceDefinition") {
+                        self.definition_written(&name);
+                    }
+                    return Ok(changed);
+                }
+                Err(CommitError::Exists) if change.verb == WriteVerb::Create => {
+                    // A generated name that is taken is tried again; a given one is refused.
+                    last = Some(ApiStatus::already_exists(kind, &name.name));
+                    if change.target.name.is_some() || !has_generated_name(change.body) {
+                        break;
+                    }
+                }
+                Err(CommitError::Exists | CommitError::Missing | CommitError::Changed) => {
+                    last = Some(ApiStatus::modified(kind, &name.name));
+                }
+            }
+        }
+        Err(last.unwrap_or_else(|| ApiStatus::internal("no attempt was made")))
+    }
+
+    fn compute(&self, change: &Change<'_>, live: Option<&Value>) -> Result<WriteOutcome, ApiStatus> {
+        let (schemas, uid) = (self.schemas(), self.ids().uid());
+        write::write(WriteRequest {
+            verb: change.verb,
+            kind: &change.target.served.kind,
+            schemas: &schemas,
+            subresource: change.target.subresource,
+            namespace: change.target.namespace,
+            name: change.target.name,
+            body: change.body,
+            content_type: change.content_type,
+            field_manager: change.field_manager,
+            user_agent: change.user_agent,
+            force: change.force,
+            field_validation: change.field_validation,
+            now: self.clock().now(),
+            uid: &uid,
+            live,
+        })
+    }
+
+    fn commit(
+        &self,
+        change: &Change<'_>,
+        name: &Name,
+        live: Option<&Value>,
+        outcome: WriteOutcome,
+    ) -> Result<Changed, CommitError> {
+        let storage = change.target.served.storage();
+        let WriteOutcome { object, mut response, created, warnings, .. } = outcome;
+        let committed = match live {
+            None => self.store().commit(&storage, name, Commit::Create { object })?,
+            Some(live) => {
+                let finished = is_finished(&object);
+                let revision = revision_of(live);
+                let replaced = self.store().commit(&storage, name, Commit::Replace { revision, object })?;
+                if finished {
+                    // The last finalizer went: the object goes with it.
+                    let revision = revision_of(&replaced);
+                    self.store().commit(&storage, name, Commit::Delete { revision })?
+                } else {
+                    replaced
+                }
+            }
+        };
+        let version = committed.at(&["metadata", "resourceVersion"]).cloned().unwrap_or_default();
+        response.set_at(&["metadata", "resourceVersion"], version);
+        Ok(Changed { response, created, warnings })
+    }
+
+    /// Refuses what cannot be changed or created, before the body is looked at.
+    fn refuse_impossible(&self, change: &Change<'_>, exists: bool) -> Result<(), ApiStatus> {
+        let kind = &change.target.served.kind;
+        let name = change.target.name.unwrap_or_default();
+        let creates = match change.verb {
+            WriteVerb::Create => true,
+            WriteVerb::Patch(PatchKind::Apply) => !exists && change.target.subresource.is_none(),
+            WriteVerb::Update => !exists && creates_on_update(&change.target),
+            WriteVerb::Patch(PatchKind::Json | PatchKind::Merge | PatchKind::Strategic) => false,
+        };
+        if creates {
+            return self.refuse_missing_namespace(change.target, name);
+        }
+        if exists { Ok(()) } else { Err(ApiStatus::not_found(kind, name)) }
+    }
+}
+
+/// An object that is being deleted and has nothing left to wait for.
+pub(super) fn is_finished(object: &Value) -> bool {
+    let held_by_namespace =
+        object.str_at(&["kind"]) == Some("Namespace") && !object.list_at(&["spec", "finalizers"]).is_empty();
+    object.at(&["metadata", "deletionTimestamp"]).is_some_and(|time| !time.is_null())
+        && object.list_at(&["metadata", "finalizers"]).is_empty()
+        && !held_by_namespace
+}
+
+fn has_generated_name(body: &[u8]) -> bool {
+    Value::from_json(body).is_ok_and(|object| {
+        object.str_at(&["metadata", "name"]).is_none_or(str::is_empty)
+            && object.str_at(&["metadata", "generateName"]).is_some_and(|prefix| !prefix.is_empty())
+    })
+}
+
+/// The kinds whose strategy allows an update to create (`AllowCreateOnUpdate` in `k8s.io/kubernetes/pkg/registry`).
+fn creates_on_update(target: &Target<'_>) -> bool {
+    let kind = &target.served.kind;
+    target.subresource.is_none()
+        && matches!(
+            (kind.gvk.group.as_str(), kind.plural.as_str()),
+            ("", "events" | "endpoints" | "limitranges" | "services")
+                | ("events.k8s.io", "events")
+                | ("coordination.k8s.io", "leases" | "leasecandidates")
+                | ("node.k8s.io", "runtimeclasses")
+                | (
+                    "rbac.authorization.k8s.io",
+                    "roles" | "rolebindings" | "clusterroles" | "clusterrolebindings"
+                )
+        )
+}
+
+/// The body of a change made by the server itself.
+pub(crate) fn body_of(object: &Value) -> Vec<u8> {
+    object.to_json().into_bytes()
+}
+
+impl Changed {
+    /// The object that was left, shared.
+    pub fn into_object(self) -> Arc<Value> {
+        Arc::new(self.response)
+    }
+}

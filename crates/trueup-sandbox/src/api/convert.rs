@@ -1,0 +1,57 @@
+//! One object in the versions in which its kind is served.
+//!
+//! An object is stored in the version in which it was last written. Versions of one kind differ in `apiVersion` only, save
+//! for events, whose two groups name the same fields differently.
+
+use std::sync::Arc;
+
+use trueup_object::Value;
+
+use crate::kind::KindInfo;
+
+/// The object as this kind's version shows it.
+pub fn convert(object: &Arc<Value>, kind: &KindInfo) -> Arc<Value> {
+    let api_version = kind.gvk.api_version();
+    if object.str_at(&["apiVersion"]) == Some(&api_version) {
+        return object.clone();
+    }
+    Arc::new(shown_as(object, kind))
+}
+
+/// [`convert`], giving a value of one's own.
+pub fn shown_as(object: &Value, kind: &KindInfo) -> Value {
+    let mut shown = object.clone();
+    let from_events_group =
+        object.str_at(&["apiVersion"]).is_some_and(|version| version.starts_with("events.k8s.io/"));
+    if kind.plural == "events" && kind.gvk.group.is_empty() && from_events_group {
+        rename(&mut shown, |(new, core)| (new, core));
+    } else if kind.plural == "events" && kind.gvk.group == "events.k8s.io" && !from_events_group {
+        rename(&mut shown, |(new, core)| (core, new));
+    }
+    shown.set_at(&["apiVersion"], kind.gvk.api_version().into());
+    shown
+}
+
+/// Fields of an event: in `events.k8s.io` and in the core group.
+const EVENT_FIELDS: [(&str, &str); 7] = [
+    ("regarding", "involvedObject"),
+    ("note", "message"),
+    ("reportingController", "reportingComponent"),
+    ("deprecatedSource", "source"),
+    ("deprecatedCount", "count"),
+    ("deprecatedFirstTimestamp", "firstTimestamp"),
+    ("deprecatedLastTimestamp", "lastTimestamp"),
+];
+
+fn rename(
+    object: &mut Value,
+    direction: impl Fn((&'static str, &'static str)) -> (&'static str, &'static str),
+) {
+    let Some(map) = object.as_map_mut() else { return };
+    for pair in EVENT_FIELDS {
+        let (from, to) = direction(pair);
+        if let Some(value) = map.remove(from) {
+            map.insert(to, value);
+        }
+    }
+}

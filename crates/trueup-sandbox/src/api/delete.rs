@@ -1,0 +1,225 @@
+//! Deleting: preconditions, finalizers, propagation.
+
+use std::sync::Arc;
+
+use trueup_object::Value;
+use trueup_object::value::Text;
+
+use super::change::is_finished;
+use super::{Api, ListOptions, Target};
+use crate::clock::wire_time;
+use crate::kind::KindInfo;
+use crate::state::{Commit, CommitError, revision_of};
+use crate::status::ApiStatus;
+
+/// What becomes of an object's dependents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Propagation {
+    /// They are deleted after it.
+    Background,
+    /// They are deleted before it.
+    Foreground,
+    /// They stay and lose their owner.
+    Orphan,
+}
+
+/// What a delete asks for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DeleteOptions {
+    pub propagation: Option<Propagation>,
+    pub uid: Option<Text>,
+    pub revision: Option<Text>,
+    pub dry_run: bool,
+}
+
+/// What a delete left.
+#[derive(Debug, Clone)]
+pub enum Deleted {
+    /// The object is gone; this was its last state.
+    Gone(Arc<Value>),
+    /// The object waits for its finalizers.
+    Waiting(Arc<Value>),
+}
+
+/// The finalizers that stand for a propagation.
+pub(super) const FOREGROUND: &str = "foregroundDeletion";
+pub(super) const ORPHAN: &str = "orphan";
+
+/// What keeps a CustomResourceDefinition until its objects are gone.
+pub(super) const DEFINITION_CLEANUP: &str = "customresourcecleanup.apiextensions.k8s.io";
+
+/// How often a delete is tried again when others are faster.
+const N_ATTEMPTS: usize = 16;
+
+impl DeleteOptions {
+    /// From a request's body (a `DeleteOptions` object).
+    pub fn parse(body: &Value) -> Result<Self, ApiStatus> {
+        let text = |keys: &[&str]| body.str_at(keys).map(Text::from);
+        let orphan = body.get("orphanDependents").and_then(Value::as_bool);
+        let propagation = match (text(&["propagationPolicy"]).as_deref(), orphan) {
+            (Some("Background"), None) => Some(Propagation::Background),
+            (Some("Foreground"), None) => Some(Propagation::Foreground),
+            (Some("Orphan"), None) | (None, Some(true)) => Some(Propagation::Orphan),
+            (None, Some(false)) => Some(Propagation::Background),
+            (None, None) => None,
+            (Some(_), Some(_)) => {
+                let message = "DeleteOptions.meta.k8s.io \"\" is invalid: propagationPolicy: Invalid value: \
+                               orphanDependents and deletionPropagation cannot be both set";
+                return Err(ApiStatus::new(422, crate::status::StatusReason::Invalid, message));
+            }
+            (Some(other), None) => {
+                let message = format!(
+                    "DeleteOptions.meta.k8s.io \"\" is invalid: propagationPolicy: Unsupported value: {other:?}: \
+                     supported values: \"Foreground\", \"Background\", \"Orphan\", \"nil\""
+                );
+                return Err(ApiStatus::new(422, crate::status::StatusReason::Invalid, message));
+            }
+        };
+        Ok(Self {
+            propagation,
+            uid: text(&["preconditions", "uid"]),
+            revision: text(&["preconditions", "resourceVersion"]),
+            dry_run: !body.list_at(&["dryRun"]).is_empty(),
+        })
+    }
+}
+
+impl Api {
+    /// Deletes one object, or marks it to be deleted when its finalizers are done.
+    pub fn delete(&self, target: Target<'_>, options: &DeleteOptions) -> Result<Deleted, ApiStatus> {
+        let kind = &target.served.kind;
+        let name = target.name.unwrap_or_default();
+        self.refuse_protected(kind, name)?;
+        for _ in 0..N_ATTEMPTS {
+            let Some(live) = self.store().get(&target.served.storage(), &target.key()) else {
+                return Err(ApiStatus::not_found(kind, name));
+            };
+            options.check(kind, name, &live)?;
+            match self.delete_once(target, options, &live) {
+                Ok(deleted) => return Ok(deleted),
+                Err(CommitError::Missing) => return Err(ApiStatus::not_found(kind, name)),
+                Err(CommitError::Changed | CommitError::Exists) => {}
+            }
+        }
+        Err(ApiStatus::modified(kind, name))
+    }
+
+    /// Deletes all objects of a collection that match; returns what they were.
+    pub fn delete_collection(
+        &self,
+        target: Target<'_>,
+        list: &ListOptions,
+        options: &DeleteOptions,
+    ) -> Result<Vec<Arc<Value>>, ApiStatus> {
+        let listing = self.list(target, list)?;
+        for object in &listing.items {
+            let namespace = object.str_at(&["metadata", "namespace"]).unwrap_or_default();
+            let name = object.str_at(&["metadata", "name"]).unwrap_or_default();
+            match self.delete(Target::object(target.served, namespace, name), options) {
+                Ok(_) => {}
+                // Somebody else deleted it first: what was asked for is so.
+                Err(status) if status.code == 404 => {}
+                Err(status) => return Err(status),
+            }
+        }
+        Ok(listing.items)
+    }
+
+    fn delete_once(
+        &self,
+        target: Target<'_>,
+        options: &DeleteOptions,
+        live: &Arc<Value>,
+    ) -> Result<Deleted, CommitError> {
+        let kind = &target.served.kind;
+        let (storage, key) = (target.served.storage(), target.key());
+        let revision = revision_of(live);
+        let marked = self.marked(kind, options, live);
+        if is_finished(&marked) {
+            if options.dry_run {
+                return Ok(Deleted::Gone(live.clone()));
+            }
+            let gone = self.store().commit(&storage, &key, Commit::Delete { revision })?;
+            if kind.group_kind().is("apiextensions.k8s.io", "CustomResourceDefinition") {
+                self.refresh_definitions();
+            }
+            return Ok(Deleted::Gone(gone));
+        }
+        if options.dry_run || marked == **live {
+            return Ok(Deleted::Waiting(Arc::new(marked)));
+        }
+        self.store()
+            .commit(&storage, &key, Commit::Replace { revision, object: marked })
+            .map(Deleted::Waiting)
+    }
+
+    /// The object as it is while its deletion is pending.
+    fn marked(&self, kind: &KindInfo, options: &DeleteOptions, live: &Value) -> Value {
+        let mut marked = live.clone();
+        let is_deleting = live.str_at(&["metadata", "deletionTimestamp"]).is_some();
+        let mut finalizers: Vec<Value> = live.list_at(&["metadata", "finalizers"]).to_vec();
+        if let Some(propagation) = options.propagation.or_else(|| default_propagation(kind, live)) {
+            finalizers.retain(|finalizer| !matches!(finalizer.as_str(), Some(FOREGROUND | ORPHAN)));
+            match propagation {
+                Propagation::Background => {}
+                Propagation::Foreground => finalizers.push(FOREGROUND.into()),
+                Propagation::Orphan => finalizers.push(ORPHAN.into()),
+            }
+        }
+        let is_definition = kind.group_kind().is("apiextensions.k8s.io", "CustomResourceDefinition");
+        if is_definition
+            && !is_deleting
+            && !finalizers.iter().any(|item| item.as_str() == Some(DEFINITION_CLEANUP))
+        {
+            finalizers.push(DEFINITION_CLEANUP.into());
+        }
+        if finalizers.is_empty() {
+            marked.remove_at(&["metadata", "finalizers"]);
+        } else {
+            marked.set_at(&["metadata", "finalizers"], Value::List(finalizers));
+        }
+        if !is_deleting {
+            marked.set_at(&["metadata", "deletionTimestamp"], wire_time(self.clock().now()).into());
+            marked.set_at(&["metadata", "deletionGracePeriodSeconds"], Value::Int(0));
+            if let Some(generation) = live.int_at(&["metadata", "generation"]).filter(|number| *number > 0) {
+                marked.set_at(&["metadata", "generation"], Value::Int(generation + 1));
+            }
+            if kind.group_kind().is("", "Namespace") {
+                marked.remove_at(&["metadata", "deletionGracePeriodSeconds"]);
+                marked.set_at(&["status", "phase"], "Terminating".into());
+            }
+        }
+        marked
+    }
+}
+
+impl DeleteOptions {
+    fn check(&self, kind: &KindInfo, name: &str, live: &Value) -> Result<(), ApiStatus> {
+        let uid = live.str_at(&["metadata", "uid"]).unwrap_or_default();
+        if let Some(wanted) = self.uid.as_deref().filter(|wanted| *wanted != uid) {
+            let detail =
+                format!("Precondition failed: UID in precondition: {wanted}, UID in object meta: {uid}");
+            return Err(ApiStatus::conflict(kind, name, &detail));
+        }
+        let revision = live.str_at(&["metadata", "resourceVersion"]).unwrap_or_default();
+        if let Some(wanted) = self.revision.as_deref().filter(|wanted| *wanted != revision) {
+            let detail = format!(
+                "Precondition failed: ResourceVersion in precondition: {wanted}, ResourceVersion in object meta: {revision}"
+            );
+            return Err(ApiStatus::conflict(kind, name, &detail));
+        }
+        Ok(())
+    }
+}
+
+/// What an object's own finalizers say, else the kind's default: a Job made before propagation existed orphaned its pods,
+/// and `batch/v1` keeps that.
+fn default_propagation(kind: &KindInfo, live: &Value) -> Option<Propagation> {
+    let finalizers = live.list_at(&["metadata", "finalizers"]);
+    let has = |name: &str| finalizers.iter().any(|finalizer| finalizer.as_str() == Some(name));
+    if has(FOREGROUND) || has(ORPHAN) {
+        return None;
+    }
+    let orphans = kind.group_kind().is("batch", "Job") || kind.group_kind().is("", "ReplicationController");
+    orphans.then_some(Propagation::Orphan)
+}

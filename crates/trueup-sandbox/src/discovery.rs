@@ -1,0 +1,210 @@
+//! What the server says it serves: versions, groups, resources (plain and aggregated), OpenAPI.
+
+mod openapi;
+
+use trueup_object::Value;
+use trueup_object::value::{Map, Text};
+
+use crate::kind::Scope;
+use crate::registry::{Builtin, Group, Kinds, ServedResource};
+
+pub use openapi::{openapi_document, openapi_index};
+
+/// The media type of aggregated discovery.
+pub const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+
+/// `/version`.
+pub fn version(builtin: &Builtin) -> Value {
+    let version = builtin.kubernetes();
+    let mut numbers = version.split('.');
+    let mut number = || Value::from(numbers.next().unwrap_or_default());
+    let (major, minor) = (number(), number());
+    map([
+        ("buildDate", "1970-01-01T00:00:00Z".into()),
+        ("compiler", "gc".into()),
+        ("emulationMajor", major.clone()),
+        ("emulationMinor", minor.clone()),
+        ("gitCommit", "".into()),
+        ("gitTreeState", "clean".into()),
+        ("gitVersion", format!("v{version}").into()),
+        ("goVersion", "".into()),
+        ("major", major),
+        ("minor", minor),
+        ("platform", "linux/amd64".into()),
+    ])
+}
+
+/// `/api`.
+pub fn core_versions(address: &str) -> Value {
+    let server = map([("clientCIDR", "0.0.0.0/0".into()), ("serverAddress", address.into())]);
+    map([
+        ("kind", "APIVersions".into()),
+        ("serverAddressByClientCIDRs", Value::List(vec![server])),
+        ("versions", Value::List(vec!["v1".into()])),
+    ])
+}
+
+/// `/apis`.
+pub fn group_list(kinds: &Kinds) -> Value {
+    let groups = named_groups(kinds).map(group_value).collect();
+    map([("apiVersion", "v1".into()), ("groups", Value::List(groups)), ("kind", "APIGroupList".into())])
+}
+
+/// `/apis/GROUP`.
+pub fn group(kinds: &Kinds, name: &str) -> Option<Value> {
+    let mut group = group_value(named_groups(kinds).find(|group| group.name == name)?);
+    group.set_at(&["apiVersion"], "v1".into());
+    group.set_at(&["kind"], "APIGroup".into());
+    Some(group)
+}
+
+/// `/apis/GROUP/VERSION` and `/api/VERSION`.
+pub fn resources(kinds: &Kinds, group: &str, version: &str) -> Option<Value> {
+    let served = kinds.resources(group, version)?;
+    let resources = served.iter().flat_map(|served| plain_resources(served)).collect();
+    let group_version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
+    Some(map([
+        ("apiVersion", "v1".into()),
+        ("groupVersion", group_version.into()),
+        ("kind", "APIResourceList".into()),
+        ("resources", Value::List(resources)),
+    ]))
+}
+
+/// `/api` or `/apis`, with all their resources at once.
+pub fn aggregated(kinds: &Kinds, core: bool) -> Value {
+    let groups = kinds.groups().iter().filter(|group| group.name.is_empty() == core);
+    let items = groups.map(|group| aggregated_group(kinds, group)).collect();
+    map([
+        ("apiVersion", "apidiscovery.k8s.io/v2".into()),
+        ("items", Value::List(items)),
+        ("kind", "APIGroupDiscoveryList".into()),
+        ("metadata", Value::Map(Map::new())),
+    ])
+}
+
+/// `/`.
+pub fn paths(kinds: &Kinds) -> Value {
+    let mut paths: Vec<String> = vec!["/api".to_owned(), "/api/v1".to_owned(), "/apis".to_owned()];
+    for group in named_groups(kinds) {
+        paths.push(format!("/apis/{}", group.name));
+        paths.extend(group.versions.iter().map(|version| format!("/apis/{}/{version}", group.name)));
+    }
+    paths.extend(["/healthz", "/livez", "/openapi/v3", "/readyz", "/version"].map(str::to_owned));
+    map([("paths", Value::List(paths.into_iter().map(Value::from).collect()))])
+}
+
+fn named_groups(kinds: &Kinds) -> impl Iterator<Item = &Group> {
+    kinds.groups().iter().filter(|group| !group.name.is_empty())
+}
+
+fn group_value(group: &Group) -> Value {
+    let version = |version: &Text| {
+        map([
+            ("groupVersion", format!("{}/{version}", group.name).into()),
+            ("version", version.clone().into()),
+        ])
+    };
+    map([
+        ("name", group.name.clone().into()),
+        ("preferredVersion", version(&group.preferred)),
+        ("versions", Value::List(group.versions.iter().map(version).collect())),
+    ])
+}
+
+fn plain_resources(served: &ServedResource) -> Vec<Value> {
+    let kind = &served.kind;
+    let mut resource = Map::from_iter([
+        ("kind", Value::from(kind.gvk.kind.clone())),
+        ("name", kind.plural.clone().into()),
+        ("namespaced", kind.is_namespaced().into()),
+        ("singularName", kind.singular.clone().into()),
+        ("verbs", texts(&served.verbs)),
+    ]);
+    if !kind.short_names.is_empty() {
+        resource.insert("shortNames", texts(&kind.short_names));
+    }
+    if !kind.categories.is_empty() {
+        resource.insert("categories", texts(&kind.categories));
+    }
+    let subresources = served.subresources.iter().map(|subresource| {
+        let mut value = Map::from_iter([
+            ("kind", Value::from(subresource.kind.kind.clone())),
+            ("name", format!("{}/{}", kind.plural, subresource.name).into()),
+            ("namespaced", kind.is_namespaced().into()),
+            ("singularName", "".into()),
+            ("verbs", texts(&subresource.verbs)),
+        ]);
+        if (&subresource.kind.group, &subresource.kind.version) != (&kind.gvk.group, &kind.gvk.version) {
+            value.insert("group", subresource.kind.group.clone().into());
+            value.insert("version", subresource.kind.version.clone().into());
+        }
+        Value::Map(value)
+    });
+    std::iter::once(Value::Map(resource)).chain(subresources).collect()
+}
+
+fn aggregated_group(kinds: &Kinds, group: &Group) -> Value {
+    let versions = group.versions.iter().map(|version| {
+        let served = kinds.resources(&group.name, version).unwrap_or_default();
+        map([
+            ("freshness", "Current".into()),
+            ("resources", Value::List(served.iter().map(|served| aggregated_resource(served)).collect())),
+            ("version", version.clone().into()),
+        ])
+    });
+    let metadata = if group.name.is_empty() {
+        Map::new()
+    } else {
+        Map::from_iter([("name", group.name.clone().into())])
+    };
+    map([("metadata", Value::Map(metadata)), ("versions", Value::List(versions.collect()))])
+}
+
+fn aggregated_resource(served: &ServedResource) -> Value {
+    let kind = &served.kind;
+    let scope = match kind.scope {
+        Scope::Namespaced => "Namespaced",
+        Scope::Cluster => "Cluster",
+    };
+    let mut resource = Map::from_iter([
+        ("resource", Value::from(kind.plural.clone())),
+        ("responseKind", gvk_value(&kind.gvk)),
+        ("scope", scope.into()),
+        ("singularResource", kind.singular.clone().into()),
+        ("verbs", texts(&served.verbs)),
+    ]);
+    if !kind.short_names.is_empty() {
+        resource.insert("shortNames", texts(&kind.short_names));
+    }
+    if !kind.categories.is_empty() {
+        resource.insert("categories", texts(&kind.categories));
+    }
+    if !served.subresources.is_empty() {
+        let subresources = served.subresources.iter().map(|subresource| {
+            map([
+                ("responseKind", gvk_value(&subresource.kind)),
+                ("subresource", subresource.name.clone().into()),
+                ("verbs", texts(&subresource.verbs)),
+            ])
+        });
+        resource.insert("subresources", Value::List(subresources.collect()));
+    }
+    Value::Map(resource)
+}
+
+fn gvk_value(gvk: &trueup_object::Gvk) -> Value {
+    map([
+        ("group", gvk.group.clone().into()),
+        ("kind", gvk.kind.clone().into()),
+        ("version", gvk.version.clone().into()),
+    ])
+}
+
+fn texts(texts: &[Text]) -> Value {
+    Value::List(texts.iter().cloned().map(Value::from).collect())
+}
+
+fn map<const N: usize>(entries: [(&str, Value); N]) -> Value {
+    Value::Map(Map::from_iter(entries))
+}

@@ -1,0 +1,365 @@
+//! Requests for resources: which verb, which target, and the answer.
+
+use std::time::Duration;
+
+use http::header::ACCEPT;
+use http::{Method, Response};
+use trueup_object::Value;
+use trueup_object::value::Map;
+
+use super::options;
+use super::path::ResourcePath;
+use super::present::Presentation;
+use super::reply::{Body, Cut, JSON, Reply};
+use super::serve::{Call, Front};
+use super::watching::Watching;
+use super::{negotiate, reply};
+use crate::api::{Change, Deleted, ListOptions, Target, WriteRecord};
+use crate::faults::{Attributes, Interference};
+use crate::kind::KindInfo;
+use crate::registry::ServedResource;
+use crate::status::{ApiStatus, StatusReason};
+use crate::write::{self, PatchKind, WriteVerb};
+
+/// How long a watch lasts when the client gives no time; the real server draws between half an hour and an hour.
+const WATCH_TIMEOUT: Duration = Duration::from_secs(45 * 60);
+
+/// What a request does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verb {
+    Get,
+    List,
+    Watch,
+    Create,
+    Update,
+    Patch,
+    Delete,
+    DeleteCollection,
+}
+
+impl Verb {
+    fn of(call: &Call, path: &ResourcePath) -> Option<Self> {
+        let named = path.name.is_some();
+        Some(match &call.method {
+            &Method::GET | &Method::HEAD if call.query.flag("watch") => Self::Watch,
+            &Method::GET | &Method::HEAD if named => Self::Get,
+            &Method::GET | &Method::HEAD => Self::List,
+            &Method::POST => Self::Create,
+            &Method::PUT if named => Self::Update,
+            &Method::PATCH if named => Self::Patch,
+            &Method::DELETE if named => Self::Delete,
+            &Method::DELETE => Self::DeleteCollection,
+            _ => return None,
+        })
+    }
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "get",
+            Self::List => "list",
+            Self::Watch => "watch",
+            Self::Create => "create",
+            Self::Update => "update",
+            Self::Patch => "patch",
+            Self::Delete => "delete",
+            Self::DeleteCollection => "deletecollection",
+        }
+    }
+
+    fn is_write(self) -> bool {
+        match self {
+            Self::Get | Self::List | Self::Watch => false,
+            Self::Create | Self::Update | Self::Patch | Self::Delete | Self::DeleteCollection => true,
+        }
+    }
+}
+
+/// An answer that is complete, or a watch.
+enum Answer {
+    Whole(Reply),
+    Watch(Box<Watching>),
+}
+
+/// Answers a request for a resource; an error drops the connection.
+pub(super) fn answer(front: &Front, call: &Call, path: &ResourcePath) -> Result<Response<Body>, Cut> {
+    let kinds = front.api.registry().kinds();
+    let Some(served) = kinds.resource(&path.group, &path.version, &path.resource) else {
+        return Ok(Reply::no_such_path().into_response());
+    };
+    let verb = Verb::of(call, path).filter(|verb| allowed(served, path, *verb));
+    let Some(verb) = verb else {
+        let message = "the server does not allow this method on the requested resource";
+        return Ok(Reply::from(ApiStatus::new(405, StatusReason::MethodNotAllowed, message)).into_response());
+    };
+    let request = Attributes {
+        verb: verb.as_str(),
+        kind: &served.kind,
+        namespace: &path.namespace,
+        name: path.name.as_deref().unwrap_or_default(),
+        user_agent: call.user_agent(),
+    };
+    let interference = front.faults.before(request);
+    let answered = match &interference {
+        Interference::Refuse(status) => Err(status.clone()),
+        Interference::None | Interference::Cut => Handler { front, call, path, served, verb }.answer(),
+    };
+    let answer = answered.unwrap_or_else(|status| Answer::Whole(Reply::from(status)));
+    match answer {
+        Answer::Watch(watching) => Ok(watching.into_response()),
+        Answer::Whole(reply) => {
+            if verb.is_write() {
+                record(front, call, verb, reply.code);
+            }
+            if interference == Interference::Cut { Err(reply::Cut) } else { Ok(reply.into_response()) }
+        }
+    }
+}
+
+fn record(front: &Front, call: &Call, verb: Verb, code: u16) {
+    front.api.record_write(WriteRecord {
+        verb: verb.as_str().into(),
+        path: call.path.clone(),
+        user: call.user.name.clone(),
+        user_agent: call.user_agent().to_owned(),
+        code,
+        dry_run: options::dry_run(&call.query).unwrap_or_default(),
+    });
+}
+
+/// Whether discovery offers the verb on this resource or subresource.
+fn allowed(served: &ServedResource, path: &ResourcePath, verb: Verb) -> bool {
+    match &path.subresource {
+        None => served.serves(verb.as_str()),
+        Some(name) => served
+            .subresource(name)
+            .is_some_and(|subresource| subresource.verbs.iter().any(|allowed| allowed == verb.as_str())),
+    }
+}
+
+struct Handler<'a> {
+    front: &'a Front,
+    call: &'a Call,
+    path: &'a ResourcePath,
+    served: &'a ServedResource,
+    verb: Verb,
+}
+
+impl Handler<'_> {
+    fn target(&self) -> Target<'_> {
+        Target {
+            served: self.served,
+            namespace: &self.path.namespace,
+            name: self.path.name.as_deref(),
+            subresource: self.path.subresource.as_deref(),
+        }
+    }
+
+    fn kind(&self) -> &KindInfo {
+        &self.served.kind
+    }
+
+    fn presentation(&self) -> Result<Presentation<'_>, ApiStatus> {
+        Ok(Presentation {
+            kind: self.kind(),
+            representation: negotiate::representation(self.call.header(ACCEPT))?,
+            include_object: options::include_object(&self.call.query)?,
+            now: self.front.api.clock().now(),
+        })
+    }
+
+    fn answer(&self) -> Result<Answer, ApiStatus> {
+        match self.verb {
+            Verb::Get => self.get().map(Answer::Whole),
+            Verb::List => self.list().map(Answer::Whole),
+            Verb::Watch => self.watch().map(|watching| Answer::Watch(Box::new(watching))),
+            Verb::Create | Verb::Update | Verb::Patch => self.change().map(Answer::Whole),
+            Verb::Delete => self.delete().map(Answer::Whole),
+            Verb::DeleteCollection => self.delete_collection().map(Answer::Whole),
+        }
+    }
+
+    fn get(&self) -> Result<Reply, ApiStatus> {
+        let presentation = self.presentation()?;
+        let object = self.front.api.get(self.target())?;
+        match self.path.subresource.as_deref() {
+            None | Some("status") => Ok(Reply::text(200, JSON, presentation.object(&object))),
+            Some("scale") => {
+                let scale = write::scale::scale_of(self.kind(), &object).ok_or_else(|| {
+                    ApiStatus::internal(format!("{} has no replicas to scale", self.kind().qualified_kind()))
+                })?;
+                Ok(Reply::json(200, &scale))
+            }
+            // Nothing runs here, so nothing is logged.
+            Some("log") => Ok(Reply::text(200, "text/plain", "")),
+            Some(other) => Err(ApiStatus::new(
+                501,
+                StatusReason::MethodNotAllowed,
+                format!("the sandbox has no subresource {other:?} to read"),
+            )),
+        }
+    }
+
+    fn attributes(&self, verb: &'static str) -> Attributes<'_> {
+        Attributes {
+            verb,
+            kind: self.kind(),
+            namespace: &self.path.namespace,
+            name: self.path.name.as_deref().unwrap_or_default(),
+            user_agent: self.call.user_agent(),
+        }
+    }
+
+    fn list(&self) -> Result<Reply, ApiStatus> {
+        let presentation = self.presentation()?;
+        let mut options = options::list(&self.call.query, self.kind())?;
+        self.break_off(&mut options)?;
+        let listing = self.front.api.list(self.target(), &options)?;
+        Ok(Reply::text(200, JSON, presentation.list(&listing)))
+    }
+
+    /// A fault that breaks a listing off: its first page is short, and the next one fails.
+    fn break_off(&self, options: &mut ListOptions) -> Result<(), ApiStatus> {
+        let Some(keep) = self.front.faults.list_limit(self.attributes("list")) else { return Ok(()) };
+        let failed = || ApiStatus::internal("etcdserver: leader changed");
+        if options.continue_token.is_some() || keep == 0 {
+            return Err(failed());
+        }
+        if options.limit == 0 || options.revision == Some(0) {
+            // A client that asks for everything at once has no next page: it gets nothing.
+            let (objects, _) = self.front.api.store().list(&self.served.storage(), &self.path.namespace);
+            return if objects.len() > keep { Err(failed()) } else { Ok(()) };
+        }
+        options.limit = options.limit.min(keep);
+        Ok(())
+    }
+
+    fn watch(&self) -> Result<Watching, ApiStatus> {
+        let presentation = self.presentation()?;
+        let mut options = options::watch(&self.call.query, self.kind())?;
+        if let Some(name) = &self.path.name {
+            options.selector = options.selector.with_name(name);
+        }
+        let timeout = self.call.query.number("timeoutSeconds")?.filter(|seconds| *seconds > 0);
+        let target = Target { name: None, ..self.target() };
+        Ok(Watching {
+            stream: self.front.api.watch(target, options),
+            faults: self.front.faults.clone(),
+            clock: self.front.api.clock().clone(),
+            shutdown: self.front.shutdown.clone(),
+            namespace: self.path.namespace.clone(),
+            name: self.path.name.clone().unwrap_or_default(),
+            user_agent: self.call.user_agent().to_owned(),
+            representation: presentation.representation,
+            include_object: presentation.include_object,
+            timeout: timeout.map_or(WATCH_TIMEOUT, Duration::from_secs),
+        })
+    }
+
+    fn change(&self) -> Result<Reply, ApiStatus> {
+        let presentation = self.presentation()?;
+        let verb = match self.verb {
+            Verb::Create => WriteVerb::Create,
+            Verb::Patch => WriteVerb::Patch(patch_kind(self.call.content_type(), self.kind())?),
+            _ => WriteVerb::Update,
+        };
+        let (target, call) = (self.target(), self.call);
+        if let Some(review) = self.front.api.review(target, &call.user, &call.body) {
+            return review.map(|review| Reply::json(201, &review));
+        }
+        let changed = self.front.api.change(&Change {
+            target,
+            verb,
+            body: &call.body,
+            content_type: call.content_type(),
+            field_manager: call.query.text("fieldManager"),
+            user_agent: call.user_agent(),
+            force: call.query.flag("force"),
+            field_validation: options::field_validation(&call.query)?,
+            dry_run: options::dry_run(&call.query)?,
+        })?;
+        let code = if changed.created { 201 } else { 200 };
+        let body = match self.path.subresource.as_deref() {
+            // A scale has no columns of its own.
+            Some("scale") => changed.response.to_json(),
+            _ => presentation.object(&changed.response),
+        };
+        let mut reply = Reply::text(code, JSON, body);
+        reply.warnings = changed.warnings;
+        Ok(reply)
+    }
+
+    fn delete(&self) -> Result<Reply, ApiStatus> {
+        let options = options::delete(&self.call.query, &self.call.body)?;
+        match self.front.api.delete(self.target(), &options)? {
+            Deleted::Waiting(object) => Ok(Reply::json(200, &object)),
+            Deleted::Gone(object) if returns_deleted(self.kind()) => Ok(Reply::json(200, &object)),
+            Deleted::Gone(object) => Ok(Reply::json(200, &success(self.kind(), &object))),
+        }
+    }
+
+    fn delete_collection(&self) -> Result<Reply, ApiStatus> {
+        let presentation = self.presentation()?;
+        let list = options::list(&self.call.query, self.kind())?;
+        let options = options::delete(&self.call.query, &self.call.body)?;
+        let items = self.front.api.delete_collection(self.target(), &list, &options)?;
+        let revision = self.front.api.store().revision();
+        let listing = crate::api::Listing { items, revision, continue_token: None, n_remaining: None };
+        Ok(Reply::text(200, JSON, presentation.list(&listing)))
+    }
+}
+
+/// The kind of a patch, by its content type.
+fn patch_kind(content_type: &str, kind: &KindInfo) -> Result<PatchKind, ApiStatus> {
+    const STRATEGIC: &str = "application/strategic-merge-patch+json";
+    let mut accepted =
+        vec!["application/json-patch+json", "application/merge-patch+json", "application/apply-patch+yaml"];
+    if kind.is_builtin() {
+        accepted.insert(2, STRATEGIC);
+    }
+    match content_type.split(';').next().unwrap_or_default().trim() {
+        "application/json-patch+json" => Ok(PatchKind::Json),
+        "application/merge-patch+json" => Ok(PatchKind::Merge),
+        STRATEGIC if kind.is_builtin() => Ok(PatchKind::Strategic),
+        "application/apply-patch+yaml" => Ok(PatchKind::Apply),
+        _ => Err(ApiStatus::unsupported_media_type(&accepted)),
+    }
+}
+
+/// The kinds whose deletion answers with the object instead of a status (`ReturnDeletedObject` in the server's registry).
+fn returns_deleted(kind: &KindInfo) -> bool {
+    matches!(
+        (kind.gvk.group.as_str(), kind.plural.as_str()),
+        (
+            "",
+            "namespaces"
+                | "persistentvolumeclaims"
+                | "persistentvolumes"
+                | "pods"
+                | "podtemplates"
+                | "resourcequotas"
+                | "serviceaccounts"
+                | "services"
+        ) | (
+            "storage.k8s.io",
+            "csidrivers" | "csinodes" | "storageclasses" | "volumeattachments" | "volumeattributesclasses"
+        ) | ("resource.k8s.io", _)
+    )
+}
+
+fn success(kind: &KindInfo, object: &Value) -> Value {
+    let mut details = Map::from_iter([
+        ("kind", Value::from(kind.plural.clone())),
+        ("name", object.at(&["metadata", "name"]).cloned().unwrap_or_default()),
+        ("uid", object.at(&["metadata", "uid"]).cloned().unwrap_or_default()),
+    ]);
+    if !kind.gvk.group.is_empty() {
+        details.insert("group", kind.gvk.group.clone().into());
+    }
+    Value::Map(Map::from_iter([
+        ("apiVersion", Value::from("v1")),
+        ("details", Value::Map(details)),
+        ("kind", Value::from("Status")),
+        ("metadata", Value::Map(Map::new())),
+        ("status", Value::from("Success")),
+    ]))
+}

@@ -1,0 +1,200 @@
+//! One request from its head to its answer: who calls, what the path means, who serves it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, USER_AGENT};
+use http::{Method, Request, Response};
+use http_body_util::{BodyExt as _, Limited};
+use hyper::body::Incoming;
+use tokio_util::sync::CancellationToken;
+use trueup_object::Value;
+
+use super::credentials::{ADMIN, Credentials, User};
+use super::path::Route;
+use super::query::Query;
+use super::reply::{Body, Cut, Reply};
+use super::{negotiate, resource};
+use crate::api::Api;
+use crate::discovery;
+use crate::faults::Faults;
+use crate::status::{ApiStatus, StatusReason};
+
+/// The largest body that is read: etcd's limit with the room that the API server gives it.
+const N_BODY_BYTES_MAX: usize = 3 * 1024 * 1024;
+
+/// How long a client may take to send a body.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Everything that requests need.
+#[derive(Debug)]
+pub struct Front {
+    pub api: Api,
+    pub faults: Faults,
+    pub credentials: Credentials,
+    pub address: std::net::SocketAddr,
+    /// Ends watches when the server stops.
+    pub shutdown: CancellationToken,
+}
+
+/// A request with its body read and its caller known.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub method: Method,
+    pub path: String,
+    pub query: Query,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+    pub user: User,
+}
+
+impl Call {
+    pub(super) fn header(&self, name: http::header::HeaderName) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    pub(super) fn user_agent(&self) -> &str {
+        self.header(USER_AGENT).unwrap_or_default()
+    }
+
+    pub(super) fn content_type(&self) -> &str {
+        self.header(CONTENT_TYPE).unwrap_or_default()
+    }
+}
+
+impl Front {
+    pub fn tls(&self) -> Arc<rustls::ServerConfig> {
+        self.credentials.tls()
+    }
+
+    /// Answers a request; an error drops the connection.
+    pub async fn handle(&self, request: Request<Incoming>) -> Result<Response<Body>, Cut> {
+        let (parts, body) = request.into_parts();
+        let user = match self.caller(&parts.headers) {
+            Ok(user) => user,
+            Err(status) => return Ok(Reply::from(status).into_response()),
+        };
+        let body = match read(body).await {
+            Ok(body) => body,
+            Err(status) => return Ok(Reply::from(status).into_response()),
+        };
+        let query = match Query::parse(parts.uri.query().unwrap_or_default()) {
+            Ok(query) => query,
+            Err(status) => return Ok(Reply::from(status).into_response()),
+        };
+        let path = parts.uri.path().to_owned();
+        let call = Call { method: parts.method, path, query, headers: parts.headers, body, user };
+        match Route::parse(&call.path) {
+            None => Ok(Reply::no_such_path().into_response()),
+            Some(Route::Resource(path)) => resource::answer(self, &call, &path),
+            Some(Route::Other(segments)) => Ok(self.other(&call, &segments).into_response()),
+        }
+    }
+
+    /// Who makes a request: by token, or whom the administrator stands in for.
+    fn caller(&self, headers: &HeaderMap) -> Result<User, ApiStatus> {
+        let authorization = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let token = authorization.and_then(|value| value.strip_prefix("Bearer ")).map(str::trim);
+        let user = token
+            .and_then(|token| self.credentials.user_of_token(token))
+            .ok_or_else(ApiStatus::unauthorized)?;
+        let Some(name) = headers.get("impersonate-user").and_then(|value| value.to_str().ok()) else {
+            return Ok(user.clone());
+        };
+        if user.name != ADMIN {
+            let message = format!(
+                "users {name:?} is forbidden: User {:?} cannot impersonate resource \"users\" in API group \"\" at the \
+                 cluster scope",
+                user.name
+            );
+            return Err(ApiStatus::new(403, StatusReason::Forbidden, message));
+        }
+        let groups = headers.get_all("impersonate-group").iter().filter_map(|value| value.to_str().ok());
+        let groups = groups.chain(["system:authenticated"]).map(Into::into).collect();
+        Ok(User { name: name.into(), groups })
+    }
+
+    /// Paths that are no resources.
+    fn other(&self, call: &Call, segments: &[String]) -> Reply {
+        let words: Vec<&str> = segments.iter().map(String::as_str).collect();
+        if words.as_slice() == ["sandbox", "faults"] {
+            return self.set_faults(call);
+        }
+        if call.method != Method::GET && call.method != Method::HEAD {
+            return Reply::no_such_path();
+        }
+        let kinds = self.api.registry().kinds();
+        let accept = call.header(ACCEPT);
+        let aggregated = negotiate::aggregated_discovery(accept).is_some();
+        let document = match words.as_slice() {
+            ["healthz" | "livez" | "readyz", ..] => {
+                return Reply::text(200, "text/plain; charset=utf-8", "ok");
+            }
+            ["version"] => discovery::version(self.api.registry().builtin()),
+            ["api"] | ["apis"] if aggregated => {
+                let value = discovery::aggregated(&kinds, words.as_slice() == ["api"]);
+                return Reply::text(200, discovery::AGGREGATED, value.to_json());
+            }
+            ["api"] => discovery::core_versions(&self.address.to_string()),
+            ["apis"] => discovery::group_list(&kinds),
+            ["apis", group] => match discovery::group(&kinds, group) {
+                Some(group) => group,
+                None => return Reply::no_such_path(),
+            },
+            ["api", version] => return resources_reply(discovery::resources(&kinds, "", version)),
+            ["apis", group, version] => return resources_reply(discovery::resources(&kinds, group, version)),
+            ["openapi", "v3"] => discovery::openapi_index(&kinds),
+            ["openapi", "v3", "api", version] => return self.openapi("", version),
+            ["openapi", "v3", "apis", group, version] => return self.openapi(group, version),
+            [] => discovery::paths(&kinds),
+            _ => return Reply::no_such_path(),
+        };
+        Reply::json(200, &document)
+    }
+
+    fn openapi(&self, group: &str, version: &str) -> Reply {
+        let kinds = self.api.registry().kinds();
+        let document = discovery::openapi_document(self.api.registry().builtin(), &kinds, group, version);
+        document.map_or_else(Reply::no_such_path, |document| Reply::json(200, &document))
+    }
+
+    /// `/sandbox/faults`: GET tells the rules, POST adds some, DELETE removes all.
+    fn set_faults(&self, call: &Call) -> Reply {
+        if call.user.name != ADMIN {
+            let message = "only admin may change the sandbox";
+            return ApiStatus::new(403, StatusReason::Forbidden, message).into();
+        }
+        match call.method {
+            Method::GET => {}
+            Method::DELETE => self.faults.clear(),
+            Method::POST => {
+                let added = Value::from_json(&call.body)
+                    .map_err(|error| error.to_string())
+                    .and_then(|rules| self.faults.add_json(&rules).map_err(|error| error.to_string()));
+                if let Err(message) = added {
+                    return ApiStatus::bad_request(message).into();
+                }
+            }
+            _ => return ApiStatus::new(405, StatusReason::MethodNotAllowed, "GET, POST or DELETE").into(),
+        }
+        Reply::json(200, &self.faults.to_value())
+    }
+}
+
+fn resources_reply(document: Option<Value>) -> Reply {
+    document.map_or_else(Reply::no_such_path, |document| Reply::json(200, &document))
+}
+
+/// Reads a whole body, within limits.
+async fn read(body: Incoming) -> Result<Bytes, ApiStatus> {
+    let collected = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, N_BODY_BYTES_MAX).collect()).await;
+    match collected {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
+            Err(ApiStatus::too_large(N_BODY_BYTES_MAX))
+        }
+        Ok(Err(error)) => Err(ApiStatus::bad_request(error.to_string())),
+        Err(_) => Err(ApiStatus::new(504, StatusReason::Timeout, "Timeout: the body did not arrive in time")),
+    }
+}
