@@ -157,7 +157,8 @@ impl Reducer {
             "Quantity" => Some("quantity"),
             "Time" => Some("time"),
             "MicroTime" => Some("microtime"),
-            "RawExtension" | "FieldsV1" => Some("raw"),
+            "RawExtension" => Some("raw"),
+            "FieldsV1" => Some("any"),
             _ => None,
         };
         if let Some(kind) = named {
@@ -212,7 +213,6 @@ fn scalar(described: &Value) -> Shape {
         (Some("integer"), _) => "integer",
         (Some("number"), _) => "number",
         (Some("boolean"), _) => "boolean",
-        (Some("object"), _) => "raw",
         _ => "any",
     };
     // The formats that the word itself says are left out.

@@ -139,7 +139,8 @@ fn read_scalar(name: &str, field: &Value, atomic: Option<bool>) -> Use {
         "time" => scalar(Scalar::Time),
         "microtime" => scalar(Scalar::MicroTime),
         "bytes" => scalar(Scalar::Bytes),
-        _ => Use::plain(if atomic == Some(true) { ANY_ATOMIC } else { ANY }),
+        "raw" => Use::plain(ANY_ATOMIC),
+        _ => Use { node: ANY, atomic },
     }
 }
 
