@@ -17,8 +17,10 @@ pub enum Change {
     Object(ResourceKey),
     /// A kind's state changed: its listing ended, failed, began anew.
     Kind(Gvk),
-    /// The cluster serves other kinds than before, or schemas changed.
+    /// The cluster serves other kinds than before.
     Discovery,
+    /// The schemas of the kinds in use changed.
+    Schemas,
 }
 
 /// The queue of changes of one cluster.

@@ -1,6 +1,6 @@
 //! One cluster: what it serves, what was observed in it, what changed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -8,12 +8,14 @@ use futures::{StreamExt, stream};
 use tokio::sync::{Notify, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::sleep;
+use trueup_merge::SchemaSet;
 use trueup_object::{GroupKind, Gvk, ResourceKey};
 
 use crate::change::{Change, Changes};
 use crate::connect::Connection;
 use crate::discover::{Discovery, Lookup, discover};
 use crate::observed::{Interests, Observed};
+use crate::openapi::SchemaCache;
 use crate::store::{Content, KindState, KindStore, ObjectName};
 use crate::watch::{Clock, SharedStore, WatchContext, complete, watch_kind};
 use crate::wire::WireError;
@@ -25,7 +27,17 @@ pub struct Cluster {
     discovery: watch::Receiver<Option<Arc<Discovery>>>,
     discovery_failure: watch::Receiver<Option<WireError>>,
     kinds: Mutex<BTreeMap<Gvk, WatchedKind>>,
+    described: Arc<Described>,
+    schemas: watch::Receiver<Option<Arc<SchemaSet>>>,
     tasks: Mutex<JoinSet<()>>,
+}
+
+/// The kinds whose schemas are wanted.
+#[derive(Default)]
+struct Described {
+    kinds: Mutex<BTreeSet<Gvk>>,
+    /// Asks for a look at the schemas.
+    look: Notify,
 }
 
 struct WatchedKind {
@@ -60,18 +72,24 @@ impl Cluster {
             discovery.clone(),
             rediscover,
         ));
+        let described = Arc::new(Described::default());
+        let (schemas_sender, schemas) = watch::channel(None);
         let mut tasks = JoinSet::new();
-        tasks.spawn(keep_discovery(context.clone(), discovery_sender, failure_sender));
+        tasks.spawn(keep_discovery(context.clone(), described.clone(), discovery_sender, failure_sender));
+        tasks.spawn(keep_schemas(context.clone(), described.clone(), schemas_sender));
         let cluster = Self {
             connection,
             context,
             discovery,
             discovery_failure,
             kinds: Mutex::new(BTreeMap::new()),
+            described,
+            schemas,
             tasks: Mutex::new(tasks),
         };
-        cluster.watch(&Gvk::new("apiextensions.k8s.io", "v1", "CustomResourceDefinition"));
-        cluster.watch(&Gvk::new("apiregistration.k8s.io", "v1", "APIService"));
+        // Nobody compares these yet, so no schema of theirs is asked for.
+        cluster.observe(&Gvk::new("apiextensions.k8s.io", "v1", "CustomResourceDefinition"));
+        cluster.observe(&Gvk::new("apiregistration.k8s.io", "v1", "APIService"));
         cluster
     }
 
@@ -117,8 +135,28 @@ impl Cluster {
         self.context.rediscover.notify_one();
     }
 
-    /// Lists and watches a kind from now on, if that is not done already. Must run within a tokio runtime.
+    /// The cluster's own schemas of the kinds watched; nothing before they were first read.
+    pub fn schemas(&self) -> Option<Arc<SchemaSet>> {
+        self.schemas.borrow().clone()
+    }
+
+    /// Waits until the schemas were read once; nothing when that takes longer.
+    pub async fn schemas_known(&self, within: Duration) -> Option<Arc<SchemaSet>> {
+        let mut schemas = self.schemas.clone();
+        let known = tokio::time::timeout(within, schemas.wait_for(Option::is_some)).await;
+        known.ok()?.ok()?.clone()
+    }
+
+    /// Lists and watches a kind from now on, and reads its schema, if that is not done already. Must run within a tokio
+    /// runtime.
     pub fn watch(&self, gvk: &Gvk) {
+        self.observe(gvk);
+        if self.described.kinds().insert(gvk.clone()) {
+            self.described.look.notify_one();
+        }
+    }
+
+    fn observe(&self, gvk: &Gvk) {
         let mut kinds = self.kinds();
         if kinds.contains_key(gvk) {
             return;
@@ -133,6 +171,7 @@ impl Cluster {
 
     /// Stops watching a kind and forgets what was known of it.
     pub fn unwatch(&self, gvk: &Gvk) {
+        self.described.kinds().remove(gvk);
         if let Some(WatchedKind { store: _, task }) = self.kinds().remove(gvk) {
             task.abort();
         }
@@ -237,6 +276,12 @@ impl Cluster {
     }
 }
 
+impl Described {
+    fn kinds(&self) -> MutexGuard<'_, BTreeSet<Gvk>> {
+        self.kinds.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 fn lock(store: &SharedStore) -> MutexGuard<'_, KindStore> {
     // Each fold leaves the store whole, so a panic elsewhere while it was locked spoils nothing.
     store.lock().unwrap_or_else(PoisonError::into_inner)
@@ -254,6 +299,7 @@ fn key(gvk: &Gvk, name: &ObjectName) -> ResourceKey {
 /// Keeps what is known of the kinds served up to date until the task is dropped.
 async fn keep_discovery(
     context: Arc<WatchContext>,
+    described: Arc<Described>,
     discovery: watch::Sender<Option<Arc<Discovery>>>,
     failure: watch::Sender<Option<WireError>>,
 ) {
@@ -275,6 +321,8 @@ async fn keep_discovery(
                 if changed {
                     context.changes.push([Change::Discovery]);
                 }
+                // A definition can change a schema and nothing that discovery shows.
+                described.look.notify_one();
                 let settle = SETTLING.get(settling).copied();
                 settling += 1;
                 settle.unwrap_or(if complete { DISCOVERY_INTERVAL } else { DISCOVERY_RETRY })
@@ -290,6 +338,43 @@ async fn keep_discovery(
         tokio::select! {
             () = sleep(wait) => {}
             () = context.rediscover.notified() => settling = 0,
+        }
+    }
+}
+
+/// Keeps the schemas of the kinds watched up to date until the task is dropped. Looks when a kind is added, and whenever
+/// discovery was looked at.
+async fn keep_schemas(
+    context: Arc<WatchContext>,
+    described: Arc<Described>,
+    schemas: watch::Sender<Option<Arc<SchemaSet>>>,
+) {
+    let mut cache = SchemaCache::default();
+    let mut retry = DISCOVERY_RETRY_FIRST;
+    loop {
+        described.look.notified().await;
+        let kinds = described.kinds().clone();
+        if kinds.is_empty() {
+            continue;
+        }
+        match cache.refresh(&context.wire, &kinds).await {
+            Ok(refreshed) => {
+                for problem in &refreshed.problems {
+                    tracing::warn!(problem, "schemas are incomplete");
+                }
+                let first = schemas.borrow().is_none();
+                if refreshed.changed || first {
+                    schemas.send_replace(Some(refreshed.schemas));
+                    context.changes.push([Change::Schemas]);
+                }
+                retry = DISCOVERY_RETRY_FIRST;
+            }
+            Err(error) => {
+                tracing::debug!(error = %error, "schemas not read");
+                sleep(retry).await;
+                retry = (retry * 2).min(DISCOVERY_RETRY);
+                described.look.notify_one();
+            }
         }
     }
 }

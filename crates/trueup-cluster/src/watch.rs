@@ -555,3 +555,7 @@ struct WireListMetadata {
     #[serde(rename = "continue")]
     continue_token: Option<String>,
 }
+
+#[cfg(test)]
+#[path = "watch/tests.rs"]
+mod tests;

@@ -1,1 +1,40 @@
-//! Being built.
+//! Compares a live object with what Git declares: finds every difference as a path, says who owns it and which side
+//! moved, applies ignore rules and masks what is sensitive.
+//!
+//! Pure: values in, values out. It judges one pair of objects; which objects belong together, which owners are excused
+//! and what to do about a difference is the engine's.
+//!
+//! Invariants: a difference is never the whole object; comparing a thing with itself finds nothing; no finding holds a
+//! sensitive value.
+
+mod absent;
+mod addition;
+mod align;
+mod compare;
+mod derived;
+mod equal;
+mod finding;
+mod ignore;
+mod mask;
+mod normalise;
+mod owners;
+mod place;
+mod predict;
+mod remainder;
+mod scalar;
+mod seal;
+mod spot;
+mod unowned;
+mod walk;
+
+pub use compare::compare;
+pub use equal::equal;
+pub use finding::{Change, Channel, CompareInput, Comparison, Finding, Moved};
+pub use ignore::{IgnoreError, IgnoreRule, IgnoreSpec};
+pub use mask::{Masked, mask};
+pub use normalise::{normalise_live, normalise_target};
+pub use owners::Owner;
+pub use predict::predict;
+pub use remainder::unowned_table;
+pub use seal::seal;
+pub use unowned::{UnownedTable, UnownedTableError};

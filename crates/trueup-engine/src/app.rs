@@ -6,6 +6,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use jiff::Timestamp;
+use trueup_diff::{IgnoreError, IgnoreRule, IgnoreSpec};
 use trueup_object::{GroupKind, Text};
 
 use crate::source::{RepoUrl, Revision, SourcePath};
@@ -53,6 +55,7 @@ pub struct App {
     pub automated: Option<Automated>,
     pub options: SyncOptions,
     pub retry: Option<Retry>,
+    pub ignore: IgnoreRules,
     /// What an undeclared addition means here; `None`: the table's default.
     pub undeclared: Option<Weight>,
     pub on_commit: OnCommit,
@@ -68,6 +71,43 @@ impl App {
     /// Whether anything may be written to its objects.
     pub fn is_read_only(&self) -> bool {
         !self.unsupported.is_empty()
+    }
+}
+
+/// The rules of `ignoreDifferences`, as written and ready for use.
+#[derive(Debug, Clone, Default)]
+pub struct IgnoreRules {
+    specs: Vec<IgnoreSpec>,
+    rules: Vec<IgnoreRule>,
+}
+
+impl IgnoreRules {
+    /// Prepares the rules; says which one, by its place, cannot be understood.
+    pub fn new(specs: Vec<IgnoreSpec>) -> Result<Self, (usize, IgnoreError)> {
+        let rules = specs
+            .iter()
+            .enumerate()
+            .map(|(index, spec)| IgnoreRule::new(spec).map_err(|error| (index, error)))
+            .collect::<Result<_, _>>()?;
+        Ok(Self { specs, rules })
+    }
+
+    pub fn rules(&self) -> &[IgnoreRule] {
+        &self.rules
+    }
+
+    /// A rule in words: its kind and what it hides.
+    pub fn describe(&self, index: usize) -> String {
+        let Some(spec) = self.specs.get(index) else { return String::new() };
+        let group = if spec.group.is_empty() { String::new() } else { format!("{}/", spec.group) };
+        format!("ignoreDifferences[{index}] {group}{} {}", spec.kind, spec.json_pointers.join(" "))
+    }
+}
+
+/// Rules are the same when they are written the same.
+impl PartialEq for IgnoreRules {
+    fn eq(&self, other: &Self) -> bool {
+        self.specs == other.specs
     }
 }
 
@@ -256,3 +296,6 @@ pub struct ResourceSelector {
     pub namespace: Text,
     pub name: Text,
 }
+
+/// When something was first seen, by difference.
+pub type FirstSeen = BTreeMap<crate::difference::DifferenceId, Timestamp>;

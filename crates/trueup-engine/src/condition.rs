@@ -1,5 +1,8 @@
 //! Conditions of an Application (contracts: "Conditions"). The suffix of a type has Argo CD's meaning.
 
+use trueup_object::ResourceKey;
+use trueup_object::manifest::Origin;
+
 /// The types of condition that this build sets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ConditionType {
@@ -81,5 +84,14 @@ impl Condition {
 
     pub fn comparison_error(message: impl Into<String>) -> Self {
         Self::new(ConditionType::ComparisonError, message)
+    }
+
+    pub fn repeated_resource(key: &ResourceKey, earlier: &Origin) -> Self {
+        Self::new(
+            ConditionType::RepeatedResourceWarning,
+            format!(
+                "{key} appears more than once; the last one counts, the one at {earlier} does not: remove one"
+            ),
+        )
     }
 }

@@ -4,10 +4,25 @@
 //! what is live, pairing, the words for what was found, one look at an application, policy and plan, the operation.
 
 pub mod app;
+pub mod autoscaler;
+pub mod class;
 pub mod condition;
+pub mod desired;
+pub mod difference;
 pub mod fight;
+pub mod lint;
 pub mod live;
+pub mod look;
+pub mod memory;
+pub mod operation;
+pub mod pair;
+pub mod plan;
+pub mod policy;
 pub mod source;
 pub mod status;
 pub mod tracking;
 pub mod unsupported;
+pub mod weight;
+
+#[cfg(test)]
+mod fixture;

@@ -77,5 +77,7 @@ impl Coverage {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct LiveSet {
     pub objects: BTreeMap<ResourceKey, Live>,
+    /// Objects that exist and whose content could not be had, with the reason.
+    pub unread: BTreeMap<ResourceKey, String>,
     pub coverage: Coverage,
 }

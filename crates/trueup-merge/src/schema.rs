@@ -102,6 +102,11 @@ impl SchemaSet {
         })
     }
 
+    /// Reads a table in the format of the compiled-in one (`data/README.md`).
+    pub fn from_table(table: &Value) -> Self {
+        table::read(table)
+    }
+
     /// Reads OpenAPI v3 documents as an API server publishes them, one for each group version. Also returns what could
     /// not be understood, in words; the rest still loads.
     pub fn from_openapi_v3(documents: &[Value]) -> (Self, Vec<String>) {

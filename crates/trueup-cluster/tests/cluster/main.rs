@@ -155,6 +155,8 @@ async fn a_kind_comes_and_goes_with_its_definition() {
     let object = "apiVersion: watch.example.com/v1\nkind: Widget\nmetadata: {name: a, namespace: default, labels: {mark: widgets}}\n";
     kubectl_stdin(&["apply", "-f", "-"], object);
     until(&cluster, "seen", || cluster.tracked_by("widgets").len() == 1).await;
+    let described = || cluster.schemas().is_some_and(|schemas| schemas.lookup(&widget).is_some());
+    until(&cluster, "its schema", described).await;
 
     kubectl(&["delete", "customresourcedefinition", "widgets.watch.example.com"]);
     until(&cluster, "gone", || cluster.tracked_by("widgets").is_empty() && not_served()).await;

@@ -1,0 +1,214 @@
+//! Compares one object with what Git declares.
+
+use trueup_object::{FieldPath, JsonPointer, PathElement, ResourceKey, Value};
+
+use crate::absent::{asks_nothing, present, says_nothing};
+use crate::align::Sides;
+use crate::equal::{Mode, agree};
+use crate::finding::{CompareInput, Comparison, Finding, Moved};
+use crate::ignore::IgnoreRule;
+use crate::mask::{Masked, Masks};
+use crate::normalise::{in_form, normalise_live, normalise_target};
+use crate::owners::Owners;
+use crate::place::{Place, follow};
+use crate::seal::{holds_seal, is_secret, seal};
+use crate::unowned;
+use crate::walk::{Found, Unowned, Walk};
+
+/// Compares live with target: what Git declares and live has not or has otherwise, what applying would remove, and what
+/// others added.
+///
+/// A difference is always a path; equal objects give nothing.
+pub fn compare(input: &CompareInput<'_>) -> Comparison {
+    let target = in_form(input.target);
+    let live = in_form(input.live);
+    let base = input.base.map(in_form);
+    let sides = Sides { target: Some(&target), live: Some(&live), base: base.as_deref() };
+    let owners = Owners { managed: input.managed, ours: input.our_manager, schema_known: input.schema_known };
+    let mut walk = Walk::new(owners, Unowned::Judge(input.unowned), input.secret_key);
+    walk.base_known = base.is_some();
+    let mut problems = Vec::new();
+    if !owners.known() && base.is_none() && input.unowned.is_none() {
+        problems.push("live has no managedFields: what others added cannot be told".to_owned());
+    }
+    walk.object(sides, input.ty);
+
+    let key = ResourceKey::of(&live).or_else(|| ResourceKey::of(&target));
+    let applies = |rule: &&IgnoreRule| key.as_ref().is_some_and(|key| rule.matches(key));
+    let rule_matches =
+        input.ignore.iter().map(|rule| if applies(&rule) { rule.count(&target, &live) } else { 0 }).collect();
+    let findings = if walk.found.is_empty() {
+        Vec::new()
+    } else {
+        let rules = input.ignore.iter().enumerate().filter(|(_, rule)| applies(rule)).collect();
+        Report::new(input, sides, rules).findings(walk.found)
+    };
+    Comparison { findings, rule_matches, problems }
+}
+
+/// The three versions of an object in one form each.
+struct Versions<T> {
+    target: T,
+    live: T,
+    base: Option<T>,
+}
+
+/// What is needed to tell of a difference.
+struct Report<'a> {
+    input: &'a CompareInput<'a>,
+    sides: Sides<'a>,
+    rules: Vec<(usize, &'a IgnoreRule)>,
+    sealed: Versions<Value>,
+    masked: Versions<Masked>,
+}
+
+impl<'a> Report<'a> {
+    fn new(input: &'a CompareInput<'a>, sides: Sides<'a>, rules: Vec<(usize, &'a IgnoreRule)>) -> Self {
+        let seal = |object: Value| seal(&object, input.ty, input.secret_key);
+        let sealed = Versions {
+            target: seal(normalise_target(input.target)),
+            live: seal(normalise_live(input.live)),
+            base: input.base.map(|base| seal(normalise_target(base))),
+        };
+        let mut masks = Masks::default();
+        let masked = Versions {
+            target: masks.mask(&sealed.target),
+            live: masks.mask(&sealed.live),
+            base: sealed.base.as_ref().map(|base| masks.mask(base)),
+        };
+        Self { input, sides, rules, sealed, masked }
+    }
+
+    fn findings(&self, found: Vec<Found>) -> Vec<Finding> {
+        let mut findings: Vec<Finding> = found.into_iter().map(|found| self.finding(found)).collect();
+        findings.sort_by(|left, right| (&left.path, left.channel).cmp(&(&right.path, right.channel)));
+        findings.dedup_by(|later, first| later.path == first.path && later.channel == first.channel);
+        findings
+    }
+
+    fn finding(&self, found: Found) -> Finding {
+        let moved = self.moved(&found.leaves);
+        let Found { channel, change, path, leaves: _, owners, ours, pending_removal } = found;
+        let path = self.without_sealed_names(path);
+        let ty = self.input.ty;
+        let live = follow(&self.sealed.live, &path, ty);
+        let target = follow(&self.sealed.target, &path, ty);
+        let base = self.sealed.base.as_ref().and_then(|base| follow(base, &path, ty).value);
+        let sensitive = [live.value, target.value, base].into_iter().flatten().any(holds_seal);
+        let ignored_by = self.ignored_by(&target, &live);
+        let pointer = match (present(live.value), present(target.value)) {
+            (None, Some(_)) => self.pointer_into_target(target.pointer),
+            (Some(_), _) | (None, None) => live.pointer,
+        };
+        let shown = |object: &Masked| follow(object, &path, ty).value.cloned().map(Masked::of_masked);
+        Finding {
+            channel,
+            pointer: pointer.to_string(),
+            change,
+            target: shown(&self.masked.target),
+            live: shown(&self.masked.live),
+            base: self.masked.base.as_ref().and_then(shown),
+            pending_removal,
+            owners,
+            ours,
+            moved,
+            ignored_by,
+            sensitive,
+            path,
+        }
+    }
+
+    /// `stringData` was compared as `data`; a pointer into the target leads to where Git has it.
+    fn pointer_into_target(&self, pointer: JsonPointer) -> JsonPointer {
+        if let [data, name] = pointer.tokens()
+            && data == "data"
+            && is_secret(self.input.target)
+            && self.input.target.at(&["stringData", name]).is_some()
+        {
+            return JsonPointer::new(vec!["stringData".into(), name.clone()]);
+        }
+        pointer
+    }
+
+    /// Items of a set are named by their value; where that is sensitive, the set is the path.
+    fn without_sealed_names(&self, path: FieldPath) -> FieldPath {
+        let elements = path.elements();
+        let named = elements.iter().position(|element| matches!(element, PathElement::Value(_)));
+        let Some(named) = named else { return path };
+        let list = FieldPath::new(elements.iter().take(named).cloned().collect());
+        let sealed = [Some(&self.sealed.target), Some(&self.sealed.live), self.sealed.base.as_ref()];
+        let is_sealed = |object: &Value| follow(object, &list, self.input.ty).value.is_some_and(holds_seal);
+        if sealed.into_iter().flatten().any(is_sealed) { list } else { path }
+    }
+
+    /// Whether the values of these paths left what was last synced, on each side.
+    fn moved(&self, paths: &[FieldPath]) -> Moved {
+        let Some(base) = &self.sealed.base else { return Moved::default() };
+        let mut git = false;
+        let mut cluster = false;
+        for path in paths {
+            let path = self.comparable(path, base);
+            let base = follow(base, &path, self.input.ty).value;
+            let target = follow(&self.sealed.target, &path, self.input.ty);
+            let live = follow(&self.sealed.live, &path, self.input.ty);
+            git |= !agree(target.value, base, &target.spot, Mode::Same);
+            cluster |= match (present(base), present(live.value)) {
+                (Some(base), live_value) => !agree(Some(base), live_value, &live.spot, Mode::Covers),
+                (None, Some(value)) => !self.was_there(value, &live, &path),
+                (None, None) => false,
+            };
+        }
+        Moved { git: Some(git), cluster: Some(cluster) }
+    }
+
+    /// Whether live had this value right after our last sync, although Git did not declare it.
+    fn was_there(&self, value: &Value, live: &Place<'_>, path: &FieldPath) -> bool {
+        if says_nothing(value, &live.spot) || asks_nothing(value, &live.spot) {
+            return true;
+        }
+        let raw = self.sides.live.and_then(|object| follow(object, path, self.input.ty).value);
+        self.input
+            .unowned
+            .zip(raw)
+            .is_some_and(|(table, raw)| table.contains(unowned::entry(path, raw, self.input.secret_key)))
+    }
+
+    /// The path, or that of the first list on it that is compared by index and of which base has another number of
+    /// items: no item of base then stands for the one at the index.
+    fn comparable(&self, path: &FieldPath, base: &Value) -> FieldPath {
+        let length = |object: &Value, list: &FieldPath| {
+            follow(object, list, self.input.ty).value.and_then(Value::as_list).map(<[Value]>::len)
+        };
+        let mut list = FieldPath::root();
+        for element in path.elements() {
+            if matches!(element, PathElement::Index(_))
+                && length(base, &list) != length(&self.sealed.live, &list)
+            {
+                return list;
+            }
+            list.push(element.clone());
+        }
+        list
+    }
+
+    /// The first rule that hides the place, or what differs in it.
+    fn ignored_by(&self, target: &Place<'_>, live: &Place<'_>) -> Option<usize> {
+        let is_hidden = |rule: &IgnoreRule| {
+            rule.hides(&live.pointer) || rule.hides(&target.pointer) || {
+                let rest = |place: &Place<'_>| {
+                    place.value.and_then(|value| rule.without_hidden(value, &place.pointer))
+                };
+                let (target_rest, live_rest) = (rest(target), rest(live));
+                let hides_some = target_rest.is_some() || live_rest.is_some();
+                hides_some && {
+                    let target_value = target_rest.as_ref().or(target.value);
+                    let live_value = live_rest.as_ref().or(live.value);
+                    agree(target_value, live_value, &live.spot, Mode::Same)
+                        || live_value.is_some_and(|live| says_nothing(live, &target.spot))
+                            && target_value.is_none()
+                }
+            }
+        };
+        self.rules.iter().find(|(_, rule)| is_hidden(rule)).map(|(index, _)| *index)
+    }
+}

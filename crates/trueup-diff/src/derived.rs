@@ -1,0 +1,74 @@
+//! Defaults that the server computes from other fields, which no schema can express.
+
+use trueup_object::{FieldPath, Map, PathElement, Value};
+
+/// The default of a field by its name, its parent's name and its siblings in live.
+pub(crate) fn default(name: &str, parent: &str, siblings: &Value) -> Option<Value> {
+    match (parent, name) {
+        (_, "imagePullPolicy") => Some(pull_policy(siblings.str_at(&["image"])?).into()),
+        ("image", "pullPolicy") => Some(pull_policy(siblings.str_at(&["reference"])?).into()),
+        ("spec", "clusterIPs") => Some(Value::List(vec![siblings.get("clusterIP")?.clone()])),
+        ("volumeClaimTemplates", "apiVersion") => Some("v1".into()),
+        ("volumeClaimTemplates", "kind") => Some("PersistentVolumeClaim".into()),
+        ("volumeClaimTemplates", "status") => Some(Map::from_iter([("phase", "Pending".into())]).into()),
+        ("names", "listKind") => Some(format!("{}List", siblings.str_at(&["kind"])?).into()),
+        ("names", "singular") => Some(siblings.str_at(&["kind"])?.to_lowercase().into()),
+        ("subjects", "apiGroup") => match siblings.str_at(&["kind"])? {
+            "User" | "Group" => Some("rbac.authorization.k8s.io".into()),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Fields for which the server chooses a value of its own: not known beforehand, and nobody's change.
+pub(crate) fn is_chosen_by_server(path: &FieldPath) -> bool {
+    const CHOSEN: [&str; 8] = [
+        "clusterIP",
+        "clusterIPs",
+        "ipFamilies",
+        "ipFamilyPolicy",
+        "nodePort",
+        "healthCheckNodePort",
+        "volumeName",
+        "controller-uid",
+    ];
+    const DOMAINS: [&str; 4] =
+        ["deployment.kubernetes.io/", "pv.kubernetes.io/", "volume.kubernetes.io/", "batch.kubernetes.io/"];
+    path.elements().iter().any(|element| match element {
+        PathElement::Field(name) => {
+            CHOSEN.contains(&name.as_str()) || DOMAINS.iter().any(|domain| name.starts_with(domain))
+        }
+        PathElement::Key(_) | PathElement::Value(_) | PathElement::Index(_) => false,
+    })
+}
+
+/// `Always` for the tag `latest` and for no tag at all, as Kubernetes' `SetDefaults_Container` decides.
+fn pull_policy(image: &str) -> &'static str {
+    let (tagged, has_digest) = image.split_once('@').map_or((image, false), |(tagged, _)| (tagged, true));
+    let name = tagged.rsplit_once('/').map_or(tagged, |(_, name)| name);
+    match name.rsplit_once(':') {
+        Some((_, "latest")) => "Always",
+        None if !has_digest => "Always",
+        Some(_) | None => "IfNotPresent",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pull_policy_follows_the_tag() {
+        for (image, policy) in [
+            ("nginx", "Always"),
+            ("nginx:latest", "Always"),
+            ("registry:5000/nginx", "Always"),
+            ("registry:5000/nginx:1.2", "IfNotPresent"),
+            ("nginx@sha256:abc", "IfNotPresent"),
+            ("nginx:latest@sha256:abc", "Always"),
+        ] {
+            assert_eq!(pull_policy(image), policy, "{image}");
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! Semantic equality of values of a type.
+
+use trueup_merge::TypeRef;
+use trueup_object::Value;
+
+use crate::absent::{asks_nothing, is_replaced, present};
+use crate::align::Sides;
+use crate::scalar;
+use crate::spot::{Parts, Spot};
+
+/// Whether two values of a type mean the same: list-maps and sets in any order, quantities, times and the like by what
+/// they stand for, `null`, empty and zero as absent where they are.
+pub fn equal(left: Option<&Value>, right: Option<&Value>, ty: TypeRef<'_>) -> bool {
+    agree(left, right, &Spot::root(ty), Mode::Same)
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    Same,
+    /// The right side may have more than the left one declares.
+    Covers,
+}
+
+pub(crate) fn same(left: &Value, right: &Value, spot: &Spot<'_>) -> bool {
+    agree(Some(left), Some(right), spot, Mode::Same)
+}
+
+pub(crate) fn agree(left: Option<&Value>, right: Option<&Value>, spot: &Spot<'_>, mode: Mode) -> bool {
+    match (present(left), present(right)) {
+        (None, None) => true,
+        (Some(left), None) => asks_nothing(left, spot),
+        (None, Some(right)) => mode == Mode::Covers || asks_nothing(right, spot),
+        (Some(left), Some(right)) => agree_present(left, right, spot, mode),
+    }
+}
+
+fn agree_present(left: &Value, right: &Value, spot: &Spot<'_>, mode: Mode) -> bool {
+    let sides = Sides { target: Some(left), live: Some(right), base: None };
+    match (spot.parts(left), spot.parts(right)) {
+        (Parts::Scalar, Parts::Scalar) => {
+            scalar::same(left, right, spot) || (mode == Mode::Covers && is_replaced(left, right, spot))
+        }
+        (Parts::Map { .. }, Parts::Map { .. }) => sides
+            .fields()
+            .all(|(name, pair)| agree(pair.target, pair.live, &spot.child(name, Some(right)), mode)),
+        (Parts::NamedList, Parts::NamedList) => sides
+            .named_items(spot.ty)
+            .into_iter()
+            .all(|(_, pair)| agree(pair.target, pair.live, &spot.item(), mode)),
+        (Parts::AtomicList, Parts::AtomicList) => {
+            left.as_list().map(<[Value]>::len) == right.as_list().map(<[Value]>::len)
+                && sides
+                    .indexed_items()
+                    .into_iter()
+                    .all(|(_, pair)| agree(pair.target, pair.live, &spot.item(), mode))
+        }
+        (Parts::Scalar | Parts::Map { .. } | Parts::NamedList | Parts::AtomicList, _) => false,
+    }
+}

@@ -1,0 +1,133 @@
+//! Objects without what is never compared, in the form in which they are compared.
+
+use std::borrow::Cow;
+
+use trueup_object::{Gvk, Map, Value};
+
+use crate::scalar::{encode_base64, text};
+
+/// Fields of `metadata` that the server or a clean-up writes.
+const BOOKKEEPING: [&str; 8] = [
+    "uid",
+    "resourceVersion",
+    "generation",
+    "creationTimestamp",
+    "managedFields",
+    "selfLink",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+];
+
+/// Annotations that say whose an object is, not what it is.
+const MARKS: [&str; 3] = [
+    "kubectl.kubernetes.io/last-applied-configuration",
+    "argocd.argoproj.io/tracking-id",
+    "argocd.argoproj.io/installation-id",
+];
+
+/// The target as it is shown and kept as base: without bookkeeping, status and marks. Secrets still have their values.
+pub fn normalise_target(target: &Value) -> Value {
+    strip(in_form(target).into_owned())
+}
+
+/// The live object in the same form.
+pub fn normalise_live(live: &Value) -> Value {
+    strip(in_form(live).into_owned())
+}
+
+/// Whether an annotation is never compared.
+pub(crate) fn is_mark(annotation: &str) -> bool {
+    MARKS.contains(&annotation)
+}
+
+fn strip(mut object: Value) -> Value {
+    let Some(map) = object.as_map_mut() else { return object };
+    map.remove("status");
+    let Some(metadata) = map.get_mut("metadata").and_then(Value::as_map_mut) else { return object };
+    metadata.retain(|name, _| !BOOKKEEPING.contains(&name));
+    if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_map_mut) {
+        annotations.retain(|name, _| !is_mark(name));
+        if annotations.is_empty() {
+            metadata.remove("annotations");
+        }
+    }
+    object
+}
+
+/// The object with what its kind can say in two ways said in one.
+pub(crate) fn in_form(object: &Value) -> Cow<'_, Value> {
+    let Some(gvk) = Gvk::of(object) else { return Cow::Borrowed(object) };
+    match (gvk.group.as_str(), gvk.kind.as_str()) {
+        ("", "Secret") if object.get("stringData").is_some() => Cow::Owned(secret(object.clone())),
+        ("apiextensions.k8s.io", "CustomResourceDefinition") if crd_has_defaults(object) => {
+            Cow::Owned(crd(object.clone()))
+        }
+        // The aggregation controller fills `rules`; an empty list in Git leaves them to it, and is declared as nothing.
+        ("rbac.authorization.k8s.io", "ClusterRole")
+            if object.get("aggregationRule").is_some_and(|rule| !rule.is_null())
+                && object
+                    .get("rules")
+                    .is_some_and(|rules| rules.as_list().is_none_or(<[Value]>::is_empty)) =>
+        {
+            let mut role = object.clone();
+            role.set_at(&["rules"], Value::Null);
+            Cow::Owned(role)
+        }
+        _ => Cow::Borrowed(object),
+    }
+}
+
+/// `stringData` goes over `data`, as the server does it on every write.
+fn secret(mut object: Value) -> Value {
+    let plain = object.remove_at(&["stringData"]).unwrap_or_default();
+    let Value::Map(plain) = plain else { return object };
+    for (name, value) in plain {
+        if let Some(value) = text(&value) {
+            object.set_at(&["data", &name], encode_base64(value.as_bytes()).into());
+        }
+    }
+    object
+}
+
+fn crd_has_defaults(object: &Value) -> bool {
+    object.at(&["spec", "preserveUnknownFields"]) == Some(&Value::Bool(false))
+        || object.at(&["spec", "conversion"]).is_some_and(is_no_conversion)
+        || object.list_at(&["spec", "versions"]).iter().any(|version| {
+            version
+                .list_at(&["additionalPrinterColumns"])
+                .iter()
+                .any(|column| column.int_at(&["priority"]) == Some(0))
+        })
+}
+
+/// Drops what the server drops or fills in: `preserveUnknownFields: false`, a column's `priority: 0`, no conversion.
+fn crd(mut object: Value) -> Value {
+    let Some(spec) = object.get_mut("spec").and_then(Value::as_map_mut) else { return object };
+    if spec.get("preserveUnknownFields") == Some(&Value::Bool(false)) {
+        spec.remove("preserveUnknownFields");
+    }
+    if spec.get("conversion").is_some_and(is_no_conversion) {
+        spec.remove("conversion");
+    }
+    let versions = spec.get_mut("versions").and_then(Value::as_list_mut);
+    for version in versions.into_iter().flatten() {
+        let columns = version.get_mut("additionalPrinterColumns").and_then(Value::as_list_mut);
+        for column in columns.into_iter().flatten().filter_map(Value::as_map_mut) {
+            drop_zero_priority(column);
+        }
+    }
+    object
+}
+
+fn drop_zero_priority(column: &mut Map) {
+    if column.get("priority").and_then(Value::as_int) == Some(0) {
+        column.remove("priority");
+    }
+}
+
+fn is_no_conversion(conversion: &Value) -> bool {
+    conversion.as_map().is_some_and(|map| {
+        map.iter()
+            .all(|(name, value)| value.is_null() || (name == "strategy" && value.as_str() == Some("None")))
+    })
+}

@@ -1,0 +1,31 @@
+//! Takes the table of what live has that nobody declares and nobody owns.
+
+use trueup_merge::TypeRef;
+use trueup_object::{FieldManager, ManagedFields, Value};
+
+use crate::align::Sides;
+use crate::normalise::in_form;
+use crate::owners::Owners;
+use crate::unowned::UnownedTable;
+use crate::walk::{Unowned, Walk};
+
+/// The undeclared remainder of a live object that no manager owns. To be taken right after a sync, and anew when the
+/// server's version or the kind's schema changes.
+pub fn unowned_table(
+    live: &Value,
+    target: &Value,
+    managed: &ManagedFields,
+    ty: TypeRef<'_>,
+    secret_key: &[u8; 32],
+) -> UnownedTable {
+    let (live, target) = (in_form(live), in_form(target));
+    // Whose manager is ours makes no difference: whatever any manager owns is left out.
+    let nobody = FieldManager::new("");
+    let owners = Owners { managed, ours: &nobody, schema_known: true };
+    let mut walk = Walk::new(owners, Unowned::Collect(Vec::new()), secret_key);
+    walk.object(Sides { target: Some(&target), live: Some(&live), base: None }, ty);
+    match walk.unowned {
+        Unowned::Collect(entries) => UnownedTable::new(entries),
+        Unowned::Judge(_) => UnownedTable::default(),
+    }
+}

@@ -1,0 +1,291 @@
+//! Walks target, live and base side by side and notes where live is not what Git declares.
+//!
+//! The walk follows what the schema says about lists and maps. It stops at the root of every difference: what Git
+//! declares and live lacks is one difference, whatever is in it; what live has and Git does not declare is taken apart
+//! by its owners (`addition`).
+
+use trueup_merge::{SchemaSet, Shape, TypeRef};
+use trueup_object::{FieldPath, Gvk, PathElement, Value};
+
+use crate::absent::{asks_nothing, is_replaced, present};
+use crate::align::Sides;
+use crate::equal::{Mode, agree};
+use crate::finding::{Change, Channel};
+use crate::normalise::is_mark;
+use crate::owners::{Owner, Owners};
+use crate::scalar;
+use crate::spot::{Parts, Spot};
+use crate::unowned::{self, UnownedTable};
+
+/// A difference, before its values and who moved are looked up.
+pub(crate) struct Found {
+    pub channel: Channel,
+    pub change: Change,
+    pub path: FieldPath,
+    /// The paths that the finding is about: its own, or the leaves below it that belong to its owner.
+    pub leaves: Vec<FieldPath>,
+    pub owners: Vec<Owner>,
+    pub ours: bool,
+    pub pending_removal: bool,
+}
+
+/// The state of a walk.
+pub(crate) struct Walk<'a> {
+    pub owners: Owners<'a>,
+    pub unowned: Unowned<'a>,
+    pub key: &'a [u8; 32],
+    pub path: FieldPath,
+    /// The length of the path of the atomic value that the walk is in.
+    pub atomic: Option<usize>,
+    pub found: Vec<Found>,
+    /// What was declared at the last sync is known.
+    pub base_known: bool,
+}
+
+/// What becomes of fields that nobody declares and nobody owns.
+pub(crate) enum Unowned<'a> {
+    /// They are compared with those of the last sync, where these are known.
+    Judge(Option<&'a UnownedTable>),
+    /// They are collected.
+    Collect(Vec<(u64, u64)>),
+}
+
+impl<'a> Walk<'a> {
+    pub fn new(owners: Owners<'a>, unowned: Unowned<'a>, key: &'a [u8; 32]) -> Self {
+        Self {
+            owners,
+            unowned,
+            key,
+            path: FieldPath::root(),
+            atomic: None,
+            found: Vec::new(),
+            base_known: false,
+        }
+    }
+
+    /// Walks whole objects.
+    pub fn object(&mut self, sides: Sides<'a>, ty: TypeRef<'a>) {
+        let root = Spot::root(ty);
+        for (name, fields) in sides.fields() {
+            match name {
+                "apiVersion" | "kind" | "status" => {}
+                "metadata" => self.step(PathElement::Field(name.into()), |walk| {
+                    walk.metadata(fields, metadata_spot(root.child(name, sides.live)));
+                }),
+                _ => self.field(name, fields, root.child(name, sides.live)),
+            }
+        }
+    }
+
+    /// Everything else in `metadata` is identity or bookkeeping.
+    fn metadata(&mut self, sides: Sides<'a>, spot: Spot<'a>) {
+        for (name, fields) in sides.fields() {
+            if matches!(name, "labels" | "annotations" | "finalizers" | "ownerReferences") {
+                self.field(name, fields, spot.child(name, sides.live));
+            }
+        }
+    }
+
+    fn field(&mut self, name: &str, sides: Sides<'a>, spot: Spot<'a>) {
+        self.step(PathElement::Field(name.into()), |walk| walk.visit(sides, spot));
+    }
+
+    pub(crate) fn step(&mut self, element: PathElement, visit: impl FnOnce(&mut Self)) {
+        self.path.push(element);
+        visit(self);
+        self.path.pop();
+    }
+
+    /// Visits what is in a value that may be atomic.
+    pub(crate) fn within(&mut self, atomic: bool, visit: impl FnOnce(&mut Self)) {
+        let outer = self.atomic;
+        if atomic && outer.is_none() {
+            self.atomic = Some(self.path.elements().len());
+        }
+        visit(self);
+        self.atomic = outer;
+    }
+
+    fn visit(&mut self, sides: Sides<'a>, spot: Spot<'a>) {
+        match (present(sides.target), present(sides.live)) {
+            (None, None) => {}
+            (Some(target), None) => {
+                if !asks_nothing(target, &spot) {
+                    self.declared(Change::Removed);
+                }
+            }
+            (None, Some(live)) => {
+                if self.always_exists(sides, live, &spot) {
+                    self.children(sides, live, spot);
+                } else {
+                    self.added(sides, spot);
+                }
+            }
+            (Some(target), Some(live)) => self.both(target, live, sides, spot),
+        }
+    }
+
+    fn both(&mut self, target: &'a Value, live: &'a Value, sides: Sides<'a>, spot: Spot<'a>) {
+        match (spot.parts(target), spot.parts(live)) {
+            (Parts::Scalar, Parts::Scalar) => {
+                if !scalar::same(target, live, &spot) && !is_replaced(target, live, &spot) {
+                    self.declared(Change::Changed);
+                }
+            }
+            (Parts::Map { .. }, Parts::Map { .. }) | (Parts::NamedList, Parts::NamedList) => {
+                self.children(sides, live, spot);
+            }
+            (Parts::AtomicList, Parts::AtomicList) => {
+                if length(target) == length(live) {
+                    self.children(sides, live, spot);
+                } else if length(target) == 0 {
+                    // An empty list is no list: what live has was added.
+                    self.added(sides, spot);
+                } else {
+                    self.declared(Change::Changed);
+                }
+            }
+            (Parts::Scalar | Parts::Map { .. } | Parts::NamedList | Parts::AtomicList, _) => {
+                self.declared(Change::Changed);
+            }
+        }
+    }
+
+    /// Visits the children of a place of which live has a value.
+    fn children(&mut self, sides: Sides<'a>, live: &'a Value, spot: Spot<'a>) {
+        match spot.parts(live) {
+            Parts::Scalar => {}
+            Parts::Map { atomic } => self.within(atomic, |walk| {
+                let marked = walk.path.elements().len() == 2
+                    && spot.parent == "metadata"
+                    && spot.name == "annotations";
+                for (name, fields) in sides.fields() {
+                    if !(marked && is_mark(name)) {
+                        walk.field(name, fields, spot.child(name, Some(live)));
+                    }
+                }
+            }),
+            Parts::NamedList => self.items(sides, spot),
+            Parts::AtomicList => self.within(true, |walk| {
+                for (element, items) in sides.indexed_items() {
+                    walk.step(element, |walk| walk.visit(items, spot.item()));
+                }
+            }),
+        }
+    }
+
+    fn items(&mut self, sides: Sides<'a>, spot: Spot<'a>) {
+        let items = sides.named_items(spot.ty);
+        if !has_repeated_names(&items) {
+            for (element, item) in items {
+                self.step(element, |walk| walk.visit(item, spot.item()));
+            }
+            return;
+        }
+        // A name that occurs twice leads to no item in particular: then the list is one value.
+        let Some(target) = present(sides.target) else { return self.added(sides, spot) };
+        if !agree(Some(target), sides.live, &spot, Mode::Covers)
+            || length(target) != sides.live.map_or(0, length)
+        {
+            self.declared(Change::Changed);
+        }
+    }
+
+    /// Whether a value that Git does not declare counts as being there all the same, so that what is in it was added
+    /// piece by piece: the parts that every object has, maps of labels and the like, what exists by default, and lists
+    /// whose items have names of their own.
+    fn always_exists(&self, sides: Sides<'a>, live: &Value, spot: &Spot<'a>) -> bool {
+        match spot.parts(live) {
+            Parts::Map { .. } => {
+                let is_top = self.path.elements().len() == 1;
+                let by_name = match spot.name {
+                    "spec" | "data" | "stringData" | "binaryData" => is_top,
+                    "labels" | "annotations" => spot.parent == "metadata",
+                    "metadata" => true,
+                    _ => false,
+                };
+                by_name || spot.object_default().is_some()
+            }
+            Parts::NamedList => {
+                let was_declared = present(sides.base).is_some_and(|base| !asks_nothing(base, spot))
+                    || self.owners.of(&self.path, self.atomic).ours_applied;
+                !was_declared
+            }
+            Parts::AtomicList | Parts::Scalar => false,
+        }
+    }
+
+    /// Notes a difference in what Git declares, at the path of the walk.
+    fn declared(&mut self, change: Change) {
+        let owned = self.owners.of(&self.path, self.atomic);
+        let owners = match change {
+            Change::Removed => Vec::new(),
+            Change::Changed | Change::Added => owned.others.iter().map(|entry| Owner::of(entry)).collect(),
+        };
+        self.found.push(Found {
+            channel: Channel::Declared,
+            change,
+            path: self.path.clone(),
+            leaves: vec![self.path.clone()],
+            owners,
+            ours: owned.ours,
+            pending_removal: false,
+        });
+    }
+
+    /// Whether what base has not must have been added by somebody, for want of managed fields that would say by whom.
+    pub(crate) fn base_tells(&self) -> bool {
+        self.base_known && !self.owners.known() && matches!(self.unowned, Unowned::Judge(_))
+    }
+
+    /// What is known of a value that nobody declares and nobody owns.
+    pub(crate) fn judge_unowned(&mut self, live: &Value) -> UnownedVerdict {
+        // Labels and annotations always have an owner, unless nothing has.
+        if self.path.starts_with_fields(&["metadata"]) && self.owners.known() {
+            return UnownedVerdict::Unjudged;
+        }
+        match &mut self.unowned {
+            Unowned::Judge(None) => UnownedVerdict::Unjudged,
+            Unowned::Judge(Some(table)) => {
+                if table.contains(unowned::entry(&self.path, live, self.key)) {
+                    UnownedVerdict::Known
+                } else {
+                    UnownedVerdict::New
+                }
+            }
+            Unowned::Collect(entries) => {
+                entries.push(unowned::entry(&self.path, live, self.key));
+                UnownedVerdict::Unjudged
+            }
+        }
+    }
+}
+
+fn length(list: &Value) -> usize {
+    list.as_list().map(<[Value]>::len).unwrap_or_default()
+}
+
+fn has_repeated_names(items: &[(PathElement, Sides<'_>)]) -> bool {
+    let mut names: Vec<&PathElement> = items.iter().map(|(name, _)| name).collect();
+    names.sort_unstable();
+    names.windows(2).any(|pair| matches!(pair, [one, other] if one == other))
+}
+
+/// Whether a value that nobody declares and nobody owns was there right after our last sync.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum UnownedVerdict {
+    Known,
+    New,
+    /// There is nothing to tell by.
+    Unjudged,
+}
+
+/// `metadata` has the same type in every kind, also in those whose schema is not known.
+pub(crate) fn metadata_spot(spot: Spot<'_>) -> Spot<'_> {
+    if !matches!(spot.ty.shape(), Shape::Untyped) {
+        return spot;
+    }
+    let config_map = SchemaSet::builtin().lookup(&Gvk::new("", "v1", "ConfigMap"));
+    let metadata = config_map.and_then(|ty| ty.field("metadata"));
+    metadata.map_or(spot, |field| spot.retyped(field.ty))
+}

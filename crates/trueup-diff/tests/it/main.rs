@@ -1,0 +1,7 @@
+//! Comparing, from outside: case files and laws.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod cases;
+mod laws;
+mod world;

@@ -1,0 +1,156 @@
+//! Values for tests: an application, its targets and live objects, and findings, made in one line each.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use trueup_object::manifest::{FileOrigin, read_manifests};
+use trueup_object::{FieldPath, ResourceKey, Text, Value};
+
+use crate::app::{App, AppKey, ClusterName, Destination, Directory, OnCommit, Source, SyncOptions};
+use crate::desired::{Completeness, Rendered, ResolvedRevision, Scope, TargetSet, settle};
+use crate::difference::{Channel, Origin};
+use crate::live::{KindCoverage, Live, LiveSet};
+use crate::look::{Comparison, Judgement, ObjectComparison, Presence};
+use crate::source::{CommitId, RepoUrl, Revision, SourcePath};
+use crate::status::{AppOrigin, SyncStatus};
+
+pub fn now() -> Timestamp {
+    "2026-11-21T12:00:00Z".parse().unwrap()
+}
+
+pub fn app() -> App {
+    App {
+        key: AppKey::new("argocd", "shop"),
+        instance: Text::from("shop"),
+        uid: Text::from("app-uid"),
+        project: Text::from("default"),
+        sources: vec![Source {
+            repo: RepoUrl::parse("https://git.example.com/shop.git").unwrap(),
+            revision: Revision::Head,
+            path: Some(SourcePath::parse("apps/shop").unwrap()),
+            reference: None,
+            directory: Directory::default(),
+        }],
+        destination: Destination { cluster: ClusterName::InCluster, namespace: Text::from("web") },
+        automated: None,
+        options: SyncOptions::default(),
+        retry: None,
+        ignore: crate::app::IgnoreRules::default(),
+        undeclared: None,
+        on_commit: OnCommit::KeepDrift,
+        refresh: None,
+        operation: None,
+        history_limit: 10,
+        unsupported: Vec::new(),
+        deleting: false,
+    }
+}
+
+pub fn value(yaml: &str) -> Value {
+    let file = FileOrigin { repo: "repo".into(), revision: "rev".into(), path: "a.yaml".into() };
+    read_manifests(yaml.as_bytes(), &file).0.remove(0).into_object()
+}
+
+pub fn targets(app: &App, yaml: &str) -> TargetSet {
+    let file = FileOrigin { repo: "repo".into(), revision: "rev".into(), path: "a.yaml".into() };
+    let (manifests, _) = read_manifests(yaml.as_bytes(), &file);
+    let revision = ResolvedRevision { id: CommitId::from_bytes([1; 20]), facts: None };
+    settle(app, vec![Rendered { revision, manifests, problems: Vec::new() }], |gvk| {
+        if ["Namespace", "ClusterRole", "CustomResourceDefinition"].contains(&gvk.kind.as_str()) {
+            Scope::Cluster
+        } else {
+            Scope::Namespaced
+        }
+    })
+}
+
+/// A live object from a manifest: uid `u-NAME`, resourceVersion 7.
+pub fn live_object(mut object: Value) -> Live {
+    let name = object.str_at(&["metadata", "name"]).unwrap().to_owned();
+    object.set_at(&["metadata", "uid"], format!("u-{name}").into());
+    object.set_at(&["metadata", "resourceVersion"], "7".into());
+    if object.at(&["metadata", "managedFields"]).is_none() {
+        // Every object of a real server has an entry; without any, nobody's additions could be judged.
+        let entry = r#"[{"manager":"trueup","operation":"Apply","apiVersion":"v1","fieldsType":"FieldsV1",
+            "fieldsV1":{"f:metadata":{"f:annotations":{"f:argocd.argoproj.io/tracking-id":{}}}}}]"#;
+        object.set_at(&["metadata", "managedFields"], Value::from_json(entry.as_bytes()).unwrap());
+    }
+    Live::of(object).unwrap()
+}
+
+/// Live objects whose kinds, and those of the targets, are completely observed.
+pub fn live(objects: Vec<Live>, targets: &TargetSet) -> LiveSet {
+    let mut set = LiveSet::default();
+    let kinds = objects.iter().map(|live| live.key.group_kind());
+    for kind in kinds.chain(targets.targets.keys().map(ResourceKey::group_kind)) {
+        set.coverage.kinds.insert(kind, KindCoverage::Complete);
+    }
+    set.objects = objects.into_iter().map(|live| (live.key.clone(), live)).collect();
+    set
+}
+
+/// The target itself, live and tracked.
+pub fn as_live(targets: &TargetSet) -> Vec<Live> {
+    targets.targets.values().map(|target| live_object((*target.object).clone())).collect()
+}
+
+pub fn judgement(path: &[&str], origin: Origin) -> Judgement {
+    let path = FieldPath::fields(path);
+    Judgement {
+        pointer: format!("/{}", path.to_string().trim_start_matches('.').replace('.', "/")),
+        path,
+        channel: Channel::Declared,
+        origin,
+        pending_removal: false,
+        foreign: origin == Origin::Cluster,
+        opponent: Some(Text::from("kubectl-edit")),
+        excuse: None,
+    }
+}
+
+/// A comparison with one matched object that has these judgements.
+pub fn matched(targets: &TargetSet, judgements: Vec<Judgement>) -> Comparison {
+    let target = targets.targets.values().next().unwrap();
+    comparison(vec![ObjectComparison {
+        key: target.key.clone(),
+        gvk: target.gvk.clone(),
+        presence: Presence::Matched,
+        status: SyncStatus::OutOfSync,
+        health: trueup_health::ObjectHealth::Unjudged,
+        health_counts: true,
+        differences: Vec::new(),
+        notes: Vec::new(),
+        ignored: Vec::new(),
+        judgements,
+        problem: None,
+        counts: true,
+    }])
+}
+
+pub fn comparison(objects: Vec<ObjectComparison>) -> Comparison {
+    Comparison {
+        status: SyncStatus::OutOfSync,
+        origin: AppOrigin::Unknown,
+        health: trueup_health::Health::healthy(),
+        objects,
+        conditions: Vec::new(),
+    }
+}
+
+pub fn partial(mut targets: TargetSet) -> TargetSet {
+    targets.completeness = Completeness::Partial { why: "a.yaml:3: invalid YAML".to_owned() };
+    targets
+}
+
+pub fn memory_with_base(targets: &TargetSet) -> BTreeMap<ResourceKey, crate::memory::Memory> {
+    targets
+        .targets
+        .iter()
+        .map(|(key, target)| {
+            let base = Some(Value::clone(&Arc::clone(&target.object)));
+            (key.clone(), crate::memory::Memory { base, ..Default::default() })
+        })
+        .collect()
+}

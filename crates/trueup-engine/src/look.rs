@@ -1,0 +1,157 @@
+//! One look at an application: everything that differs, who moved it, what counts, and what is not known.
+//!
+//! Pure and complete: every object of the application is in the answer, with its differences, its notes, or the reason
+//! why nothing can be said about it. One object's failure spoils one object.
+
+mod existence;
+mod matched;
+mod total;
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use trueup_health::{Health, ObjectHealth};
+use trueup_merge::Layered;
+use trueup_object::{FieldManager, FieldPath, Gvk, ResourceKey, Text};
+
+use crate::app::{App, FirstSeen};
+use crate::autoscaler::Autoscalers;
+use crate::condition::Condition;
+use crate::desired::TargetSet;
+use crate::difference::{Channel, Difference, Origin};
+use crate::live::LiveSet;
+use crate::memory::Memory;
+use crate::pair::{self, Pair};
+use crate::status::{AppOrigin, SyncStatus};
+
+/// Everything that one look needs. All of it is passed in: the look reads nothing.
+#[derive(Clone, Copy)]
+pub struct LookInput<'a> {
+    pub app: &'a App,
+    pub targets: &'a TargetSet,
+    pub live: &'a LiveSet,
+    pub memory: &'a BTreeMap<ResourceKey, Memory>,
+    pub autoscalers: &'a Autoscalers,
+    pub schemas: Layered<'a>,
+    pub our_manager: &'a FieldManager,
+    pub secret_key: &'a [u8; 32],
+    pub first_seen: &'a FirstSeen,
+    pub now: Timestamp,
+}
+
+/// Why a path that differs is left as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Excuse {
+    /// It belongs to an autoscaler that targets the workload.
+    Autoscaler(ResourceKey),
+    /// Its writer's class plausibly owns it.
+    Class,
+    /// A rule ignores it.
+    Ignored,
+    /// It is worth a note or nothing.
+    Weightless,
+}
+
+/// What was made of one differing path: the planner's raw material.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Judgement {
+    pub path: FieldPath,
+    pub pointer: String,
+    pub channel: Channel,
+    pub origin: Origin,
+    /// Git no longer declares it, and live still has it.
+    pub pending_removal: bool,
+    /// Another manager owns the live path.
+    pub foreign: bool,
+    /// The manager that a person would name.
+    pub opponent: Option<Text>,
+    pub excuse: Option<Excuse>,
+}
+
+/// Something that keeps one object from being judged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectProblem {
+    pub message: String,
+    pub remedy: String,
+}
+
+/// Whether and where an object exists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Presence {
+    /// Git wants it and it does not exist.
+    Missing,
+    /// Both have it.
+    Matched,
+    /// It is tracked and Git does not want it.
+    Extraneous,
+    /// Too little is known.
+    Unobserved,
+}
+
+/// What one look found about one object.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ObjectComparison {
+    pub key: ResourceKey,
+    pub gvk: Gvk,
+    pub presence: Presence,
+    pub status: SyncStatus,
+    pub health: ObjectHealth,
+    /// Whether its health counts for the application's.
+    pub health_counts: bool,
+    /// Drift and pending changes.
+    pub differences: Vec<Difference>,
+    pub notes: Vec<Difference>,
+    /// Hidden by a rule, to be shown on request.
+    pub ignored: Vec<Difference>,
+    pub judgements: Vec<Judgement>,
+    pub problem: Option<ObjectProblem>,
+    /// Whether it counts for the application's status.
+    pub counts: bool,
+}
+
+/// Everything that one look at an application found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Comparison {
+    pub status: SyncStatus,
+    pub origin: AppOrigin,
+    pub health: Health,
+    /// In the order of their keys.
+    pub objects: Vec<ObjectComparison>,
+    pub conditions: Vec<Condition>,
+}
+
+impl Comparison {
+    pub fn object(&self, key: &ResourceKey) -> Option<&ObjectComparison> {
+        let index = self.objects.binary_search_by(|object| object.key.cmp(key)).ok()?;
+        self.objects.get(index)
+    }
+
+    /// Everything that makes an object OutOfSync, in order.
+    pub fn differences(&self) -> impl Iterator<Item = &Difference> {
+        self.objects.iter().flat_map(|object| &object.differences)
+    }
+
+    pub fn notes(&self) -> impl Iterator<Item = &Difference> {
+        self.objects.iter().flat_map(|object| &object.notes)
+    }
+}
+
+/// Looks at an application.
+pub fn look(input: &LookInput<'_>) -> Comparison {
+    let pairs = pair::pair(input.app, input.targets, input.live);
+    let mut objects: Vec<ObjectComparison> = pairs
+        .pairs
+        .iter()
+        .map(|(key, pair)| match pair {
+            Pair::Missing { target } => existence::missing(input, key, target),
+            Pair::Matched { target, live } => matched::matched(input, key, target, live),
+            Pair::Extraneous { live } => existence::extraneous(input, key, live),
+        })
+        .collect();
+    objects.extend(pairs.unobserved.iter().map(|unobserved| existence::unobserved(input, unobserved)));
+    objects.sort_by(|left, right| left.key.cmp(&right.key));
+    total::comparison(input, objects)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,123 @@
+//! Objects that are missing, extraneous, or not observed.
+
+use trueup_health::ObjectHealth;
+use trueup_object::{Gvk, ResourceKey};
+
+use super::{LookInput, ObjectComparison, ObjectProblem, Presence};
+use crate::desired::Target;
+use crate::difference::{Attribution, Change, Channel, Class, Confidence, Difference, DifferenceId, Origin};
+use crate::live::Live;
+use crate::pair::Unobserved;
+use crate::status::SyncStatus;
+use crate::unsupported;
+
+/// Git wants it, the cluster has it not. What we applied before was deleted; what we never applied is new in Git.
+pub fn missing(input: &LookInput<'_>, key: &ResourceKey, target: &Target) -> ObjectComparison {
+    let was_applied = input.memory.get(key).is_some_and(|memory| memory.base.is_some());
+    let (origin, class) =
+        if was_applied { (Origin::Cluster, Class::Unattributed) } else { (Origin::Git, Class::Git) };
+    let difference = whole(input, key, &target.gvk, Change::Missing, origin, class);
+    ObjectComparison {
+        differences: vec![difference],
+        health: ObjectHealth::Missing,
+        ..blank(key, &target.gvk, Presence::Missing, SyncStatus::OutOfSync)
+    }
+}
+
+/// It carries our mark and Git does not want it (any more).
+pub fn extraneous(input: &LookInput<'_>, key: &ResourceKey, live: &Live) -> ObjectComparison {
+    let was_applied = input.memory.get(key).is_some_and(|memory| memory.base.is_some());
+    let (origin, class) =
+        if was_applied { (Origin::Git, Class::Git) } else { (Origin::Unknown, Class::Unattributed) };
+    let difference = whole(input, key, &live.gvk, Change::Extraneous, origin, class);
+    ObjectComparison {
+        differences: vec![difference],
+        health: health_of(live),
+        health_counts: !trueup_health::is_excluded(&live.object),
+        counts: !unsupported::ignores_extraneous(&live.object),
+        ..blank(key, &live.gvk, Presence::Extraneous, SyncStatus::OutOfSync)
+    }
+}
+
+/// Nothing can be said about it: that is Unknown, never absence.
+pub fn unobserved(input: &LookInput<'_>, unobserved: &Unobserved) -> ObjectComparison {
+    let key = &unobserved.key;
+    let gvk = input
+        .targets
+        .targets
+        .get(key)
+        .map(|target| target.gvk.clone())
+        .or_else(|| input.live.objects.get(key).map(|live| live.gvk.clone()))
+        .unwrap_or_else(|| Gvk::new(&key.group, "", &key.kind));
+    let problem = ObjectProblem {
+        message: unobserved.why.clone(),
+        remedy: "make the cause go away (rights, API server, manifest); it is looked at again by itself"
+            .to_owned(),
+    };
+    ObjectComparison { problem: Some(problem), ..blank(key, &gvk, Presence::Unobserved, SyncStatus::Unknown) }
+}
+
+/// The health of an object that is there.
+pub(super) fn health_of(live: &Live) -> ObjectHealth {
+    trueup_health::judge(&live.object).map_or(ObjectHealth::Unjudged, ObjectHealth::Judged)
+}
+
+pub(super) fn blank(
+    key: &ResourceKey,
+    gvk: &Gvk,
+    presence: Presence,
+    status: SyncStatus,
+) -> ObjectComparison {
+    ObjectComparison {
+        key: key.clone(),
+        gvk: gvk.clone(),
+        presence,
+        status,
+        health: ObjectHealth::Unjudged,
+        health_counts: true,
+        differences: Vec::new(),
+        notes: Vec::new(),
+        ignored: Vec::new(),
+        judgements: Vec::new(),
+        problem: None,
+        counts: true,
+    }
+}
+
+fn whole(
+    input: &LookInput<'_>,
+    key: &ResourceKey,
+    gvk: &Gvk,
+    change: Change,
+    origin: Origin,
+    class: Class,
+) -> Difference {
+    let id = DifferenceId::new(&input.app.key, key, Channel::Existence, None);
+    Difference {
+        first_seen: Some(input.first_seen.get(&id).copied().unwrap_or(input.now)),
+        id,
+        key: key.clone(),
+        gvk: gvk.clone(),
+        channel: Channel::Existence,
+        path: None,
+        pointer: None,
+        change,
+        origin,
+        target: None,
+        live: None,
+        base: None,
+        attribution: Attribution {
+            class,
+            // A deletion leaves no trace in the cluster (detection.md 6, fact 4).
+            confidence: Confidence::None,
+            manager: None,
+            operation: None,
+            subresource: None,
+            time: None,
+        },
+        inherited: false,
+        sensitive: false,
+        ignored_by: None,
+        message: None,
+    }
+}

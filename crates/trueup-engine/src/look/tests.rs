@@ -1,0 +1,300 @@
+//! What a look finds, object by object.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use super::*;
+use crate::app::Weight;
+use crate::difference::{Change, Class, Confidence};
+use crate::fixture::{app, as_live, live, live_object, memory_with_base, now, partial, targets};
+use crate::live::{KindCoverage, Live};
+use trueup_merge::SchemaSet;
+use trueup_object::Value;
+
+const DEPLOYMENT: &str = "
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  replicas: 3
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec: {containers: [{name: web, image: 'web:1'}]}
+";
+
+struct World {
+    app: App,
+    targets: TargetSet,
+    live: LiveSet,
+    memory: BTreeMap<ResourceKey, Memory>,
+    autoscalers: Autoscalers,
+}
+
+impl World {
+    /// Everything in agreement, synced before.
+    fn in_sync(yaml: &str) -> Self {
+        let app = app();
+        let targets = targets(&app, yaml);
+        let live = live(as_live(&targets), &targets);
+        let memory = memory_with_base(&targets);
+        Self { app, targets, live, memory, autoscalers: Autoscalers::default() }
+    }
+
+    fn change_live(&mut self, change: impl Fn(&mut Value)) {
+        let objects: Vec<Live> = self.live.objects.values().cloned().collect();
+        for found in objects {
+            let mut object = (*found.object).clone();
+            change(&mut object);
+            let changed = live_object(object);
+            self.live.objects.insert(changed.key.clone(), changed);
+        }
+    }
+
+    fn look(&self) -> Comparison {
+        look(&LookInput {
+            app: &self.app,
+            targets: &self.targets,
+            live: &self.live,
+            memory: &self.memory,
+            autoscalers: &self.autoscalers,
+            schemas: SchemaSet::builtin().over(SchemaSet::builtin()),
+            our_manager: &FieldManager::new(FieldManager::TRUEUP),
+            secret_key: &[7; 32],
+            first_seen: &FirstSeen::new(),
+            now: now(),
+        })
+    }
+}
+
+/// managedFields with one foreign Update entry.
+fn owned(object: &mut Value, manager: &str, subresource: &str, fields: &str) {
+    let subresource =
+        if subresource.is_empty() { String::new() } else { format!("\"subresource\":\"{subresource}\",") };
+    let json = format!(
+        "[{{\"manager\":\"{manager}\",{subresource}\"operation\":\"Update\",\"apiVersion\":\"apps/v1\",\
+          \"time\":\"2026-11-21T11:00:00Z\",\"fieldsType\":\"FieldsV1\",\"fieldsV1\":{fields}}}]"
+    );
+    object.set_at(&["metadata", "managedFields"], Value::from_json(json.as_bytes()).unwrap());
+}
+
+fn scaled(object: &mut Value) {
+    object.set_at(&["spec", "replicas"], Value::Int(5));
+    owned(object, "kubectl-edit", "", r#"{"f:spec":{"f:replicas":{}}}"#);
+}
+
+#[test]
+fn agreement_is_synced_without_an_origin() {
+    let comparison = World::in_sync(DEPLOYMENT).look();
+    assert_eq!((comparison.status, comparison.origin), (SyncStatus::Synced, AppOrigin::None));
+    assert_eq!(comparison.differences().count(), 0);
+}
+
+#[test]
+fn what_the_cluster_moved_is_drift_with_its_tool() {
+    let mut world = World::in_sync(DEPLOYMENT);
+    world.change_live(scaled);
+    let comparison = world.look();
+    assert_eq!((comparison.status, comparison.origin), (SyncStatus::OutOfSync, AppOrigin::Cluster));
+    let difference = comparison.differences().next().unwrap();
+    assert_eq!(difference.place(), "Deployment/web .spec.replicas");
+    assert_eq!((difference.change, difference.origin), (Change::Changed, Origin::Cluster));
+    assert_eq!(difference.attribution.class, Class::Manual);
+    assert_eq!(difference.attribution.manager.as_deref(), Some("kubectl-edit"));
+    assert_eq!(difference.attribution.confidence, Confidence::Strong);
+    assert_eq!(difference.first_seen, Some(now()));
+}
+
+#[test]
+fn what_git_moved_is_pending_and_nobodys_fault() {
+    let mut world = World::in_sync(DEPLOYMENT);
+    world.targets = targets(&world.app, &DEPLOYMENT.replace("replicas: 3", "replicas: 4"));
+    let comparison = world.look();
+    assert_eq!(comparison.origin, AppOrigin::Git);
+    let difference = comparison.differences().next().unwrap();
+    assert!(difference.is_pending());
+    assert_eq!((difference.attribution.class, &difference.attribution.manager), (Class::Git, &None));
+}
+
+#[test]
+fn both_moved_is_told() {
+    let mut world = World::in_sync(DEPLOYMENT);
+    world.targets = targets(&world.app, &DEPLOYMENT.replace("replicas: 3", "replicas: 4"));
+    world.change_live(scaled);
+    assert_eq!(world.look().origin, AppOrigin::Both);
+}
+
+#[test]
+fn converged_by_hand_is_in_sync() {
+    let mut world = World::in_sync(DEPLOYMENT);
+    world.targets = targets(&world.app, &DEPLOYMENT.replace("replicas: 3", "replicas: 5"));
+    world.change_live(scaled);
+    assert_eq!(world.look().status, SyncStatus::Synced);
+}
+
+#[test]
+fn without_a_base_the_origin_is_unknown() {
+    let mut world = World::in_sync(DEPLOYMENT);
+    world.memory.clear();
+    world.change_live(scaled);
+    let comparison = world.look();
+    assert_eq!((comparison.status, comparison.origin), (SyncStatus::OutOfSync, AppOrigin::Unknown));
+}
+
+#[test]
+fn a_missing_object_was_deleted_or_is_new() {
+    let mut world = World::in_sync(DEPLOYMENT);
+    world.live.objects.clear();
+    let deleted = world.look();
+    assert_eq!(deleted.origin, AppOrigin::Cluster);
+    assert_eq!(deleted.differences().next().unwrap().change, Change::Missing);
+    world.memory.clear();
+    assert_eq!(world.look().origin, AppOrigin::Git);
+}
+
+#[test]
+fn an_incomplete_listing_makes_unknown_never_missing() {
+    let mut world = World::in_sync(DEPLOYMENT);
+    world.live.objects.clear();
+    let cause = KindCoverage::Incomplete { cause: "page 2 failed".to_owned(), since: None };
+    for coverage in world.live.coverage.kinds.values_mut() {
+        *coverage = cause.clone();
+    }
+    let comparison = world.look();
+    assert_eq!(comparison.status, SyncStatus::Unknown);
+    assert_eq!(comparison.objects[0].presence, Presence::Unobserved);
+    assert!(comparison.conditions[0].message.contains("page 2 failed"));
+}
+
+#[test]
+fn incomplete_targets_are_unknown_and_make_nothing_extraneous() {
+    let mut world = World::in_sync(&format!(
+        "{DEPLOYMENT}---\n{{apiVersion: v1, kind: ConfigMap, metadata: {{name: a}}}}\n"
+    ));
+    world.targets = partial(targets(&world.app, DEPLOYMENT));
+    let comparison = world.look();
+    assert_eq!(comparison.status, SyncStatus::Unknown);
+    assert!(comparison.objects.iter().all(|object| object.presence != Presence::Extraneous));
+}
+
+#[test]
+fn what_git_dropped_is_extraneous() {
+    let mut world = World::in_sync(&format!(
+        "{DEPLOYMENT}---\n{{apiVersion: v1, kind: ConfigMap, metadata: {{name: a}}}}\n"
+    ));
+    world.targets = targets(&world.app, DEPLOYMENT);
+    let comparison = world.look();
+    let difference = comparison.differences().next().unwrap();
+    assert_eq!((difference.change, difference.origin), (Change::Extraneous, Origin::Git));
+}
+
+#[test]
+fn replicas_of_a_targeted_workload_are_nothing() {
+    let mut world = World::in_sync(DEPLOYMENT);
+    world.change_live(scaled);
+    let hpa = crate::fixture::value(
+        "{apiVersion: autoscaling/v2, kind: HorizontalPodAutoscaler, metadata: {name: h, namespace: web},
+          spec: {scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: web}}}",
+    );
+    world.autoscalers = Autoscalers::new([&hpa], Vec::new());
+    let comparison = world.look();
+    assert_eq!(comparison.status, SyncStatus::Synced);
+    assert!(matches!(comparison.objects[0].judgements[0].excuse, Some(Excuse::Autoscaler(_))));
+}
+
+#[test]
+fn replicas_are_unknown_while_autoscalers_are() {
+    let mut world = World::in_sync(DEPLOYMENT);
+    world.change_live(scaled);
+    world.autoscalers = Autoscalers::new([], vec![crate::autoscaler::kinds()[0].clone()]);
+    assert_eq!(world.look().status, SyncStatus::Unknown);
+}
+
+fn labelled(object: &mut Value) {
+    object.set_at(&["metadata", "labels", "team"], "pay".into());
+    owned(object, "kubectl-label", "", r#"{"f:metadata":{"f:labels":{".":{},"f:team":{}}}}"#);
+}
+
+#[test]
+fn an_addition_is_drift_or_a_note_as_the_application_says() {
+    let mut world = World::in_sync(DEPLOYMENT);
+    world.change_live(labelled);
+    let comparison = world.look();
+    assert_eq!(comparison.status, SyncStatus::OutOfSync);
+    assert_eq!(comparison.differences().next().unwrap().channel, Channel::Undeclared);
+    world.app.undeclared = Some(Weight::Note);
+    let comparison = world.look();
+    assert_eq!((comparison.status, comparison.notes().count()), (SyncStatus::Synced, 1));
+}
+
+#[test]
+fn what_was_there_at_the_first_sync_is_inherited() {
+    let mut world = World::in_sync(DEPLOYMENT);
+    world.memory.clear();
+    world.change_live(labelled);
+    let found = world.look();
+    let (key, target) = world.targets.targets.first_key_value().unwrap();
+    let context = crate::memory::MemoryContext {
+        schemas: SchemaSet::builtin().over(SchemaSet::builtin()),
+        secret_key: &[7; 32],
+        now: now(),
+    };
+    let memory =
+        crate::memory::remember(&context, target, &world.live.objects[key], found.object(key).unwrap(), None);
+    world.memory.insert(key.clone(), memory);
+    let comparison = world.look();
+    assert_eq!(comparison.status, SyncStatus::Synced);
+    assert!(comparison.notes().next().unwrap().inherited);
+    world.change_live(|object| {
+        labelled(object);
+        object.set_at(&["metadata", "labels", "team"], "other".into());
+    });
+    assert_eq!(world.look().status, SyncStatus::OutOfSync, "a changed addition is not the inherited one");
+}
+
+#[test]
+fn a_restart_is_noted_and_does_not_count() {
+    let mut world = World::in_sync(DEPLOYMENT);
+    world.change_live(|object| {
+        let annotation = crate::weight::RESTARTED_AT;
+        object.set_at(&["spec", "template", "metadata", "annotations", annotation], "2026-11-21T11:00:00Z".into());
+        let fields = format!(r#"{{"f:spec":{{"f:template":{{"f:metadata":{{"f:annotations":{{".":{{}},"f:{annotation}":{{}}}}}}}}}}}}"#);
+        owned(object, "kubectl-rollout", "", &fields);
+    });
+    let comparison = world.look();
+    assert_eq!(comparison.status, SyncStatus::Synced);
+    let note = comparison.notes().next().unwrap();
+    assert_eq!(note.message.as_deref(), Some("restarted"));
+}
+
+#[test]
+fn the_revision_annotation_is_the_controllers() {
+    let mut world = World::in_sync(DEPLOYMENT);
+    world.change_live(|object| {
+        object.set_at(&["metadata", "annotations", "deployment.kubernetes.io/revision"], "2".into());
+        owned(
+            object,
+            "kube-controller-manager",
+            "status",
+            r#"{"f:metadata":{"f:annotations":{"f:deployment.kubernetes.io/revision":{}}}}"#,
+        );
+    });
+    let comparison = world.look();
+    assert_eq!((comparison.status, comparison.notes().count()), (SyncStatus::Synced, 0));
+}
+
+#[test]
+fn an_object_of_another_application_is_warned_about() {
+    let mut world = World::in_sync(DEPLOYMENT);
+    world.change_live(|object| {
+        let mark = "other:apps/Deployment:web/web";
+        object.set_at(&["metadata", "annotations", crate::tracking::TRACKING_ANNOTATION], mark.into());
+    });
+    let comparison = world.look();
+    assert!(comparison.conditions.iter().any(|it| it.message.contains("also tracked by application other")));
+}
+
+#[test]
+fn a_look_is_the_same_twice() {
+    let mut world = World::in_sync(DEPLOYMENT);
+    world.change_live(scaled);
+    assert_eq!(world.look(), world.look());
+}

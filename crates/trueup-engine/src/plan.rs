@@ -1,0 +1,286 @@
+//! The plan of a sync or a heal: every step in order, with what must still be true, and why the rest waits.
+//!
+//! Pure and complete. Executing it involves no choice: a step whose precondition no longer holds is refused, and a new
+//! look makes a new plan.
+
+mod body;
+mod edit;
+mod existence;
+mod order;
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use trueup_object::{FieldPath, Gvk, ResourceKey, Text, Value};
+
+use crate::app::{App, Propagation};
+use crate::desired::{Completeness, TargetSet};
+use crate::difference::{Channel, Origin};
+use crate::fight::Fights;
+use crate::live::{LiveSet, LiveVersion};
+use crate::look::{Comparison, Excuse, Judgement, ObjectComparison, Presence};
+use crate::policy::{Asked, Authority, BothMoved};
+use crate::status::SyncStatus;
+
+pub use order::kind_rank;
+
+/// Everything that planning needs.
+#[derive(Clone, Copy)]
+pub struct PlanContext<'a> {
+    pub app: &'a App,
+    pub comparison: &'a Comparison,
+    pub targets: &'a TargetSet,
+    pub live: &'a LiveSet,
+    pub authority: &'a Authority,
+    pub fights: &'a Fights,
+    pub now: Timestamp,
+}
+
+/// What to do, in order, and what is left, with reasons.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SyncPlan {
+    pub steps: Vec<Step>,
+    pub held: Vec<Held>,
+}
+
+/// One object's change.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    pub key: ResourceKey,
+    pub gvk: Gvk,
+    pub action: Action,
+    pub precondition: Precondition,
+    /// The paths that it corrects, each with whose value it undoes; no path is the object's existence.
+    pub corrects: Vec<Correction>,
+}
+
+/// A path that a step corrects because the cluster moved it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Correction {
+    pub path: Option<FieldPath>,
+    pub opponent: Option<Text>,
+}
+
+/// What a step does.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// Non-forced server-side apply without uid: 201 is created, anything else means that somebody was quicker.
+    Create { object: Value },
+    /// Forced server-side apply with uid and resourceVersion; where `take_over` says so, after the entries of other
+    /// tools were moved into ours; then the removals, each with a test on the observed value.
+    Apply { object: Value, take_over: bool, removals: Vec<Removal> },
+    /// Deletion with uid and resourceVersion.
+    Delete { propagation: Propagation },
+}
+
+/// What must still be true when a step begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Precondition {
+    Absent,
+    Unchanged(LiveVersion),
+}
+
+/// A field that no apply removes because somebody else owns it too.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Removal {
+    pub path: FieldPath,
+    pub pointer: String,
+    /// The value that must still be there.
+    pub observed: Value,
+}
+
+/// Something that a plan leaves alone, and why.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Held {
+    pub key: ResourceKey,
+    pub path: Option<FieldPath>,
+    pub reason: HeldReason,
+}
+
+/// Why a plan leaves something alone.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum HeldReason {
+    /// The application asks for what this build cannot do.
+    ReadOnly,
+    /// Its state is not known.
+    Unknown { why: String },
+    /// The cluster moved it, and nothing says that this is to be undone.
+    ClusterMoved,
+    /// Both Git and the cluster moved it: somebody must decide.
+    BothMoved,
+    /// An autoscaler, a controller, an injector or a rule has it.
+    Excused,
+    /// Undeclared additions stay unless somebody asks for their removal.
+    Addition,
+    /// Pruning is switched off.
+    PruneOff,
+    /// The object asks to be kept.
+    PruneForbidden { by: String },
+    /// Not all targets are known: a prune could take what Git still wants.
+    TargetsIncomplete,
+    /// Pruning would leave nothing of the application.
+    WouldEmpty,
+    /// It is being deleted already.
+    Deleting,
+    /// Another application tracks it.
+    Shared { with: Text },
+    /// Two owners undo each other; healing backs off.
+    Fight { opponent: Option<Text>, until: Timestamp },
+}
+
+impl HeldReason {
+    /// In words, after "left alone: ".
+    pub fn describe(&self) -> String {
+        match self {
+            Self::ReadOnly => "the application is read-only (see its UnsupportedError)".to_owned(),
+            Self::Unknown { why } => format!("its state is not known: {why}"),
+            Self::ClusterMoved => {
+                "changed in the cluster, and selfHeal is off; sync to overwrite it".to_owned()
+            }
+            Self::BothMoved => {
+                "changed both in Git and in the cluster; sync with --overwrite-drift or --keep-drift"
+                    .to_owned()
+            }
+            Self::Excused => "belongs to an autoscaler, a controller or an ignore rule".to_owned(),
+            Self::Addition => "added in the cluster; sync with --remove-additions to remove it".to_owned(),
+            Self::PruneOff => "requires pruning; sync with --prune".to_owned(),
+            Self::PruneForbidden { by } => format!("kept by {by}"),
+            Self::TargetsIncomplete => "nothing is pruned while not all manifests are known".to_owned(),
+            Self::WouldEmpty => "pruning would leave nothing; set allowEmpty to let it".to_owned(),
+            Self::Deleting => "it is being deleted".to_owned(),
+            Self::Shared { with } => format!("tracked by application {with} too"),
+            Self::Fight { opponent, until } => {
+                let who = opponent.as_deref().unwrap_or("an unknown writer");
+                format!("{who} changes it back each time; not corrected again before {until}")
+            }
+        }
+    }
+}
+
+/// Makes the plan.
+pub fn plan(context: &PlanContext<'_>) -> SyncPlan {
+    let mut plan = SyncPlan::default();
+    let read_only = context.app.is_read_only() || !context.targets.unsupported.is_empty();
+    let empties = existence::would_empty(context);
+    for object in &context.comparison.objects {
+        if !context.authority.selects(&object.key) {
+            continue;
+        }
+        if read_only {
+            if object.status != SyncStatus::Synced {
+                plan.held.push(Held { key: object.key.clone(), path: None, reason: HeldReason::ReadOnly });
+            }
+            continue;
+        }
+        match object.presence {
+            Presence::Unobserved => hold_unknown(&mut plan, object),
+            Presence::Missing => existence::create(context, &mut plan, object),
+            Presence::Extraneous => existence::prune(context, &mut plan, object, empties),
+            Presence::Matched => change(context, &mut plan, object),
+        }
+    }
+    existence::create_namespace(context, &mut plan, read_only);
+    order::sort(&mut plan.steps);
+    plan.held.sort();
+    plan
+}
+
+fn hold_unknown(plan: &mut SyncPlan, object: &ObjectComparison) {
+    let why = object.problem.as_ref().map(|problem| problem.message.clone()).unwrap_or_default();
+    plan.held.push(Held { key: object.key.clone(), path: None, reason: HeldReason::Unknown { why } });
+}
+
+/// What becomes of one differing path.
+enum Decision {
+    /// The target's value is applied; a correction where the cluster had moved it.
+    Apply { correction: bool },
+    /// The live value stays.
+    Keep(HeldReason),
+    /// It is removed by an explicit patch.
+    Remove,
+}
+
+fn change(context: &PlanContext<'_>, plan: &mut SyncPlan, object: &ObjectComparison) {
+    let (Some(target), Some(live)) =
+        (context.targets.targets.get(&object.key), context.live.objects.get(&object.key))
+    else {
+        return;
+    };
+    if object.problem.is_some() {
+        return hold_unknown(plan, object);
+    }
+    if live.is_deleting() {
+        plan.held.push(Held { key: object.key.clone(), path: None, reason: HeldReason::Deleting });
+        return;
+    }
+    if let Some(reason) = existence::shared(context, live) {
+        plan.held.push(Held { key: object.key.clone(), path: None, reason });
+        return;
+    }
+    let mut draft = body::Draft::new(target, live, context.app);
+    let mut blocked = false;
+    for judgement in &object.judgements {
+        match decide(context, object, judgement) {
+            Decision::Apply { correction } => draft.apply(judgement, correction),
+            Decision::Remove => draft.remove(judgement),
+            Decision::Keep(reason) => {
+                blocked |= reason == HeldReason::BothMoved;
+                draft.keep(judgement);
+                plan.held.push(Held { key: object.key.clone(), path: Some(judgement.path.clone()), reason });
+            }
+        }
+    }
+    // A path that both moved holds its whole object: half of a change may be worse than none.
+    if blocked {
+        return;
+    }
+    plan.steps.extend(draft.finish(context.authority.take_over));
+}
+
+fn decide(context: &PlanContext<'_>, object: &ObjectComparison, judgement: &Judgement) -> Decision {
+    let authority = context.authority;
+    match &judgement.excuse {
+        Some(Excuse::Ignored) if !context.app.options.respect_ignore => {}
+        Some(Excuse::Autoscaler(_) | Excuse::Class | Excuse::Ignored | Excuse::Weightless) => {
+            return Decision::Keep(HeldReason::Excused);
+        }
+        None => {}
+    }
+    match judgement.channel {
+        Channel::Undeclared | Channel::Unowned if authority.remove_additions => return Decision::Remove,
+        Channel::Undeclared | Channel::Unowned => return Decision::Keep(HeldReason::Addition),
+        Channel::Declared | Channel::Existence => {}
+    }
+    let correction = match judgement.origin {
+        Origin::Git => return Decision::Apply { correction: false },
+        // Nothing is known of what was there before. A first sync treats it as moved by Git (contracts: "A difference").
+        Origin::Unknown => return Decision::Apply { correction: false },
+        Origin::Cluster if authority.cluster_moved => true,
+        Origin::Cluster => return Decision::Keep(HeldReason::ClusterMoved),
+        Origin::Both => match authority.both_moved {
+            BothMoved::Hold => return Decision::Keep(HeldReason::BothMoved),
+            BothMoved::Keep => return Decision::Keep(HeldReason::ClusterMoved),
+            BothMoved::Overwrite => true,
+        },
+    };
+    let place = (object.key.clone(), Some(judgement.path.clone()));
+    match context.fights.fight(&place, context.now) {
+        Some(fight) if authority.asked == Asked::Policy && fight.until > context.now => {
+            Decision::Keep(HeldReason::Fight { opponent: fight.opponent, until: fight.until })
+        }
+        Some(_) | None => Decision::Apply { correction },
+    }
+}
+
+/// Whether the plan would prune although targets are missing from view. Used by the linter too.
+pub(crate) fn targets_complete(targets: &TargetSet) -> bool {
+    targets.completeness == Completeness::Complete
+}
+
+/// Steps by object, for those who look one up.
+pub fn by_key(plan: &SyncPlan) -> BTreeMap<&ResourceKey, &Step> {
+    plan.steps.iter().map(|step| (&step.key, step)).collect()
+}
+
+#[cfg(test)]
+mod tests;

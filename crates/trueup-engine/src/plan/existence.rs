@@ -1,0 +1,108 @@
+//! Creating what is missing and pruning what is extraneous, with the guards of each.
+
+use trueup_object::{Gvk, ResourceKey, Value};
+
+use super::{
+    Action, Correction, Held, HeldReason, PlanContext, Precondition, Step, SyncPlan, targets_complete,
+};
+use crate::difference::Origin;
+use crate::live::Live;
+use crate::look::{ObjectComparison, Presence};
+use crate::policy::Asked;
+use crate::tracking;
+use crate::unsupported;
+
+pub fn create(context: &PlanContext<'_>, plan: &mut SyncPlan, object: &ObjectComparison) {
+    let Some(target) = context.targets.targets.get(&object.key) else { return };
+    let deleted = object.differences.iter().any(|difference| difference.origin == Origin::Cluster);
+    let hold = |reason| Held { key: object.key.clone(), path: None, reason };
+    if deleted && !context.authority.recreate {
+        plan.held.push(hold(HeldReason::ClusterMoved));
+        return;
+    }
+    let place = (object.key.clone(), None);
+    if let (Asked::Policy, Some(fight)) = (context.authority.asked, context.fights.fight(&place, context.now))
+        && deleted
+        && fight.until > context.now
+    {
+        plan.held.push(hold(HeldReason::Fight { opponent: fight.opponent, until: fight.until }));
+        return;
+    }
+    let corrects = if deleted { vec![Correction { path: None, opponent: None }] } else { Vec::new() };
+    plan.steps.push(Step {
+        key: object.key.clone(),
+        gvk: target.gvk.clone(),
+        action: Action::Create { object: (*target.object).clone() },
+        precondition: Precondition::Absent,
+        corrects,
+    });
+}
+
+pub fn prune(context: &PlanContext<'_>, plan: &mut SyncPlan, object: &ObjectComparison, empties: bool) {
+    let Some(live) = context.live.objects.get(&object.key) else { return };
+    match prune_hold(context, live, empties) {
+        Some(reason) => plan.held.push(Held { key: object.key.clone(), path: None, reason }),
+        None => plan.steps.push(Step {
+            key: object.key.clone(),
+            gvk: live.gvk.clone(),
+            action: Action::Delete { propagation: context.app.options.propagation },
+            precondition: Precondition::Unchanged(live.version.clone()),
+            corrects: Vec::new(),
+        }),
+    }
+}
+
+fn prune_hold(context: &PlanContext<'_>, live: &Live, empties: bool) -> Option<HeldReason> {
+    if !targets_complete(context.targets) {
+        return Some(HeldReason::TargetsIncomplete);
+    }
+    if live.is_deleting() {
+        return Some(HeldReason::Deleting);
+    }
+    if let Some(by) = unsupported::keeps_from_prune(&live.object) {
+        return Some(HeldReason::PruneForbidden { by: by.to_owned() });
+    }
+    if !context.authority.prune {
+        return Some(HeldReason::PruneOff);
+    }
+    (empties && !context.authority.empty).then_some(HeldReason::WouldEmpty)
+}
+
+/// Whether every object that there is would be pruned: mostly a path or a repository gone wrong (compat 3.2.4).
+pub fn would_empty(context: &PlanContext<'_>) -> bool {
+    context.comparison.objects.iter().all(|object| object.presence == Presence::Extraneous)
+}
+
+/// Another application's object is not taken by policy: two applications would take it from each other for ever.
+pub fn shared(context: &PlanContext<'_>, live: &Live) -> Option<HeldReason> {
+    let owner = tracking::tracked_by(&live.object, &live.key)?;
+    let by_policy = context.authority.asked == Asked::Policy;
+    (by_policy && owner != context.app.instance).then_some(HeldReason::Shared { with: owner })
+}
+
+/// `CreateNamespace=true`: the destination namespace, where it is known not to exist and no target brings it. It is not
+/// tracked (compat 1.1).
+pub fn create_namespace(context: &PlanContext<'_>, plan: &mut SyncPlan, read_only: bool) {
+    let name = &context.app.destination.namespace;
+    let key = ResourceKey::new("", "Namespace", "", name);
+    let creates = plan.steps.iter().any(|step| matches!(step.action, Action::Create { .. }));
+    if read_only || !context.app.options.create_namespace || name.is_empty() || !creates {
+        return;
+    }
+    let known_absent =
+        context.live.coverage.is_certain(&key.group_kind()) && !context.live.objects.contains_key(&key);
+    if !known_absent || context.targets.targets.contains_key(&key) {
+        return;
+    }
+    let mut object = Value::default();
+    object.set_at(&["apiVersion"], "v1".into());
+    object.set_at(&["kind"], "Namespace".into());
+    object.set_at(&["metadata", "name"], name.clone().into());
+    plan.steps.push(Step {
+        key,
+        gvk: Gvk::new("", "v1", "Namespace"),
+        action: Action::Create { object },
+        precondition: Precondition::Absent,
+        corrects: Vec::new(),
+    });
+}

@@ -1,0 +1,154 @@
+//! How facts, evidence and identities are written: JSON with a version, times in microseconds, compressed bodies.
+//!
+//! Readers take older versions. A field that a newer writer added is passed over; a fact of a kind that this build
+//! does not know cannot be there, since the schema's version grows with the kinds.
+
+use std::io::Read;
+
+use trueup_engine::app::AppKey;
+use trueup_object::{Map, ResourceKey, Text, Timestamp, Value};
+
+use crate::error::LedgerError;
+use crate::fact::{Evidence, Fact, IntendedAction, Seq};
+
+/// The version of the bodies written by this build.
+pub const BODY_VERSION: i64 = 1;
+
+/// Room for an object of etcd's largest size (1.5 MiB) with its differences, several times over.
+pub const EVIDENCE_BYTES_MAX: usize = 8 << 20;
+
+/// A thousand paths with a reason.
+pub const FACT_BYTES_MAX: usize = 256 << 10;
+
+/// Fast, and a tenth of the size on repetitive objects.
+const ZSTD_LEVEL: i32 = 1;
+
+/// The part of a fact that is in no column of its own.
+pub fn fact_to_json(fact: &Fact) -> String {
+    let mut body = Map::new();
+    let mut put = |key: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            body.insert(key, value);
+        }
+    };
+    let text = |text: &Option<Text>| text.clone().map(Value::Str);
+    match fact {
+        Fact::Observed { differences, message } => {
+            put("differences", Some(Value::List(differences.iter().cloned().map(Value::Str).collect())));
+            put("message", Some(message.as_str().into()));
+        }
+        Fact::Intended { action, reason, paths, revision, uid, resource_version } => {
+            put("action", Some(action.as_str().into()));
+            put("reason", Some(reason.as_str().into()));
+            put("paths", Some(Value::List(paths.iter().map(|path| path.as_str().into()).collect())));
+            put("revision", text(revision));
+            put("uid", text(uid));
+            put("resourceVersion", text(resource_version));
+        }
+        Fact::Done { intent: _, uid, resource_version } => {
+            put("uid", text(uid));
+            put("resourceVersion", text(resource_version));
+        }
+        Fact::Refused { intent: _, reason } => put("reason", Some(reason.as_str().into())),
+        Fact::Confirmed { intent: _, resource_version } => put("resourceVersion", text(resource_version)),
+    }
+    Value::Map(body).to_json()
+}
+
+/// Puts a fact together from its columns.
+pub fn fact_from(kind: &str, intent: Option<i64>, body: &str) -> Result<Fact, LedgerError> {
+    let body = parse(body.as_bytes())?;
+    let text = |key: &str| body.str_at(&[key]).map(Text::from);
+    let words = |key: &str| body.list_at(&[key]).iter().filter_map(Value::as_str);
+    let string = |key: &str| body.str_at(&[key]).unwrap_or_default().to_owned();
+    let intent = || intent.map(Seq::new).ok_or_else(|| unreadable("an outcome without its intent"));
+    Ok(match kind {
+        "observed" => Fact::Observed {
+            differences: words("differences").map(Text::from).collect(),
+            message: string("message"),
+        },
+        "intended" => Fact::Intended {
+            action: IntendedAction::parse(&string("action"))
+                .ok_or_else(|| unreadable(format!("an unknown action {:?}", string("action"))))?,
+            reason: string("reason"),
+            paths: words("paths").map(str::to_owned).collect(),
+            revision: text("revision"),
+            uid: text("uid"),
+            resource_version: text("resourceVersion"),
+        },
+        "done" => {
+            Fact::Done { intent: intent()?, uid: text("uid"), resource_version: text("resourceVersion") }
+        }
+        "refused" => Fact::Refused { intent: intent()?, reason: string("reason") },
+        "confirmed" => Fact::Confirmed { intent: intent()?, resource_version: text("resourceVersion") },
+        other => return Err(unreadable(format!("an unknown kind of entry {other:?}"))),
+    })
+}
+
+pub fn evidence_to_json(evidence: &Evidence) -> String {
+    let Evidence { live, differences } = evidence;
+    let mut body = Map::new();
+    body.insert("version", BODY_VERSION.into());
+    body.insert("live", live.clone());
+    body.insert("differences", differences.clone());
+    Value::Map(body).to_json()
+}
+
+pub fn evidence_from(bytes: &[u8]) -> Result<Evidence, LedgerError> {
+    let mut body = parse(bytes)?;
+    Ok(Evidence {
+        live: body.remove_at(&["live"]).unwrap_or_default(),
+        differences: body.remove_at(&["differences"]).unwrap_or_default(),
+    })
+}
+
+pub fn parse(bytes: &[u8]) -> Result<Value, LedgerError> {
+    Value::from_json(bytes).map_err(unreadable)
+}
+
+pub fn compress(bytes: &[u8]) -> Result<Vec<u8>, LedgerError> {
+    zstd::bulk::compress(bytes, ZSTD_LEVEL)
+        .map_err(|error| LedgerError::Storage { detail: error.to_string() })
+}
+
+/// Undoes [`compress`], up to the size that anything written here can have.
+pub fn decompress(bytes: &[u8]) -> Result<Vec<u8>, LedgerError> {
+    let decoder = zstd::stream::read::Decoder::new(bytes).map_err(unreadable)?;
+    let mut content = Vec::new();
+    decoder.take(EVIDENCE_BYTES_MAX as u64).read_to_end(&mut content).map_err(unreadable)?;
+    Ok(content)
+}
+
+pub fn check_size(what: &'static str, bytes: usize, limit: usize) -> Result<(), LedgerError> {
+    if bytes > limit { Err(LedgerError::TooLarge { what, bytes, limit }) } else { Ok(()) }
+}
+
+pub fn time_to_micros(time: Timestamp) -> i64 {
+    time.as_microsecond()
+}
+
+pub fn time_from(micros: i64) -> Result<Timestamp, LedgerError> {
+    Timestamp::from_microsecond(micros).map_err(unreadable)
+}
+
+/// `namespace/name`; neither can hold a slash.
+pub fn app_from(text: &str) -> Result<AppKey, LedgerError> {
+    let (namespace, name) =
+        text.split_once('/').ok_or_else(|| unreadable(format!("{text:?} names no application")))?;
+    Ok(AppKey::new(namespace, name))
+}
+
+/// `group/kind/namespace/name`; no part can hold a slash.
+pub fn key_from(text: &str) -> Result<ResourceKey, LedgerError> {
+    let mut parts = text.splitn(4, '/');
+    match (parts.next(), parts.next(), parts.next(), parts.next()) {
+        (Some(group), Some(kind), Some(namespace), Some(name)) => {
+            Ok(ResourceKey::new(group, kind, namespace, name))
+        }
+        _ => Err(unreadable(format!("{text:?} names no object"))),
+    }
+}
+
+pub fn unreadable(detail: impl std::fmt::Display) -> LedgerError {
+    LedgerError::Unreadable { detail: detail.to_string() }
+}
