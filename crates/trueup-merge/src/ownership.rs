@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use trueup_object::{FieldPath, FieldSet, PathElement, Text, Value};
 
 use crate::element::{Atom, atom, child_type, item_element};
-use crate::schema::{ListKind, Shape, TypeRef};
+use crate::schema::{ListKind, Scalar, Shape, TypeRef};
 use crate::validate::{Invalid, validate};
 
 /// A value of which it cannot be said what it owns.
@@ -161,11 +161,24 @@ pub fn zero_object(ty: TypeRef<'_>) -> Value {
     for (name, field) in ty.fields().filter(|(_, field)| field.always) {
         let value = match field.ty.shape() {
             Shape::Struct { .. } => zero_object(field.ty),
-            Shape::Scalar(_) | Shape::List { .. } | Shape::Map { .. } | Shape::Untyped => Value::Null,
+            Shape::Scalar(scalar) => zero_scalar(scalar),
+            Shape::List { .. } | Shape::Map { .. } | Shape::Untyped => Value::Null,
         };
         zero.set_at(&[name], value);
     }
     zero
+}
+
+/// What Go writes for a scalar that is there and was never set.
+fn zero_scalar(scalar: Scalar) -> Value {
+    match scalar {
+        Scalar::String | Scalar::Bytes | Scalar::Other => Value::from(""),
+        Scalar::Integer | Scalar::Number | Scalar::IntOrString => Value::from(0),
+        Scalar::Boolean => Value::from(false),
+        Scalar::Quantity => Value::from("0"),
+        Scalar::Duration => Value::from("0s"),
+        Scalar::Time | Scalar::MicroTime => Value::Null,
+    }
 }
 
 /// The object as the server's Go types see it: with the structs in it that are there even when empty.

@@ -18,6 +18,7 @@ pub mod scale;
 mod shape;
 mod strategy;
 mod validate;
+mod zero;
 
 use trueup_merge::{SchemaSet, TypeRef, Writer};
 use trueup_object::{Timestamp, Value};

@@ -5,7 +5,7 @@ use trueup_object::yaml::read_documents;
 use trueup_object::{Gvk, Map, Value};
 
 use super::shape::{Found, Mismatch, shape};
-use super::{FieldValidation, Pipeline, WriteRequest, convert, defaults};
+use super::{FieldValidation, Pipeline, WriteRequest, convert, defaults, zero};
 use crate::kind::CustomKind;
 use crate::status::{ApiStatus, StatusCause, StatusReason};
 
@@ -103,6 +103,10 @@ impl Pipeline<'_, '_> {
         let kind = &self.request.kind.gvk;
         if !defaults::fill_defaults(&kind.group_kind(), &kind.version, &mut decoded) {
             defaults::fill_from_table(&mut decoded, self.ty);
+        }
+        if self.request.kind.has_status {
+            let status = super::fields::below(&mut decoded, "status");
+            zero::complete_status(&kind.group_kind(), &kind.version, status);
         }
         convert::through_internal(&kind.group_kind(), &mut decoded);
         Ok(Decoded { object: decoded, strict: unknown_fields(&found) })

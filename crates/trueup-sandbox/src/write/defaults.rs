@@ -28,7 +28,8 @@ pub fn fill_defaults(kind: &GroupKind, version: &str, object: &mut Value) -> boo
         ("", "Endpoints") => service::endpoints(object),
         ("", "Namespace") => namespace(object),
         ("", "Secret") => fill_text(object, "type", "Opaque"),
-        ("", "ConfigMap" | "ServiceAccount" | "Event" | "ResourceQuota" | "Node") => {}
+        ("", "ConfigMap" | "ServiceAccount" | "ResourceQuota" | "Node") => {}
+        ("", "Event") => {}
         ("", "LimitRange") => storage::limit_range(object),
         ("", "PersistentVolume") => storage::volume(object),
         ("", "PersistentVolumeClaim") => storage::claim(object),
@@ -84,6 +85,19 @@ pub fn namespace(object: &mut Value) {
     }
     if object.get("status").is_none_or(|status| is_unset(status, "phase")) {
         object.set_at(&["status", "phase"], "Active".into());
+    }
+}
+
+/// Fields that a kind shows as `null` when they are not set. Nobody owns them.
+pub fn fill_nulls(kind: &GroupKind, object: &mut Value) {
+    let fields: &[&str] = match (kind.group.as_str(), kind.kind.as_str()) {
+        ("", "Event") => &["firstTimestamp", "lastTimestamp", "eventTime"],
+        ("events.k8s.io", "Event") => &["deprecatedFirstTimestamp", "deprecatedLastTimestamp", "eventTime"],
+        ("rbac.authorization.k8s.io", "Role" | "ClusterRole") => &["rules"],
+        _ => &[],
+    };
+    for field in fields {
+        fill(object, field, Value::Null);
     }
 }
 

@@ -27,6 +27,7 @@ impl Pipeline<'_, '_> {
             defaults::admit_pod(&mut object, self.request.uid);
         }
         strategy::prepare_create(self.request, &mut object);
+        self.fill_nulls(&mut object);
         self.check_valid(&object, None)?;
         Ok(object)
     }
@@ -52,7 +53,11 @@ impl Pipeline<'_, '_> {
     ) -> Result<(Value, bool), ApiStatus> {
         let kind = self.request.kind;
         if self.request.verb == WriteVerb::Create {
-            return Err(ApiStatus::already_exists(kind, self.created_name(&object)));
+            let mut status = ApiStatus::already_exists(kind, self.created_name(&object));
+            if live.at(&["metadata", "deletionTimestamp"]).is_some() {
+                status.message = format!("object is being deleted: {}", status.message);
+            }
+            return Err(status);
         }
         self.check_version(&mut object, live)?;
         self.reset(&mut object);
@@ -66,10 +71,17 @@ impl Pipeline<'_, '_> {
         if object.at(&["metadata", "deletionGracePeriodSeconds"]).is_none() {
             copy_field(&mut object, live, &["metadata", "deletionGracePeriodSeconds"]);
         }
+        self.fill_nulls(&mut object);
         self.check_valid(&object, Some(live))?;
         let object = keep_times(live, object);
         let changed = object != *live;
         Ok((object, changed))
+    }
+
+    fn fill_nulls(&self, object: &mut Value) {
+        if self.request.kind.is_builtin() {
+            defaults::fill_nulls(&self.request.kind.group_kind(), object);
+        }
     }
 
     fn created_name<'o>(&self, object: &'o Value) -> &'o str {

@@ -1,11 +1,12 @@
 //! The object that a request proposes, with its managed fields worked out.
 
 use trueup_merge::{ApplyError, Field, PatchStrategy, TypeRef, apply, server_path, update};
-use trueup_object::Value;
+use trueup_object::{Map, Value};
 
 use super::decode::{document, invalid_patch};
 use super::patch::{FieldPatch, PatchSchema, json_patch, merge_patch, strategic_merge};
-use super::strategy::reset;
+use super::strategy::{Part, allows_create_on_update, reset};
+use super::zero::zero_status;
 use super::{PatchKind, Pipeline, WriteVerb, manager};
 use crate::kind::KindInfo;
 use crate::status::{ApiStatus, StatusCause, StatusReason};
@@ -35,13 +36,21 @@ impl Pipeline<'_, '_> {
                 let mut object = self.decoded_body()?;
                 self.check_namespace(&mut object)?;
                 self.check_name(&object)?;
-                let live = self.live().ok_or_else(|| self.not_found())?;
+                let Some(live) = self.live() else { return self.created_by_update(object) };
                 self.check_uid_precondition(&object, live)?;
                 Ok(self.owned(Some(live), object))
             }
             WriteVerb::Patch(PatchKind::Apply) => self.applied(),
             WriteVerb::Patch(kind) => self.patched(kind),
         }
+    }
+
+    /// Some kinds are created by a PUT to a name that is free.
+    fn created_by_update(&self, object: Value) -> Result<Value, ApiStatus> {
+        if !allows_create_on_update(self.request.kind) || self.part != Part::Main {
+            return Err(self.not_found());
+        }
+        Ok(self.owned(None, object))
     }
 
     fn not_found(&self) -> ApiStatus {
@@ -171,9 +180,8 @@ impl Pipeline<'_, '_> {
         let name = configuration.str_at(&["metadata", "name"]).unwrap_or_default();
         let kind = &self.request.kind.gvk;
         let message = format!(
-            "failed to create typed patch object ({namespace}/{name}; {}, Kind={}): {reasons}",
-            kind.api_version(),
-            kind.kind
+            "failed to create typed patch object ({namespace}/{name}; {}/{}, Kind={}): {reasons}",
+            kind.group, kind.version, kind.kind
         );
         ApiStatus::new(500, StatusReason::Unknown, message)
     }
@@ -229,8 +237,12 @@ impl Pipeline<'_, '_> {
 
     /// Takes back what this part may not write.
     pub(super) fn reset(&self, object: &mut Value) {
-        let empty = trueup_merge::zero_object(self.ty);
-        reset(self.request.kind, self.part, object, self.live().unwrap_or(&empty));
+        let kind = self.request.kind;
+        let mut empty = Value::Map(Map::new());
+        if kind.is_builtin() && kind.has_status {
+            empty.set_at(&["status"], zero_status(&kind.group_kind(), &kind.gvk.version));
+        }
+        reset(kind, self.part, object, self.live().unwrap_or(&empty));
     }
 }
 

@@ -20,6 +20,8 @@ pub fn canonical(value: &Value, scalar: Scalar, format: &str) -> Option<Value> {
         }
         (Scalar::Duration, Value::Str(_) | Value::Int(_)) => Some(value.clone()),
         (Scalar::Time, Value::Str(text)) => time(text, "%Y-%m-%dT%H:%M:%SZ"),
+        // Go's parser takes exactly six digits here.
+        (Scalar::MicroTime, Value::Str(text)) if !has_micros(text) => None,
         (Scalar::MicroTime, Value::Str(text)) => time(text, "%Y-%m-%dT%H:%M:%S.%6fZ"),
         (Scalar::Bytes, Value::Str(text)) => {
             let compact: String = text.chars().filter(|char| !matches!(char, '\n' | '\r')).collect();
@@ -106,6 +108,11 @@ pub fn refusal(value: &Value, scalar: Scalar) -> Option<String> {
 
 fn in_range(number: i64, format: &str) -> bool {
     format != "int32" || i32::try_from(number).is_ok()
+}
+
+fn has_micros(text: &str) -> bool {
+    let digits = text.split_once('.').map_or("", |(_, fraction)| fraction);
+    digits.bytes().take_while(u8::is_ascii_digit).count() == 6
 }
 
 fn time(text: &str, format: &str) -> Option<Value> {

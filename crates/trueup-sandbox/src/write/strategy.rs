@@ -108,6 +108,17 @@ pub fn allows_unconditional_update(kind: &KindInfo) -> bool {
     )
 }
 
+/// Whether a PUT creates what is not there.
+pub fn allows_create_on_update(kind: &KindInfo) -> bool {
+    kind.is_builtin()
+        && matches!(
+            (kind.gvk.group.as_str(), kind.gvk.kind.as_str()),
+            ("rbac.authorization.k8s.io" | "coordination.k8s.io", _)
+                | ("node.k8s.io", "RuntimeClass")
+                | ("", "LimitRange" | "Event" | "Service" | "Endpoints")
+        )
+}
+
 /// Prepares a new object for storage.
 pub fn prepare_create(request: &WriteRequest<'_>, object: &mut Value) {
     let kind = request.kind;
@@ -127,15 +138,21 @@ pub fn prepare_create(request: &WriteRequest<'_>, object: &mut Value) {
         }
         ("", "Pod") => pod::prepare_create(object),
         ("", "Service") => service::allocate(object, None, request.uid),
-        ("", "PersistentVolumeClaim") => claim_sources(object),
-        ("", "PersistentVolume") => object.set_at(&["status", "phase"], "Pending".into()),
+        ("", "PersistentVolumeClaim") => {
+            claim_sources(object);
+            object.set_at(&["status", "phase"], "Pending".into());
+            protect(object, "kubernetes.io/pvc-protection");
+        }
+        ("", "PersistentVolume") => {
+            let now = request.now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+            object.set_at(&["status", "phase"], "Pending".into());
+            object.set_at(&["status", "lastPhaseTransitionTime"], now.into());
+            protect(object, "kubernetes.io/pv-protection");
+        }
         ("apps", "DaemonSet") => set_template_generation(object, 1),
         ("batch", "Job") => job_selector(object, request.uid),
         ("apiextensions.k8s.io", "CustomResourceDefinition") => stored_versions(object),
         _ => {}
-    }
-    if kind.group_kind().is("", "PersistentVolumeClaim") {
-        object.set_at(&["status", "phase"], "Pending".into());
     }
 }
 
@@ -228,6 +245,15 @@ pub fn same_meaning(left: &Value, right: &Value) -> bool {
     }
 }
 
+/// A finalizer that admission gives to new volumes and claims.
+fn protect(object: &mut Value, finalizer: &str) {
+    let mut finalizers = object.list_at(&["metadata", "finalizers"]).to_vec();
+    if !finalizers.contains(&finalizer.into()) {
+        finalizers.push(finalizer.into());
+        object.set_at(&["metadata", "finalizers"], Value::List(finalizers));
+    }
+}
+
 pub const TEMPLATE_GENERATION: &str = "deprecated.daemonset.template.generation";
 
 pub fn template_generation(object: &Value) -> i64 {
@@ -278,6 +304,11 @@ fn job_selector(object: &mut Value, uid: &str) {
         if !map.contains(label) {
             map.insert(label, value.into());
         }
+    }
+    // A job without labels of its own has those of its pods.
+    let own = object.at(&["metadata", "labels"]).and_then(Value::as_map).cloned().unwrap_or_default();
+    if own.is_empty() || Some(&own) == object.at(&labels).and_then(Value::as_map) {
+        object.set_at(&["metadata", "labels"], Value::Map(map.clone()));
     }
     object.set_at(&labels, Value::Map(map));
     let selector = ["spec", "selector", "matchLabels", "batch.kubernetes.io/controller-uid"];

@@ -19,6 +19,8 @@ pub fn allocate(object: &mut Value, live: Option<&Value>, uid: &str) {
     }
     normalize_addresses(object, live);
     if !needs_address(object) {
+        // Defaulted when the type was another one, and of no meaning for this.
+        object.remove_at(&["spec", "internalTrafficPolicy"]);
         return;
     }
     let uid = live.and_then(|live| live.str_at(&["metadata", "uid"])).unwrap_or(uid).to_owned();

@@ -22,6 +22,23 @@ pub fn keys(report: &mut Report, object: &Value) {
     }
 }
 
+/// Secrets of some types must hold certain keys.
+pub fn secret(report: &mut Report, object: &Value) {
+    keys(report, object);
+    let required: &[&str] = match object.str_at(&["type"]) {
+        Some("kubernetes.io/tls") => &["tls.crt", "tls.key"],
+        Some("kubernetes.io/dockerconfigjson") => &[".dockerconfigjson"],
+        Some("kubernetes.io/dockercfg") => &[".dockercfg"],
+        Some("kubernetes.io/ssh-auth") => &["ssh-privatekey"],
+        Some(_) | None => &[],
+    };
+    for key in required {
+        if object.at(&["data", key]).is_none() {
+            report.required(&format!("data[{key}]"), "");
+        }
+    }
+}
+
 pub fn claim(report: &mut Report, object: &Value) {
     let spec = object.get("spec").unwrap_or(&NOTHING);
     if spec.list_at(&["accessModes"]).is_empty() {
@@ -51,6 +68,10 @@ pub fn autoscaler(report: &mut Report, object: &Value) {
     let target = spec.get("scaleTargetRef").unwrap_or(&NOTHING);
     report.text(target, "spec.scaleTargetRef", "kind");
     report.text(target, "spec.scaleTargetRef", "name");
+    let version = target.str_at(&["apiVersion"]).unwrap_or_default();
+    if !version.contains('/') && target.str_at(&["kind"]) != Some("ReplicationController") {
+        report.invalid("spec.scaleTargetRef.apiVersion", version, "apiVersion must specify API group");
+    }
 }
 
 pub fn budget(report: &mut Report, object: &Value) {

@@ -2,7 +2,7 @@
 
 use trueup_object::{Map, Value};
 
-use super::names::{dns_1035, dns_label, dns_subdomain, label_value, path_segment, qualified_name};
+use super::names::{dns_label, dns_subdomain, label_value, path_segment, qualified_name};
 use super::{Report, join};
 use crate::kind::KindInfo;
 
@@ -38,8 +38,7 @@ fn name(report: &mut Report, kind: &KindInfo, metadata: &Value) {
     };
     let wrong = match (kind.gvk.group.as_str(), kind.gvk.kind.as_str()) {
         ("rbac.authorization.k8s.io", _) => path_segment(name),
-        ("", "Namespace") => dns_label(name),
-        ("", "Service") => dns_1035(name),
+        ("", "Namespace" | "Service") => dns_label(name),
         _ => dns_subdomain(name),
     };
     for message in wrong {

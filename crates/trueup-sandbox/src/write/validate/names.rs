@@ -15,7 +15,6 @@ fn whole(pattern: &str) -> Regex {
 }
 
 static LABEL: LazyLock<Regex> = LazyLock::new(|| whole(LABEL_CHARS));
-static DNS_1035: LazyLock<Regex> = LazyLock::new(|| whole("[a-z]([-a-z0-9]*[a-z0-9])?"));
 static SUBDOMAIN: LazyLock<Regex> = LazyLock::new(|| whole(&format!(r"{LABEL_CHARS}(\.{LABEL_CHARS})*")));
 static QUALIFIED: LazyLock<Regex> = LazyLock::new(|| whole("([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"));
 static LABEL_VALUE: LazyLock<Regex> = LazyLock::new(|| whole("(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?"));
@@ -36,23 +35,6 @@ pub fn dns_label(text: &str) -> Vec<String> {
             "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and \
              end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is \
              '[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
-                .to_owned(),
-        );
-    }
-    wrong
-}
-
-/// What is wrong with a label that must start with a letter (names of services).
-pub fn dns_1035(text: &str) -> Vec<String> {
-    let mut wrong = Vec::new();
-    if text.len() > LABEL_LENGTH_MAX {
-        wrong.push(too_long(LABEL_LENGTH_MAX));
-    }
-    if !DNS_1035.is_match(text) {
-        wrong.push(
-            "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic \
-             character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for \
-             validation is '[a-z]([-a-z0-9]*[a-z0-9])?')"
                 .to_owned(),
         );
     }

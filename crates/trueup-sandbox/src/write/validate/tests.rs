@@ -61,10 +61,10 @@ fn services_need_ports() {
     let found = causes(
         "",
         "Service",
-        r#"{"metadata":{"name":"1web","namespace":"shop"},"spec":{"type":"ClusterIP","sessionAffinity":"None"}}"#,
+        r#"{"metadata":{"name":"Web","namespace":"shop"},"spec":{"type":"ClusterIP","sessionAffinity":"None"}}"#,
     );
     assert_eq!(found.len(), 2, "{found:#?}");
-    assert!(found[0].contains("DNS-1035"));
+    assert!(found[0].contains("RFC 1123 label"));
     assert_eq!(found[1], "spec.ports: Required value");
 }
 
