@@ -114,7 +114,8 @@ impl Cluster {
         for (key, observed) in self.tracked_by(application) {
             take(key, &observed);
         }
-        (LiveSet { objects, coverage }, unread)
+        let by_key = unread.iter().map(|unread| (unread.key.clone(), unread.why.clone())).collect();
+        (LiveSet { objects, unread: by_key, coverage }, unread)
     }
 }
 
