@@ -1,0 +1,22 @@
+//! The annotations of Applications, in one place.
+
+/// `normal` or `hard`: look again. Removed by whoever takes it up.
+pub const REFRESH: &str = "argocd.argoproj.io/refresh";
+/// `true`: the application is not processed at all.
+pub const SKIP_RECONCILE: &str = "argocd.argoproj.io/skip-reconcile";
+/// A comma list such as `ServerSideDiff=true`.
+pub const COMPARE_OPTIONS: &str = "argocd.argoproj.io/compare-options";
+
+/// What of trueup's own annotations starts with.
+pub const TRUEUP_PREFIX: &str = "trueup.dev/";
+/// `drift`, `note` or `off`: what an undeclared addition means.
+pub const UNDECLARED: &str = "trueup.dev/undeclared";
+/// `overwrite`: a commit's sync also overwrites what the cluster moved. `keep` is the default.
+pub const ON_COMMIT: &str = "trueup.dev/on-commit";
+/// `differs`, `always` or `never`: when a dry run confirms a finding.
+pub const CONFIRM: &str = "trueup.dev/confirm";
+
+/// How messages name an annotation.
+pub(crate) fn place(name: &str) -> String {
+    format!("annotation {name}")
+}

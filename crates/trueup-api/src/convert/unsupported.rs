@@ -1,0 +1,47 @@
+//! What else of an Application this build cannot honour: ignore rules and annotations.
+
+use trueup_object::Text;
+
+use super::Found;
+use crate::annotations::{
+    COMPARE_OPTIONS, CONFIRM, ON_COMMIT, SKIP_RECONCILE, TRUEUP_PREFIX, UNDECLARED, place,
+};
+use crate::application::Application;
+
+pub(super) fn in_application(application: &Application, found: &mut Found) {
+    for rule in &application.spec.ignore_differences {
+        for (name, expressions) in [
+            ("jqPathExpressions", &rule.jq_path_expressions),
+            ("managedFieldsManagers", &rule.managed_fields_managers),
+        ] {
+            if !expressions.is_empty() {
+                found.cannot(format!("{}.{name}", rule.place), format!("ignore rules by {name}"));
+            }
+        }
+    }
+    for (name, value) in &application.metadata.annotations {
+        if let Some(what) = in_annotation(name, value) {
+            found.cannot(place(name), what);
+        }
+    }
+}
+
+fn in_annotation(name: &Text, value: &Text) -> Option<String> {
+    match name.as_str() {
+        SKIP_RECONCILE => (value == "true").then(|| "an application that is not to be processed".to_owned()),
+        COMPARE_OPTIONS => {
+            let foreign: Vec<&str> = value
+                .split(',')
+                .map(str::trim)
+                .filter(|option| {
+                    !matches!(*option, "" | "ServerSideDiff=false" | "IncludeMutationWebhook=false")
+                })
+                .collect();
+            (!foreign.is_empty()).then(|| format!("compare option {}", foreign.join(", ")))
+        }
+        UNDECLARED | ON_COMMIT => None,
+        CONFIRM => (value == "always").then(|| "a dry run for every object".to_owned()),
+        // One of ours that this build does not know may ask it to hold still.
+        other => other.starts_with(TRUEUP_PREFIX).then(|| format!("the annotation {other}: {value}")),
+    }
+}

@@ -1,0 +1,256 @@
+//! `trueup.dev/v1alpha1` DriftReport: what Argo CD's status has no place for. One for each Application, of the same
+//! name and namespace, written by the controller.
+//!
+//! Bounded: an object in etcd must not grow with the drift. Counts are of everything; lists may be cut, and say so. It
+//! is to be written whole (PUT or server-side apply), never by merge patch, which would drop its nulls.
+
+use trueup_object::{Map, ResourceKey, Text, Timestamp, Value};
+
+use crate::difference::{Difference, object_key, object_value};
+use crate::status::time_value;
+
+pub const GROUP: &str = "trueup.dev";
+pub const VERSION: &str = "v1alpha1";
+pub const KIND: &str = "DriftReport";
+pub const PLURAL: &str = "driftreports";
+
+/// With values of at most 2 KiB (three of them in a difference), these stay well under the 1.5 MiB that etcd takes.
+const DIFFERENCES_MAX: usize = 150;
+const NOTES_MAX: usize = 50;
+
+/// What is known of an application beyond its status.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DriftReport {
+    pub namespace: Text,
+    pub name: Text,
+    /// The Application that it belongs to, so that it goes with it. Empty where unknown.
+    pub application_uid: Text,
+    /// `Synced`, `OutOfSync`, `Unknown`.
+    pub sync: Text,
+    /// `none`, `git`, `cluster`, `both`, `unknown`.
+    pub origin: Text,
+    pub revisions: Vec<Text>,
+    pub compared_at: Option<Timestamp>,
+    /// Drift and pending changes.
+    pub differences: Vec<ReportedDifference>,
+    pub notes: Vec<ReportedDifference>,
+    /// Objects about which nothing can be said, with the reason.
+    pub problems: Vec<ReportedProblem>,
+}
+
+/// A difference and the object that it is in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReportedDifference {
+    pub object: ResourceKey,
+    pub difference: Difference,
+}
+
+/// An object that could not be judged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReportedProblem {
+    pub object: ResourceKey,
+    pub message: String,
+}
+
+impl DriftReport {
+    /// The object to write.
+    pub fn to_value(&self) -> Value {
+        let Self { namespace, name, application_uid, .. } = self;
+        let mut object = Value::default();
+        object.set_at(&["apiVersion"], format!("{GROUP}/{VERSION}").into());
+        object.set_at(&["kind"], KIND.into());
+        object.set_at(&["metadata", "name"], name.clone().into());
+        object.set_at(&["metadata", "namespace"], namespace.clone().into());
+        if !application_uid.is_empty() {
+            let owner = [
+                ("apiVersion", Value::from("argoproj.io/v1alpha1")),
+                ("kind", Value::from("Application")),
+                ("name", Value::Str(name.clone())),
+                ("uid", Value::Str(application_uid.clone())),
+            ];
+            let owner = Value::Map(owner.into_iter().collect());
+            object.set_at(&["metadata", "ownerReferences"], Value::List(vec![owner]));
+        }
+        object.set_at(&["status"], self.status_value());
+        object
+    }
+
+    /// The part that a comparison with the report in the cluster is about.
+    pub fn status_value(&self) -> Value {
+        let Self { sync, origin, revisions, compared_at, differences, notes, problems, .. } = self;
+        let is_pending = |found: &&ReportedDifference| found.difference.origin.as_deref() == Some("git");
+        let n_pending = differences.iter().filter(is_pending).count();
+        let revisions: Vec<Value> = revisions.iter().cloned().map(Value::Str).collect();
+        let entries = [
+            ("sync", Value::Str(sync.clone())),
+            ("origin", Value::Str(origin.clone())),
+            ("revisions", Value::List(revisions)),
+            ("comparedAt", compared_at.map(time_value).unwrap_or_default()),
+            (
+                "counts",
+                counts(&[
+                    ("drifts", differences.len() - n_pending),
+                    ("pending", n_pending),
+                    ("notes", notes.len()),
+                    ("problems", problems.len()),
+                ]),
+            ),
+            (
+                "omitted",
+                counts(&[
+                    ("differences", differences.len().saturating_sub(DIFFERENCES_MAX)),
+                    ("notes", notes.len().saturating_sub(NOTES_MAX)),
+                    ("problems", problems.len().saturating_sub(NOTES_MAX)),
+                ]),
+            ),
+            ("differences", list(differences, DIFFERENCES_MAX)),
+            ("notes", list(notes, NOTES_MAX)),
+            ("problems", Value::List(problems.iter().take(NOTES_MAX).map(problem_value).collect())),
+        ];
+        Value::Map(entries.into_iter().collect())
+    }
+
+    /// Whether the report in the cluster, where there is one, says something else; when it was compared does not matter.
+    pub fn differs_from(&self, written: Option<&Value>) -> bool {
+        let without_time = |status: &Value| {
+            let mut status = status.clone();
+            status.remove_at(&["comparedAt"]);
+            status
+        };
+        let written = written.and_then(|object| object.get("status"));
+        written.is_none_or(|status| without_time(status) != without_time(&self.status_value()))
+    }
+
+    /// Reads a report, as far as it goes: what was cut stays cut.
+    pub fn of(object: &Value) -> Option<Self> {
+        let status = object.get("status")?;
+        let text = |name: &str| Text::from(status.str_at(&[name]).unwrap_or_default());
+        let metadata = |name: &str| object.str_at(&["metadata", name]).map(Text::from);
+        let owner =
+            object.list_at(&["metadata", "ownerReferences"]).first().and_then(|owner| owner.str_at(&["uid"]));
+        let read = |name: &str| status.list_at(&[name]).iter().filter_map(ReportedDifference::of).collect();
+        let problems = status.list_at(&["problems"]).iter().filter_map(|problem| {
+            let message = problem.str_at(&["message"]).unwrap_or_default().to_owned();
+            Some(ReportedProblem { object: object_key(problem.get("object")?)?, message })
+        });
+        Some(Self {
+            namespace: metadata("namespace")?,
+            name: metadata("name")?,
+            application_uid: owner.map(Text::from).unwrap_or_default(),
+            sync: text("sync"),
+            origin: text("origin"),
+            revisions: status
+                .list_at(&["revisions"])
+                .iter()
+                .filter_map(Value::as_str)
+                .map(Text::from)
+                .collect(),
+            compared_at: status.str_at(&["comparedAt"]).and_then(|time| time.parse().ok()),
+            differences: read("differences"),
+            notes: read("notes"),
+            problems: problems.collect(),
+        })
+    }
+}
+
+impl ReportedDifference {
+    /// The difference with one more key, `object`.
+    pub fn to_value(&self) -> Value {
+        let mut value = self.difference.to_value();
+        value.set_at(&["object"], object_value(&self.object));
+        value
+    }
+
+    /// Reads what [`Self::to_value`] writes.
+    pub fn of(value: &Value) -> Option<Self> {
+        Some(Self { object: object_key(value.get("object")?)?, difference: Difference::of(value)? })
+    }
+}
+
+fn list(found: &[ReportedDifference], max: usize) -> Value {
+    Value::List(found.iter().take(max).map(ReportedDifference::to_value).collect())
+}
+
+fn counts(found: &[(&str, usize)]) -> Value {
+    let count = |count: usize| Value::Int(i64::try_from(count).unwrap_or(i64::MAX));
+    Value::Map(found.iter().map(|(name, number)| (*name, count(*number))).collect::<Map>())
+}
+
+fn problem_value(problem: &ReportedProblem) -> Value {
+    let ReportedProblem { object, message } = problem;
+    let entries = [("object", object_value(object)), ("message", Value::from(message.as_str()))];
+    Value::Map(entries.into_iter().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    fn difference(origin: &str) -> ReportedDifference {
+        ReportedDifference {
+            object: ResourceKey::new("apps", "Deployment", "web", "a"),
+            difference: Difference {
+                id: "1".into(),
+                channel: "declared".into(),
+                change: "changed".into(),
+                origin: Some(origin.into()),
+                live: Some(Value::from("x".repeat(10_000))),
+                target: Some(Value::from("y".repeat(10_000))),
+                ..Difference::default()
+            },
+        }
+    }
+
+    fn report(n_differences: usize) -> DriftReport {
+        let mut differences = vec![difference("cluster"); n_differences];
+        differences.insert(0, difference("git"));
+        DriftReport {
+            namespace: "argocd".into(),
+            name: "web".into(),
+            application_uid: "u".into(),
+            sync: "OutOfSync".into(),
+            origin: "both".into(),
+            revisions: vec!["abc".into()],
+            compared_at: Timestamp::from_second(0).ok(),
+            differences,
+            notes: vec![difference("cluster"); n_differences],
+            problems: vec![ReportedProblem {
+                object: ResourceKey::new("", "Pod", "web", "p"),
+                message: "why".into(),
+            }],
+        }
+    }
+
+    #[test]
+    fn counts_are_of_everything_and_lists_are_bounded() {
+        let value = report(1000).to_value();
+        assert_eq!(
+            value.at(&["status", "counts"]).unwrap().to_json(),
+            r#"{"drifts":1000,"notes":1000,"pending":1,"problems":1}"#
+        );
+        assert_eq!(value.int_at(&["status", "omitted", "differences"]), Some(1001 - 150));
+        assert_eq!(value.list_at(&["status", "differences"]).len(), DIFFERENCES_MAX);
+        assert!(value.to_json().len() < 1_000_000, "{}", value.to_json().len());
+    }
+
+    #[test]
+    fn a_report_that_was_not_cut_reads_back() {
+        let mut report = report(2);
+        for found in report.differences.iter_mut().chain(&mut report.notes) {
+            found.difference.live = Some(Value::Int(1));
+            found.difference.target = None;
+        }
+        let value = report.to_value();
+        assert_eq!(DriftReport::of(&value), Some(report.clone()));
+        assert!(report.differs_from(None));
+        report.compared_at = Timestamp::from_second(60).ok();
+        assert!(!report.differs_from(Some(&value)), "looking again and finding the same is nothing to write");
+        report.notes.pop();
+        assert!(report.differs_from(Some(&value)));
+        let first = &value.list_at(&["status", "differences"])[0];
+        assert_eq!(first.as_map().unwrap().len(), crate::difference::KEYS.len() + 1);
+        assert_eq!(first.str_at(&["object", "kind"]), Some("Deployment"));
+    }
+}
