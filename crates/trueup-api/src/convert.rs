@@ -13,7 +13,8 @@ mod tests;
 mod unsupported;
 
 use trueup_engine::app::{
-    App, AppKey, ClusterName, Destination, OnCommit, RefreshLevel, Unsupported, Weight,
+    App, AppKey, ClusterName, Destination, IgnoreRules, IgnoreSpec, OnCommit, RefreshLevel, Unsupported,
+    Weight,
 };
 use trueup_engine::condition::{Condition, ConditionType};
 use trueup_object::{Text, Value};
@@ -58,6 +59,7 @@ pub fn to_app(application: &Application, controller_namespace: &str) -> Result<A
     let sources = source::sources(spec, &mut found);
     let destination = destination(spec, &mut found);
     let policy = policy::policy(spec, &mut found);
+    let ignore = ignore_rules(spec, &mut found);
     let operation = operation.as_ref().and_then(|operation| request::request(operation, spec, &mut found));
     unsupported::in_application(application, &mut found);
     let (undeclared, on_commit, refresh) = read_annotations(metadata, &mut found);
@@ -87,6 +89,7 @@ pub fn to_app(application: &Application, controller_namespace: &str) -> Result<A
         automated: policy.automated,
         options: policy.options,
         retry: policy.retry,
+        ignore,
         undeclared,
         on_commit,
         refresh,
@@ -159,6 +162,28 @@ fn destination(spec: &crate::application::ApplicationSpec, found: &mut Found) ->
         }
     };
     Some(Destination { cluster, namespace: wanted.namespace.clone() })
+}
+
+/// The rules by pointers. A rule of other means is named as unsupported and hides nothing.
+fn ignore_rules(spec: &crate::application::ApplicationSpec, found: &mut Found) -> IgnoreRules {
+    let rules: Vec<_> =
+        spec.ignore_differences.iter().filter(|rule| !rule.json_pointers.is_empty()).collect();
+    let specs = rules.iter().map(|rule| IgnoreSpec {
+        group: rule.group.to_string(),
+        kind: rule.kind.to_string(),
+        name: rule.name.to_string(),
+        namespace: rule.namespace.to_string(),
+        json_pointers: rule.json_pointers.iter().map(ToString::to_string).collect(),
+    });
+    IgnoreRules::new(specs.collect()).unwrap_or_else(|(index, error)| {
+        let place = rules.get(index).map(|rule| rule.place.clone()).unwrap_or_default();
+        found.refuse(
+            place,
+            error.to_string(),
+            "globs for group and kind, and JSON pointers such as /spec/replicas",
+        );
+        IgnoreRules::default()
+    })
 }
 
 /// The annotations that say how an application is looked at.

@@ -7,10 +7,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use jiff::Timestamp;
-use trueup_diff::{IgnoreError, IgnoreRule, IgnoreSpec};
+use trueup_diff::IgnoreRule;
 use trueup_object::{GroupKind, Text};
 
 use crate::source::{RepoUrl, Revision, SourcePath};
+
+pub use trueup_diff::{IgnoreError, IgnoreSpec};
 
 /// Namespace and name of an Application.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

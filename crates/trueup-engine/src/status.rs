@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+pub use trueup_health::{Health, HealthStatus, ObjectHealth};
+
 /// Whether Git and the cluster agree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SyncStatus {

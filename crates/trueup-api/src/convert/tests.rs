@@ -251,6 +251,15 @@ fn what_is_not_honoured_makes_it_read_only_by_name() {
             "annotations {trueup.dev/confirm: always}",
             "annotation trueup.dev/confirm: a dry run for every object",
         ),
+    ];
+    for (spec, rest, expected) in cases {
+        assert_eq!(unsupported(spec, rest), [expected], "{spec} {rest}");
+    }
+}
+
+#[test]
+fn operations_that_are_not_honoured_are_named() {
+    let cases = [
         ("", "operation: {sync: {manifests: ['{}']}}", "operation.sync.manifests: a sync to local manifests"),
         (
             "",
@@ -307,6 +316,22 @@ fn annotations_of_ours() {
     assert_eq!(
         conditions[0].message,
         "annotation trueup.dev/undeclared: found `loud`, expected drift, note or off"
+    );
+}
+
+#[test]
+fn ignore_rules_are_prepared() {
+    let app = app(
+        "ignoreDifferences: [{group: '*', kind: Deployment, jsonPointers: [/spec/replicas]}, {kind: Secret, name: a}]",
+        "",
+    );
+    assert_eq!((app.ignore.rules().len(), app.is_read_only()), (1, false));
+    let found = refusal(&format!(
+        "{SOURCE}, {DESTINATION}, ignoreDifferences: [{{kind: A}}, {{kind: A, jsonPointers: [spec]}}]"
+    ));
+    assert!(
+        found[0].1.starts_with("spec.ignoreDifferences[1]: found the pointer `spec` does not start with `/`"),
+        "{found:?}"
     );
 }
 
