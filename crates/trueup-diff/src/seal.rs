@@ -12,6 +12,9 @@ use crate::spot::child_type;
 
 const PREFIX: &str = "trueup:sealed:";
 
+/// kubectl's copy of the whole object, values included. It is never compared, so nothing is lost by hiding it whole.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
 /// Endings of names that a schema gives to references and settings, not to values.
 const REFERENCES: [&str; 20] = [
     "ref",
@@ -103,7 +106,8 @@ impl Sealer<'_> {
         map.iter()
             .map(|(name, value)| {
                 let declared = ty.field(name).is_some_and(|field| field.declared);
-                let sensitive = (named_value && name == "value")
+                let sensitive = name == LAST_APPLIED
+                    || (named_value && name == "value")
                     || (is_sensitive_name(name) && (!declared || self.field_is_sensitive(name, value)));
                 let sealed = if sensitive {
                     self.everything(value, false)
@@ -146,5 +150,23 @@ impl Sealer<'_> {
         let bytes = base64.then(|| decode_base64(text)).flatten().unwrap_or_else(|| text.as_bytes().to_vec());
         let digest = blake3::keyed_hash(self.key, &bytes).to_hex();
         format!("{PREFIX}{}", digest.get(..32).unwrap_or(&digest)).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    #[test]
+    fn the_copy_that_kubectl_keeps_is_sealed_whole() {
+        let live = br#"{"apiVersion":"v1","kind":"Secret","metadata":{"name":"db","annotations":{"a":"b",
+            "kubectl.kubernetes.io/last-applied-configuration":"{\"data\":{\"password\":\"aHVudGVyMg==\"}}"}}}"#;
+        let sealed = seal(&Value::from_json(live).unwrap(), TypeRef::untyped(), &[7; 32]);
+        let annotations = sealed.at(&["metadata", "annotations"]).unwrap();
+        assert!(annotations.get(LAST_APPLIED).is_some_and(is_seal), "{annotations:?}");
+        assert_eq!(annotations.get("a").and_then(Value::as_str), Some("b"));
+        assert!(!sealed.to_json().contains("aHVudGVyMg"));
     }
 }

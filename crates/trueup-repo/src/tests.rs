@@ -355,6 +355,11 @@ async fn a_damaged_mirror_is_made_anew() {
 
     fs::remove_dir_all(mirror.join("objects")).unwrap();
     assert_eq!(content(&world.read(&remote.url(), second, ".").await.unwrap(), "a.yaml"), b"2");
+
+    // As a fetch leaves it that was killed while it moved a branch.
+    fs::write(mirror.join("refs/heads/main.lock"), b"").unwrap();
+    let third = remote.commit(&[("a.yaml", "3")], "third");
+    assert_eq!(content(&world.read(&remote.url(), third, ".").await.unwrap(), "a.yaml"), b"3");
     assert_eq!(world.mirrors(), [mirror]);
 }
 
