@@ -97,9 +97,7 @@ impl SchemaSet {
     /// The built-in kinds of the Kubernetes version that the compiled-in table was generated from.
     pub fn builtin() -> &'static Self {
         static TABLE: OnceLock<SchemaSet> = OnceLock::new();
-        TABLE.get_or_init(|| {
-            table::read(&Value::from_json(BUILTIN_TABLE).unwrap_or_default())
-        })
+        TABLE.get_or_init(|| table::read(&Value::from_json(BUILTIN_TABLE).unwrap_or_default()))
     }
 
     /// Reads a table in the format of the compiled-in one (`data/README.md`).

@@ -34,7 +34,8 @@ pub struct Field {
 pub enum Shape {
     Ref {
         name: String,
-        atomic: bool,
+        /// What the use says over the type: atomic or granular.
+        atomic: Option<bool>,
     },
     List {
         items: Box<Shape>,
@@ -139,7 +140,7 @@ impl Reducer {
 
     fn shape(&self, described: &Value) -> Result<Shape> {
         if let Some(name) = reference(described) {
-            return self.referred(name, is_atomic(described));
+            return self.referred(name, map_type(described));
         }
         if let Some(items) = described.get("items") {
             let list = list_type(described)?;
@@ -152,7 +153,7 @@ impl Reducer {
     }
 
     /// A reference to an object stays one; what is not an object is resolved here.
-    fn referred(&self, name: &str, atomic: bool) -> Result<Shape> {
+    fn referred(&self, name: &str, atomic: Option<bool>) -> Result<Shape> {
         let named = match name.rsplit('.').next().unwrap_or(name) {
             "Quantity" => Some("quantity"),
             "Time" => Some("time"),
@@ -221,7 +222,11 @@ fn scalar(described: &Value) -> Shape {
 }
 
 fn is_atomic(described: &Value) -> bool {
-    described["x-kubernetes-map-type"] == "atomic"
+    map_type(described) == Some(true)
+}
+
+fn map_type(described: &Value) -> Option<bool> {
+    described["x-kubernetes-map-type"].as_str().map(|word| word == "atomic")
 }
 
 fn preserves(described: &Value) -> bool {
@@ -281,7 +286,7 @@ mod tests {
         let map = json!({"type": "object", "additionalProperties": {"type": "string"}, "x-kubernetes-map-type": "atomic"});
         assert!(matches!(shape(&map), Shape::Map { atomic: true, .. }));
         let reference = json!({"allOf": [{"$ref": "#/x/a.Spec"}], "x-kubernetes-map-type": "atomic"});
-        assert_eq!(shape(&reference), Shape::Ref { name: "a.Spec".into(), atomic: true });
+        assert_eq!(shape(&reference), Shape::Ref { name: "a.Spec".into(), atomic: Some(true) });
     }
 
     #[test]

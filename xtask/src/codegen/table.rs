@@ -113,11 +113,11 @@ fn shape_entry(shape: &Shape) -> Map<String, Value> {
             if let Some(keys) = keys {
                 entry.insert("keys".into(), keys.clone().into());
             }
-            ("list", false)
+            ("list", None)
         }
         Shape::Map { items, atomic } => {
             entry.insert("items".into(), shape_entry(items).into());
-            ("map", *atomic)
+            ("map", atomic.then_some(true))
         }
         Shape::Scalar { kind, format, allowed } => {
             if let Some(format) = format {
@@ -126,12 +126,12 @@ fn shape_entry(shape: &Shape) -> Map<String, Value> {
             if !allowed.is_empty() {
                 entry.insert("enum".into(), allowed.clone().into());
             }
-            (*kind, false)
+            (*kind, None)
         }
     };
     entry.insert("type".into(), word.into());
-    if is_atomic {
-        entry.insert("atomic".into(), true.into());
+    if let Some(is_atomic) = is_atomic {
+        entry.insert("atomic".into(), is_atomic.into());
     }
     entry
 }

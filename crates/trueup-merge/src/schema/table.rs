@@ -103,7 +103,7 @@ fn read_zero(word: &str) -> ZeroRule {
 }
 
 fn read_use(set: &mut SchemaSet, field: &Value) -> Use {
-    let atomic = flag(field, "atomic").then_some(true);
+    let atomic = field.get("atomic").and_then(Value::as_bool);
     let node = match field.str_at(&["type"]).unwrap_or_default() {
         "ref" => set.named(field.str_at(&["ref"]).unwrap_or_default()),
         "list" => {
