@@ -2,10 +2,14 @@
 //! removes is removed. Each request is pinned to the version that the one before left.
 
 use trueup_engine::live::{Live, LiveVersion};
-use trueup_object::Value;
+use trueup_engine::plan::{Action, Held, Precondition, Removal, Step};
+use trueup_object::{FieldPath, Value};
 
 use super::takeover::{TakeOver, take_over_entries};
-use super::{Accepted, Effect, Hand, Mode, PatchOperation, Place, Refusal, apply, patch_json};
+use super::{
+    Accepted, Deleted, Effect, Hand, Mode, PatchOperation, Place, Refusal, apply, create, delete, patch_json,
+};
+use crate::discover::ServedKind;
 use crate::wire::Wire;
 
 /// What a change consists of.
@@ -15,24 +19,25 @@ pub struct Change<'a> {
     pub object: &'a Value,
     /// What it was planned against.
     pub observed: &'a Live,
-    pub entries: OlderEntries,
-    pub removals: &'a [FieldRemoval],
+    pub entries: OlderEntries<'a>,
+    pub removals: &'a [Removal],
 }
 
 /// What happens to the managedFields entries of the tools that had the object before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OlderEntries {
+pub enum OlderEntries<'a> {
     Leave,
-    TakeOver,
+    /// They are moved into ours, but for what lies at or under the paths that the plan leaves alone.
+    TakeOver {
+        left_alone: &'a [FieldPath],
+    },
 }
 
-/// A field that is removed although others own it too, or nobody.
+/// A step that was carried out.
 #[derive(Debug, Clone, PartialEq)]
-pub struct FieldRemoval {
-    /// JSON pointer into the object.
-    pub pointer: String,
-    /// The value that must still be there.
-    pub observed: Value,
+pub enum Executed {
+    Applied(Done),
+    Deleted(Deleted),
 }
 
 /// The requests of a change.
@@ -64,6 +69,56 @@ pub struct Stopped {
     pub refusal: Refusal,
 }
 
+/// Carries out one step of a plan, against the object that it was planned against. `held` is what the plan leaves alone.
+pub async fn execute(
+    wire: &Wire,
+    kind: &ServedKind,
+    step: &Step,
+    held: &[Held],
+    live: Option<&Live>,
+    hand: &Hand,
+) -> Result<Executed, Box<Stopped>> {
+    let place = Place { kind, namespace: &step.key.namespace, name: &step.key.name };
+    let observed = || match (&step.precondition, live) {
+        (Precondition::Unchanged(version), Some(live)) if live.version == *version => Ok(live),
+        (Precondition::Unchanged(_) | Precondition::Absent, Some(_) | None) => {
+            Err(not_begun(Refusal::PreconditionFailed {
+                message: "it was planned against another observation".to_owned(),
+            }))
+        }
+    };
+    match &step.action {
+        Action::Create { object } => {
+            let accepted = create(wire, place, object, hand).await.map_err(not_begun)?;
+            let Accepted { effect, version, object } = accepted;
+            Ok(Executed::Applied(Done { effect, version, object, parts: vec![Part::Apply] }))
+        }
+        Action::Apply { object, take_over, removals } => {
+            let left_alone: Vec<FieldPath> = held
+                .iter()
+                .filter(|held| held.key == step.key)
+                .filter_map(|held| held.path.clone())
+                .collect();
+            let entries = if *take_over {
+                OlderEntries::TakeOver { left_alone: &left_alone }
+            } else {
+                OlderEntries::Leave
+            };
+            let change = Change { object, observed: observed()?, entries, removals };
+            self::change(wire, place, &change, hand).await.map(Executed::Applied)
+        }
+        Action::Delete { propagation } => {
+            let version = &observed()?.version;
+            let deleted = delete(wire, place, version, *propagation, hand.mode).await;
+            deleted.map(Executed::Deleted).map_err(not_begun)
+        }
+    }
+}
+
+fn not_begun(refusal: Refusal) -> Box<Stopped> {
+    Box::new(Stopped { done: Vec::new(), at: Part::Apply, refusal })
+}
+
 /// Carries a change out.
 pub async fn change(
     wire: &Wire,
@@ -72,16 +127,15 @@ pub async fn change(
     hand: &Hand,
 ) -> Result<Done, Box<Stopped>> {
     let mut progress = Progress { version: change.observed.version.clone(), parts: Vec::new(), last: None };
-    if change.entries == OlderEntries::TakeOver
-        && let Some(patch) = take_over_patch(change.observed, hand)
-            .map_err(|refusal| progress.stopped(Part::TakeOver, refusal))?
-    {
+    let patch = take_over_patch(change, hand).map_err(|refusal| progress.stopped(Part::TakeOver, refusal))?;
+    if let Some(patch) = patch {
         let answer = patch_json(wire, place, &[patch], &progress.version, hand).await;
         progress.take(Part::TakeOver, answer, hand)?;
     }
     let answer = apply(wire, place, change.object, &progress.version, hand).await;
     progress.take(Part::Apply, answer, hand)?;
-    let operations = removal_operations(change.removals);
+    let applied = progress.last.as_ref().map(|accepted| &accepted.object);
+    let operations = removal_operations(change.removals, applied);
     if !operations.is_empty() {
         let answer = patch_json(wire, place, &operations, &progress.version, hand).await;
         progress.take(Part::Remove, answer, hand)?;
@@ -122,8 +176,9 @@ impl Progress {
     }
 }
 
-fn take_over_patch(observed: &Live, hand: &Hand) -> Result<Option<PatchOperation>, Refusal> {
-    match take_over_entries(&observed.object, &hand.manager) {
+fn take_over_patch(change: &Change<'_>, hand: &Hand) -> Result<Option<PatchOperation>, Refusal> {
+    let OlderEntries::TakeOver { left_alone } = change.entries else { return Ok(None) };
+    match take_over_entries(&change.observed.object, &hand.manager, left_alone) {
         TakeOver::Nothing => Ok(None),
         TakeOver::Entries { entries, from: _ } => Ok(Some(PatchOperation::Replace {
             pointer: "/metadata/managedFields".to_owned(),
@@ -137,16 +192,29 @@ fn take_over_patch(observed: &Live, hand: &Hand) -> Result<Option<PatchOperation
 }
 
 /// All tests first, then the removals from the last list item to the first, so that no removal moves what a later one
-/// points at.
-fn removal_operations(removals: &[FieldRemoval]) -> Vec<PatchOperation> {
-    let tests = removals.iter().map(|removal| PatchOperation::Test {
+/// points at. What the apply has removed already needs no removal.
+fn removal_operations(removals: &[Removal], applied: Option<&Value>) -> Vec<PatchOperation> {
+    let mut left: Vec<&Removal> = removals
+        .iter()
+        .filter(|removal| applied.is_none_or(|object| at_pointer(object, &removal.pointer).is_some()))
+        .collect();
+    left.sort_by_cached_key(|removal| std::cmp::Reverse(places(&removal.pointer)));
+    let tests = left.iter().map(|removal| PatchOperation::Test {
         pointer: removal.pointer.clone(),
         value: removal.observed.clone(),
     });
-    let mut pointers: Vec<&str> = removals.iter().map(|removal| removal.pointer.as_str()).collect();
-    pointers.sort_by_cached_key(|pointer| std::cmp::Reverse(places(pointer)));
-    let removes = pointers.into_iter().map(|pointer| PatchOperation::Remove { pointer: pointer.to_owned() });
+    let removes = left.iter().map(|removal| PatchOperation::Remove { pointer: removal.pointer.clone() });
     tests.chain(removes).collect()
+}
+
+/// The value at a JSON pointer (RFC 6901).
+fn at_pointer<'a>(object: &'a Value, pointer: &str) -> Option<&'a Value> {
+    pointer.split('/').skip(1).try_fold(object, |value, segment| match value {
+        Value::List(items) => items.get(segment.parse::<usize>().ok()?),
+        Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Str(_) | Value::Map(_) => {
+            value.get(&segment.replace("~1", "/").replace("~0", "~"))
+        }
+    })
 }
 
 /// Segments in an order in which `10` follows `9`.
@@ -155,26 +223,37 @@ fn places(pointer: &str) -> Vec<(Option<u64>, &str)> {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 
+    fn removal(pointer: &str) -> Removal {
+        Removal { path: FieldPath::root(), pointer: pointer.into(), observed: Value::Bool(true) }
+    }
+
+    fn removed(operations: &[PatchOperation]) -> Vec<&str> {
+        let pointers = operations.iter().filter_map(|operation| match operation {
+            PatchOperation::Remove { pointer } => Some(pointer.as_str()),
+            PatchOperation::Test { .. } | PatchOperation::Replace { .. } | PatchOperation::Add { .. } => None,
+        });
+        pointers.collect()
+    }
+
     #[test]
     fn list_items_are_removed_from_the_end() {
-        let removals: Vec<FieldRemoval> = ["/spec/a/9", "/spec/a/10/b", "/spec/a/10/c", "/metadata/labels/x"]
-            .into_iter()
-            .map(|pointer| FieldRemoval { pointer: pointer.into(), observed: Value::Bool(true) })
-            .collect();
-        let operations = removal_operations(&removals);
-        let removed: Vec<&str> = operations
-            .iter()
-            .filter_map(|operation| match operation {
-                PatchOperation::Remove { pointer } => Some(pointer.as_str()),
-                PatchOperation::Test { .. } | PatchOperation::Replace { .. } | PatchOperation::Add { .. } => {
-                    None
-                }
-            })
-            .collect();
-        assert_eq!(removed, ["/spec/a/10/c", "/spec/a/10/b", "/spec/a/9", "/metadata/labels/x"]);
+        let removals = ["/spec/a/9", "/spec/a/10/b", "/spec/a/10/c", "/metadata/labels/x"].map(removal);
+        let operations = removal_operations(&removals, None);
+        assert_eq!(removed(&operations), ["/spec/a/10/c", "/spec/a/10/b", "/spec/a/9", "/metadata/labels/x"]);
         assert!(matches!(operations.first(), Some(PatchOperation::Test { .. })));
+    }
+
+    #[test]
+    fn what_the_apply_removed_is_not_removed_again() {
+        let object =
+            Value::from_json(br#"{"metadata":{"labels":{"a/b":"1"}},"spec":{"list":["x"]}}"#).unwrap();
+        let removals =
+            ["/metadata/labels/a~1b", "/metadata/labels/c", "/spec/list/0", "/spec/list/1"].map(removal);
+        let operations = removal_operations(&removals, Some(&object));
+        assert_eq!(removed(&operations), ["/spec/list/0", "/metadata/labels/a~1b"]);
     }
 }

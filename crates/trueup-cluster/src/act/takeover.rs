@@ -2,7 +2,8 @@
 //!
 //! Without it a field that Git drops stays: the older entry still owns it. The older tool's
 //! `kubectl.kubernetes.io/last-applied-configuration` is left to it: moved, our next apply would remove the annotation,
-//! which is bookkeeping of that tool and the last trace of what it applied.
+//! which is bookkeeping of that tool and the last trace of what it applied. So are the paths that a plan leaves alone:
+//! moved, our next apply would delete those that it does not send.
 
 use trueup_object::{
     FieldManager, FieldPath, FieldSet, ManagedEntry, ManagedFields, ManagedOperation, Text, Value,
@@ -14,6 +15,7 @@ pub enum OlderTool {
     ClientSideApply,
     ArgoCd,
     Flux,
+    OtherGitOps,
     Helm,
     /// What an object carried before server-side apply first saw it.
     BeforeFirstApply,
@@ -38,7 +40,8 @@ impl OlderTool {
             "before-first-apply" => Some(Self::BeforeFirstApply),
             "helm" | "Helm" => Some(Self::Helm),
             "argocd" => Some(Self::ArgoCd),
-            "kustomize-controller" | "helm-controller" => Some(Self::Flux),
+            "kustomize-controller" | "helm-controller" | "flux-client-side-apply" => Some(Self::Flux),
+            "kluctl" | "configsync" | "kapp" => Some(Self::OtherGitOps),
             // Named after its binary, which differs between its components and releases.
             name if name.starts_with("argocd-") => Some(Self::ArgoCd),
             _ => None,
@@ -46,8 +49,9 @@ impl OlderTool {
     }
 }
 
-/// Computes the entries of an object after the older tools' were moved into ours.
-pub fn take_over_entries(object: &Value, ours: &FieldManager) -> TakeOver {
+/// Computes the entries of an object after the older tools' were moved into ours, but for what lies at or under the
+/// paths that are left alone.
+pub fn take_over_entries(object: &Value, ours: &FieldManager, left_alone: &[FieldPath]) -> TakeOver {
     let read = ManagedFields::of(object);
     if read.entries.len() != object.list_at(&["metadata", "managedFields"]).len() {
         return TakeOver::Unreadable;
@@ -61,8 +65,7 @@ pub fn take_over_entries(object: &Value, ours: &FieldManager) -> TakeOver {
             kept.push(entry);
             continue;
         }
-        let bookkeeping = bookkeeping_of(&entry.fields);
-        let fields = entry.fields.difference(&bookkeeping);
+        let (fields, left) = split(&entry.fields, left_alone);
         if fields.is_empty() {
             kept.push(entry);
             continue;
@@ -70,8 +73,8 @@ pub fn take_over_entries(object: &Value, ours: &FieldManager) -> TakeOver {
         moved = moved.union(&fields);
         time = time.max(entry.time);
         from.push(entry.manager.clone());
-        if !bookkeeping.is_empty() {
-            entry.fields = bookkeeping;
+        if !left.is_empty() {
+            entry.fields = left;
             kept.push(entry);
         }
     }
@@ -88,14 +91,17 @@ fn is_older(entry: &ManagedEntry, ours: &FieldManager) -> bool {
     entry.manager != *ours && entry.subresource.is_empty() && OlderTool::of(entry.manager.as_str()).is_some()
 }
 
-fn bookkeeping_of(fields: &FieldSet) -> FieldSet {
-    let path =
+/// What is moved and what stays.
+fn split(fields: &FieldSet, left_alone: &[FieldPath]) -> (FieldSet, FieldSet) {
+    let bookkeeping =
         FieldPath::fields(&["metadata", "annotations", "kubectl.kubernetes.io/last-applied-configuration"]);
-    let mut set = FieldSet::new();
-    if fields.contains(path.elements()) {
+    let (mut moved, mut left) = (FieldSet::new(), FieldSet::new());
+    for path in fields.paths() {
+        let stays = path.starts_with(&bookkeeping) || left_alone.iter().any(|kept| path.starts_with(kept));
+        let set = if stays { &mut left } else { &mut moved };
         set.insert(path.elements());
     }
-    set
+    (moved, left)
 }
 
 fn add_to_ours(
@@ -157,7 +163,7 @@ mod tests {
             entry("argocd-controller", "Apply", "", PAUSED),
             entry("kube-controller-manager", "Update", "status", REPLICAS),
         ];
-        let TakeOver::Entries { entries, from } = take_over_entries(&object(&older.join(",")), &ours())
+        let TakeOver::Entries { entries, from } = take_over_entries(&object(&older.join(",")), &ours(), &[])
         else {
             panic!("nothing taken over")
         };
@@ -172,21 +178,22 @@ mod tests {
     #[test]
     fn our_entry_grows_and_is_not_doubled() {
         let both = [entry("trueup", "Apply", "", PAUSED), entry("helm", "Update", "", REPLICAS)];
-        let TakeOver::Entries { entries, .. } = take_over_entries(&object(&both.join(",")), &ours()) else {
+        let TakeOver::Entries { entries, .. } = take_over_entries(&object(&both.join(",")), &ours(), &[])
+        else {
             panic!("nothing taken over")
         };
         assert_eq!(entries.entries.len(), 1);
         // Done once, there is nothing left to do.
         let mut taken = object("");
         taken.set_at(&["metadata", "managedFields"], entries.to_value());
-        assert_eq!(take_over_entries(&taken, &ours()), TakeOver::Nothing);
+        assert_eq!(take_over_entries(&taken, &ours(), &[]), TakeOver::Nothing);
     }
 
     #[test]
     fn the_older_tools_own_bookkeeping_stays_with_it() {
         let fields = r#"{"f:metadata":{"f:annotations":{".":{},"f:kubectl.kubernetes.io/last-applied-configuration":{}}},"f:spec":{"f:replicas":{}}}"#;
         let older = object(&entry("kubectl-client-side-apply", "Update", "", fields));
-        let TakeOver::Entries { entries, .. } = take_over_entries(&older, &ours()) else {
+        let TakeOver::Entries { entries, .. } = take_over_entries(&older, &ours(), &[]) else {
             panic!("nothing taken over")
         };
         assert_eq!(
@@ -195,12 +202,33 @@ mod tests {
         );
         let mut taken = older.clone();
         taken.set_at(&["metadata", "managedFields"], entries.to_value());
-        assert_eq!(take_over_entries(&taken, &ours()), TakeOver::Nothing);
+        assert_eq!(take_over_entries(&taken, &ours(), &[]), TakeOver::Nothing);
+    }
+
+    #[test]
+    fn what_a_plan_leaves_alone_stays_with_the_older_tool() {
+        let fields = r#"{"f:spec":{"f:paused":{},"f:replicas":{}}}"#;
+        let older = object(&entry("argocd-controller", "Update", "", fields));
+        let replicas = [FieldPath::fields(&["spec", "replicas"])];
+        let TakeOver::Entries { entries, .. } = take_over_entries(&older, &ours(), &replicas) else {
+            panic!("nothing taken over")
+        };
+        let written: Vec<(String, String)> = entries
+            .entries
+            .iter()
+            .map(|entry| (entry.manager.to_string(), entry.fields.to_fields_v1().to_json()))
+            .collect();
+        assert_eq!(
+            written,
+            [("argocd-controller".to_owned(), REPLICAS.to_owned()), ("trueup".to_owned(), PAUSED.to_owned())]
+        );
+        let all = [FieldPath::fields(&["spec"])];
+        assert_eq!(take_over_entries(&older, &ours(), &all), TakeOver::Nothing);
     }
 
     #[test]
     fn entries_that_cannot_be_read_are_not_lost() {
         let odd = [entry("helm", "Update", "", REPLICAS), r#"{"manager":"x","operation":"Else"}"#.to_owned()];
-        assert_eq!(take_over_entries(&object(&odd.join(",")), &ours()), TakeOver::Unreadable);
+        assert_eq!(take_over_entries(&object(&odd.join(",")), &ours(), &[]), TakeOver::Unreadable);
     }
 }

@@ -1,13 +1,14 @@
 //! Changes and their outcomes, as a real API server answers them.
 
 use trueup_cluster::act::{
-    self, Change, Deleted, Effect, EventKind, FieldRemoval, Hand, Involved, Mode, OlderEntries, Part, Place,
+    self, Change, Deleted, Effect, EventKind, Executed, Hand, Involved, Mode, OlderEntries, Part, Place,
     Refusal, ReportedEvent,
 };
 use trueup_cluster::{Discovery, Lookup, ServedKind};
 use trueup_engine::app::Propagation;
 use trueup_engine::live::Live;
-use trueup_object::{FieldPath, Gvk, ManagedFields, Timestamp, Value};
+use trueup_engine::plan::{Action, Held, HeldReason, Precondition, Removal, Step};
+use trueup_object::{FieldPath, Gvk, ManagedFields, ResourceKey, Timestamp, Value};
 
 use super::{connection, kubectl, kubectl_stdin};
 
@@ -136,7 +137,7 @@ async fn taking_over_lets_dropped_fields_go() {
     kubectl_stdin(&["apply", "-f", "-"], CLIENT_SIDE);
     let observed = bench.live("a").await;
     let target = bench.config_map("a", r#"{"kept":"1"}"#);
-    let entries = OlderEntries::TakeOver;
+    let entries = OlderEntries::TakeOver { left_alone: &[] };
     let change = Change { object: &target, observed: &observed, entries, removals: &[] };
     let done = act::change(&bench.wire, bench.place("a"), &change, &Hand::real()).await.unwrap();
     assert_eq!(done.parts, [Part::TakeOver, Part::Apply]);
@@ -163,7 +164,11 @@ async fn additions_are_removed_only_with_the_value_observed() {
     act::create(&bench.wire, bench.place("a"), &target, &Hand::real()).await.unwrap();
     kubectl(&["--namespace=removals", "patch", "configmap", "a", "-p", r#"{"data":{"added":"1"}}"#]);
     let observed = bench.live("a").await;
-    let removal = |value: &str| FieldRemoval { pointer: "/data/added".into(), observed: value.into() };
+    let removal = |value: &str| Removal {
+        path: FieldPath::fields(&["data", "added"]),
+        pointer: "/data/added".into(),
+        observed: value.into(),
+    };
 
     let other = [removal("2")];
     let change =
@@ -241,4 +246,47 @@ async fn repeated_news_is_one_event() {
         "jsonpath={.items[*].count}",
     ]);
     assert_eq!(counts, "2");
+}
+
+/// The steps of a plan, one after the other: what is left alone stays, what went stale is refused.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_steps_of_a_plan_are_carried_out() {
+    let bench = Bench::new("steps", config_map()).await;
+    let hand = Hand::real();
+    let key = ResourceKey::new("", "ConfigMap", "steps", "a");
+    let step = |action: Action, precondition: Precondition| Step {
+        key: key.clone(),
+        gvk: config_map(),
+        action,
+        precondition,
+        corrects: Vec::new(),
+    };
+    let yaml = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: steps}\ndata: {held: '1', x: '1', gone: '1'}\n";
+    kubectl_stdin(&["apply", "-f", "-"], yaml);
+    let live = bench.live("a").await;
+    let held = [Held {
+        key: key.clone(),
+        path: Some(FieldPath::fields(&["data", "held"])),
+        reason: HeldReason::Excused,
+    }];
+    let object = bench.config_map("a", r#"{"x":"2"}"#);
+    let apply = Action::Apply { object, take_over: true, removals: Vec::new() };
+    let unchanged = Precondition::Unchanged(live.version.clone());
+    let apply = step(apply, unchanged);
+    let executed = act::execute(&bench.wire, &bench.kind, &apply, &held, Some(&live), &hand).await.unwrap();
+    let Executed::Applied(done) = executed else { panic!("{executed:?}") };
+    let data = done.object.get("data").unwrap().to_json();
+    assert_eq!(data, r#"{"held":"1","x":"2"}"#);
+
+    let stopped =
+        act::execute(&bench.wire, &bench.kind, &apply, &held, Some(&live), &hand).await.unwrap_err();
+    assert!(matches!(stopped.refusal, Refusal::PreconditionFailed { .. }), "{stopped:?}");
+    let stopped = act::execute(&bench.wire, &bench.kind, &apply, &held, None, &hand).await.unwrap_err();
+    assert!(stopped.done.is_empty() && matches!(stopped.refusal, Refusal::PreconditionFailed { .. }));
+
+    let live = bench.live("a").await;
+    let delete = Action::Delete { propagation: Propagation::Foreground };
+    let delete = step(delete, Precondition::Unchanged(live.version.clone()));
+    let executed = act::execute(&bench.wire, &bench.kind, &delete, &[], Some(&live), &hand).await.unwrap();
+    assert!(matches!(executed, Executed::Deleted(_)));
 }
