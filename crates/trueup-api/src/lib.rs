@@ -11,8 +11,10 @@ pub mod crd;
 pub mod difference;
 pub mod drift_report;
 mod fields;
+pub mod report;
 pub mod status;
 
 pub use application::Application;
 pub use convert::{Refusal, project_rules, read_app, to_app, unsupported_condition};
 pub use fields::FieldError;
+pub use report::operation_value;
