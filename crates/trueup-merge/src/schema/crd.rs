@@ -8,7 +8,7 @@ use trueup_object::{Gvk, Value};
 
 use super::arena::{ANY, FieldNode, Node, NodeId, PathFacts, Use, scalar};
 use super::openapi::{Reader, flag};
-use super::{Kind, Scalar, SchemaSet, ZeroRule};
+use super::{Kind, Scalar, SchemaSet};
 
 const OBJECT_META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
 
@@ -26,7 +26,8 @@ pub(super) fn add(set: &mut SchemaSet, crd: &Value) -> Vec<String> {
             continue;
         }
         let place = format!("{kind}.{name}.{group}");
-        let mut reader = CrdReader { reader: Reader { set, problems: Vec::new(), place }, metadata };
+        let mut reader =
+            CrdReader { reader: Reader { set, problems: Vec::new(), place, custom: true }, metadata };
         let node = match version.at(&["schema", "openAPIV3Schema"]) {
             Some(schema) => reader.root(schema),
             None => ANY,
@@ -57,7 +58,7 @@ impl CrdReader<'_> {
         used.node
     }
 
-    /// What a CRD's schema says beyond plain OpenAPI, for a type and everything below it.
+    /// Finds embedded resources in a type and everything below it.
     fn finish(&mut self, id: NodeId, schema: &Value) {
         let mut node = self.reader.set.node(id).clone();
         match &mut node {
@@ -75,9 +76,6 @@ impl CrdReader<'_> {
             Node::Struct { fields, others, atomic: _ } => {
                 for field in fields {
                     let Some(property) = schema.at(&["properties", &field.name]) else { continue };
-                    field.default = property.get("default").cloned();
-                    field.published_zero = None;
-                    field.zero = ZeroRule::Kept;
                     self.finish(field.ty.node, property);
                 }
                 if let (Some(others), Some(values)) = (others, schema.get("additionalProperties")) {

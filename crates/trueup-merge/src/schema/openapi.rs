@@ -6,7 +6,7 @@
 use trueup_object::{Gvk, Text, Value};
 
 use super::arena::{ANY, ANY_ATOMIC, FieldNode, Node, NodeId, PatchNode, PathFacts, Relation, Use, scalar};
-use super::{Kind, Scalar, SchemaSet};
+use super::{Kind, Scalar, SchemaSet, ZeroRule};
 
 /// Reads one schema into a set, collecting what it does not understand.
 pub(super) struct Reader<'a> {
@@ -14,11 +14,13 @@ pub(super) struct Reader<'a> {
     pub problems: Vec<String>,
     /// What the schema being read is called in problems.
     pub place: String,
+    /// The schema is that of a custom kind: its defaults are what the server writes, and zero values are kept.
+    pub custom: bool,
 }
 
 pub(super) fn read(documents: &[Value]) -> (SchemaSet, Vec<String>) {
     let mut set = SchemaSet::new();
-    let mut reader = Reader { set: &mut set, problems: Vec::new(), place: String::new() };
+    let mut reader = Reader { set: &mut set, problems: Vec::new(), place: String::new(), custom: false };
     let mut read = std::collections::BTreeSet::new();
     for document in documents {
         let Some(schemas) = document.at(&["components", "schemas"]).and_then(Value::as_map) else {
@@ -65,6 +67,13 @@ fn reference(schema: &Value) -> Option<&str> {
     target.rsplit_once('/').map_or(Some(target), |(_, name)| Some(name))
 }
 
+/// Whether a published root schema is a CustomResourceDefinition's: built-in kinds have their metadata by value, and
+/// publish `{}` as its default.
+fn is_custom(schema: &Value) -> bool {
+    schema.get("x-kubernetes-group-version-kind").is_some()
+        && schema.at(&["properties", "metadata"]).is_some_and(|metadata| metadata.get("default").is_none())
+}
+
 pub(super) fn flag(schema: &Value, name: &str) -> bool {
     schema.get(name).and_then(Value::as_bool).unwrap_or_default()
 }
@@ -75,6 +84,7 @@ impl Reader<'_> {
             return;
         }
         let id = self.set.named(name);
+        self.custom = is_custom(schema);
         let read = self.schema(schema, false);
         let node = self.set.node(read.node).clone();
         self.set.define(id, node);
@@ -168,8 +178,13 @@ impl Reader<'_> {
 
     fn field(&mut self, name: &str, property: &Value, keeps: bool) -> FieldNode {
         let mut field = FieldNode::new(name, self.schema(property, keeps));
-        // A published zero value is a Go zero value, not something that the server writes; `{}` marks a Go struct.
+        // A zero value that a Go type publishes is what Go has there, not something that the server writes; `{}` marks
+        // a Go struct.
         match property.get("default") {
+            default if self.custom => {
+                field.default = default.cloned();
+                field.zero = ZeroRule::Kept;
+            }
             Some(Value::Map(map)) if map.is_empty() && reference(property).is_some() => field.always = true,
             Some(zero) if is_zero(zero) => field.published_zero = Some(zero.clone()),
             Some(default) => field.default = Some(default.clone()),

@@ -3,7 +3,7 @@
 
 use trueup_object::{GroupKind, Gvk, Text, Value};
 
-use super::{ListKind, PatchStrategy, Scalar, SchemaSet, Shape, TypeRef};
+use super::{ListKind, PatchStrategy, Scalar, SchemaSet, Shape, TypeRef, ZeroRule};
 
 fn value(json: serde_json::Value) -> Value {
     Value::from_json(json.to_string().as_bytes()).unwrap()
@@ -89,6 +89,25 @@ fn a_crd_brings_its_own_kinds() {
     assert!(at(spec, &["child"]).field("other").is_some());
     set.remove_kind(&GroupKind::new("example.com", "Widget"));
     assert!(set.lookup(&Gvk::new("example.com", "v1", "Widget")).is_none());
+}
+
+#[test]
+fn a_published_custom_kind_has_its_defaults_zero_or_not() {
+    let document = value(serde_json::json!({"components": {"schemas": {
+        "com.example.v1.Gadget": {
+            "type": "object",
+            "properties": {
+                "metadata": {"allOf": [{"$ref": "#/components/schemas/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"}]},
+                "spec": {"type": "object", "properties": {"size": {"type": "integer", "default": 0}}},
+            },
+            "x-kubernetes-group-version-kind": [{"group": "example.com", "version": "v1", "kind": "Gadget"}],
+        },
+    }}}));
+    let (own, _) = SchemaSet::from_openapi_v3(&[document]);
+    let gadget = own.lookup(&Gvk::new("example.com", "v1", "Gadget")).unwrap();
+    assert!(!gadget.field("metadata").unwrap().always);
+    let size = at(gadget, &["spec"]).field("size").unwrap();
+    assert_eq!((size.default, size.zero), (Some(&Value::Int(0)), ZeroRule::Kept));
 }
 
 #[test]

@@ -106,12 +106,9 @@ pub fn fill_from_table(value: &mut Value, ty: TypeRef<'_>) {
     match (ty.shape(), &mut *value) {
         (Shape::Struct { .. }, Value::Map(_)) => {
             for (name, field) in ty.fields() {
-                let by_sibling = field.default_when.iter().find(|rule| {
-                    value.get(&rule.field).filter(|sibling| !sibling.is_null()) == rule.is.as_ref()
-                });
-                let default = by_sibling.map(|rule| &rule.value).or(field.default).filter(|_| !field.varies);
-                if let Some(default) = default {
-                    fill(value, name, default.clone());
+                let default = value.as_map().and_then(|siblings| field.default_in(siblings)).cloned();
+                if let Some(default) = default.filter(|_| !field.varies) {
+                    fill(value, name, default);
                 }
                 if let Some(inner) = value.get_mut(name) {
                     fill_from_table(inner, field.ty);
