@@ -9,6 +9,7 @@ pub mod class;
 pub mod condition;
 pub mod desired;
 pub mod difference;
+pub mod evidence;
 pub mod fight;
 pub mod lint;
 pub mod live;

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use trueup_diff::{Masked, UnownedTable};
-use trueup_merge::{Layered, TypeRef};
+pub use trueup_diff::{Masked, UnownedTable};
+use trueup_merge::TypeRef;
+pub use trueup_merge::{Layered, SchemaSet};
 use trueup_object::{FieldPath, ManagedFields, Value};
 
 use crate::desired::Target;

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use trueup_engine::app::AppKey;
+use trueup_engine::evidence::Evidence;
 use trueup_object::{ResourceKey, Text, Timestamp, Value};
 
 /// The place of an entry. Later entries have higher ones.
@@ -68,12 +69,12 @@ pub enum IntendedAction {
     Delete,
 }
 
-/// What a change is about to overwrite, masked.
+/// Evidence as it was kept: the shape of a version may have had other fields than today's.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Evidence {
-    /// The live object, managedFields included.
+pub struct StoredEvidence {
+    /// The live object, managedFields included, masked.
     pub live: Value,
-    /// The differences that the change corrects, as they are reported.
+    /// The differences that the change was to correct, as contracts name their fields.
     pub differences: Value,
 }
 

@@ -1,6 +1,5 @@
 //! The ledger as its users see it: open, write, ask.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -11,17 +10,18 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions, Row as _};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
-use trueup_engine::app::AppKey;
-use trueup_object::{GroupKind, Map, ResourceKey, Text, Timestamp, Value};
+use trueup_engine::app::{AppKey, FirstSeen};
+use trueup_engine::memory::{Memory, UnownedTable};
+use trueup_object::{GroupKind, Map, ResourceKey, Text, Value};
 
 use crate::error::LedgerError;
 use crate::fact::{NewEntry, Seq};
 use crate::guard::check_object;
 use crate::key::DigestKey;
-use crate::memory::{Base, Unowned};
+use crate::memory::Circumstances;
 use crate::schema;
 use crate::wire;
-use crate::writer::{self, EntryRow, Request, RowWrite};
+use crate::writer::{self, EntryRow, MemoryRow, Request, RowWrite};
 
 const FILE: &str = "ledger.db";
 const KEY_FILE: &str = "ledger.key";
@@ -39,23 +39,12 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone, PartialEq)]
 pub enum Write {
     Entry(Box<NewEntry>),
-    /// Replaces the base of an object.
-    Base {
+    /// Replaces what is remembered of an object.
+    Memory {
         app: AppKey,
         object: ResourceKey,
-        base: Base,
-    },
-    /// Replaces the table of an object.
-    Unowned {
-        app: AppKey,
-        object: ResourceKey,
-        unowned: Unowned,
-    },
-    /// Kept as it was first written.
-    Inherited {
-        app: AppKey,
-        object: ResourceKey,
-        inherited: BTreeMap<String, String>,
+        memory: Memory,
+        circumstances: Circumstances,
     },
     /// Adds kinds that were applied.
     Inventory {
@@ -65,7 +54,7 @@ pub enum Write {
     /// Replaces all of an application's.
     FirstSeen {
         app: AppKey,
-        seen: BTreeMap<Text, Timestamp>,
+        seen: FirstSeen,
     },
     /// Drops what is remembered of an object: it was pruned. Its entries stay.
     ForgetObject {
@@ -181,34 +170,8 @@ fn opened(error: &sqlx::Error, path: &Path) -> LedgerError {
 fn rows_of(write: &Write) -> Result<Vec<RowWrite>, LedgerError> {
     Ok(match write {
         Write::Entry(entry) => vec![RowWrite::Entry(entry_row(entry)?)],
-        Write::Base { app, object, base } => {
-            let Base { target, revision, time } = base;
-            check_object("the base", Some(object), target)?;
-            vec![RowWrite::Base {
-                app: app.to_string(),
-                object: object.to_string(),
-                time: wire::time_to_micros(*time),
-                revision: revision.as_ref().map(Text::to_string),
-                body: packed("a base", target)?,
-            }]
-        }
-        Write::Unowned { app, object, unowned: Unowned { context, table } } => {
-            wire::check_size("a table of unowned fields", table.len(), wire::EVIDENCE_BYTES_MAX)?;
-            vec![RowWrite::Unowned {
-                app: app.to_string(),
-                object: object.to_string(),
-                context: context.to_string(),
-                body: table.clone(),
-            }]
-        }
-        Write::Inherited { app, object, inherited } => {
-            let inherited: Map =
-                inherited.iter().map(|(path, value)| (path.as_str(), value.as_str().into())).collect();
-            vec![RowWrite::Inherited {
-                app: app.to_string(),
-                object: object.to_string(),
-                body: packed("inherited additions", &Value::Map(inherited))?,
-            }]
+        Write::Memory { app, object, memory, circumstances } => {
+            vec![RowWrite::Memory(memory_row(app, object, memory, circumstances)?)]
         }
         Write::Inventory { app, kinds } => kinds
             .iter()
@@ -219,7 +182,8 @@ fn rows_of(write: &Write) -> Result<Vec<RowWrite>, LedgerError> {
             })
             .collect(),
         Write::FirstSeen { app, seen } => {
-            let seen = seen.iter().map(|(id, time)| (id.to_string(), wire::time_to_micros(*time))).collect();
+            let seen =
+                seen.iter().map(|(id, time)| (id.as_str().to_owned(), wire::time_to_micros(*time))).collect();
             vec![RowWrite::FirstSeen { app: app.to_string(), seen }]
         }
         Write::ForgetObject { app, object } => {
@@ -236,9 +200,9 @@ fn entry_row(entry: &NewEntry) -> Result<EntryRow, LedgerError> {
     let evidence = match evidence {
         None => None,
         Some(evidence) => {
-            check_object("the evidence", object.as_ref(), &evidence.live)?;
+            check_object("the evidence", object.as_ref(), evidence.live.as_value())?;
             let json = wire::evidence_to_json(evidence);
-            wire::check_size("evidence", json.len(), wire::EVIDENCE_BYTES_MAX)?;
+            wire::check_size("evidence", json.len(), wire::BODY_BYTES_MAX)?;
             Some((blake3::hash(json.as_bytes()).as_bytes().to_vec(), wire::compress(json.as_bytes())?))
         }
     };
@@ -253,8 +217,39 @@ fn entry_row(entry: &NewEntry) -> Result<EntryRow, LedgerError> {
     })
 }
 
+fn memory_row(
+    app: &AppKey,
+    object: &ResourceKey,
+    memory: &Memory,
+    circumstances: &Circumstances,
+) -> Result<MemoryRow, LedgerError> {
+    let Memory { base, unowned, inherited, synced_at } = memory;
+    let Circumstances { revision, context } = circumstances;
+    if let Some(base) = base {
+        check_object("the base", Some(object), base)?;
+    }
+    let unowned = unowned.as_ref().map(UnownedTable::to_bytes);
+    wire::check_size(
+        "a table of unowned fields",
+        unowned.as_ref().map_or(0, Vec::len),
+        wire::BODY_BYTES_MAX,
+    )?;
+    let inherited: Map =
+        inherited.iter().map(|(path, value)| (path.as_str(), value.as_str().into())).collect();
+    Ok(MemoryRow {
+        app: app.to_string(),
+        object: object.to_string(),
+        time: synced_at.map(wire::time_to_micros),
+        revision: revision.as_ref().map(Text::to_string),
+        context: context.to_string(),
+        base: base.as_ref().map(|base| packed("a base", base)).transpose()?,
+        unowned,
+        inherited: packed("inherited additions", &Value::Map(inherited))?,
+    })
+}
+
 fn packed(what: &'static str, value: &Value) -> Result<Vec<u8>, LedgerError> {
     let json = value.to_json();
-    wire::check_size(what, json.len(), wire::EVIDENCE_BYTES_MAX)?;
+    wire::check_size(what, json.len(), wire::BODY_BYTES_MAX)?;
     wire::compress(json.as_bytes())
 }

@@ -17,10 +17,10 @@ mod wire;
 mod writer;
 
 pub use error::LedgerError;
-pub use fact::{Entry, Evidence, Fact, IntendedAction, NewEntry, Seq};
+pub use fact::{Entry, Fact, IntendedAction, NewEntry, Seq, StoredEvidence};
 pub use key::DigestKey;
 pub use ledger::{Ledger, Write};
-pub use memory::{AppMemory, Base, ObjectMemory, Unowned};
+pub use memory::{AppMemory, Circumstances};
 
 #[cfg(test)]
 mod tests;

@@ -5,12 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 use trueup_engine::app::AppKey;
+use trueup_engine::difference::DifferenceId;
+use trueup_engine::memory::{Memory, UnownedTable};
 use trueup_object::{GroupKind, ResourceKey, Text, Timestamp, Value};
 
 use crate::error::LedgerError;
-use crate::fact::{Entry, Evidence, Seq};
+use crate::fact::{Entry, Seq, StoredEvidence};
 use crate::ledger::Ledger;
-use crate::memory::{AppMemory, Base, Unowned};
+use crate::memory::{AppMemory, Circumstances};
 use crate::wire;
 
 /// Entries in one answer; who wants more asks again from the last one.
@@ -21,33 +23,23 @@ impl Ledger {
     pub async fn memory(&self, app: &AppKey) -> Result<AppMemory, LedgerError> {
         let mut memory = AppMemory::default();
         let app = app.to_string();
-        let rows = sqlx::query("SELECT object, time, revision, body FROM base WHERE app = ?");
-        for row in rows.bind(&app).fetch_all(&self.readers).await? {
-            keep(&mut memory, &row, |memory, object| {
-                memory.objects.entry(object).or_default().base = Some(base_of(&row)?);
-                Ok(())
-            })?;
-        }
-        let rows = sqlx::query("SELECT object, context, body FROM unowned WHERE app = ?");
-        for row in rows.bind(&app).fetch_all(&self.readers).await? {
-            keep(&mut memory, &row, |memory, object| {
-                let context: String = row.try_get("context")?;
-                let unowned = Unowned { context: context.into(), table: row.try_get("body")? };
-                memory.objects.entry(object).or_default().unowned = Some(unowned);
-                Ok(())
-            })?;
-        }
-        let rows = sqlx::query("SELECT object, body FROM inherited WHERE app = ?");
-        for row in rows.bind(&app).fetch_all(&self.readers).await? {
-            keep(&mut memory, &row, |memory, object| {
-                memory.objects.entry(object).or_default().inherited = inherited_of(&row)?;
-                Ok(())
-            })?;
+        let sql =
+            "SELECT object, time, revision, context, base, unowned, inherited FROM memory WHERE app = ?";
+        for row in sqlx::query(sql).bind(&app).fetch_all(&self.readers).await? {
+            let object: String = row.try_get("object")?;
+            match object_memory(&object, &row) {
+                Ok((key, object, circumstances)) => {
+                    memory.objects.insert(key.clone(), object);
+                    memory.circumstances.insert(key, circumstances);
+                }
+                Err(LedgerError::Unreadable { detail }) => memory.unreadable.push((object, detail)),
+                Err(error) => return Err(error),
+            }
         }
         let rows = sqlx::query("SELECT difference, time FROM first_seen WHERE app = ?");
         for row in rows.bind(&app).fetch_all(&self.readers).await? {
             let (difference, time): (String, i64) = (row.try_get(0)?, row.try_get(1)?);
-            memory.first_seen.insert(Text::from(difference), wire::time_from(time)?);
+            memory.first_seen.insert(DifferenceId::from_text(&difference), wire::time_from(time)?);
         }
         Ok(memory)
     }
@@ -110,7 +102,7 @@ impl Ledger {
     }
 
     /// What an entry's effect was about to overwrite.
-    pub async fn evidence(&self, seq: Seq) -> Result<Option<Evidence>, LedgerError> {
+    pub async fn evidence(&self, seq: Seq) -> Result<Option<StoredEvidence>, LedgerError> {
         let sql = "SELECT evidence.body FROM entries JOIN evidence ON evidence.id = entries.evidence \
                    WHERE entries.seq = ?";
         let row = sqlx::query(sql).bind(seq.number()).fetch_optional(&self.readers).await?;
@@ -120,41 +112,30 @@ impl Ledger {
     }
 }
 
-/// Reads one row of memory; what is unreadable in it is noted, and what the database itself refuses is an error.
-fn keep(
-    memory: &mut AppMemory,
-    row: &SqliteRow,
-    read: impl FnOnce(&mut AppMemory, ResourceKey) -> Result<(), LedgerError>,
-) -> Result<(), LedgerError> {
-    let object: String = row.try_get("object")?;
-    let outcome = wire::key_from(&object).and_then(|key| read(memory, key));
-    match outcome {
-        Err(LedgerError::Unreadable { detail }) => {
-            memory.unreadable.push((object, detail));
-            Ok(())
-        }
-        outcome => outcome,
-    }
+fn object_memory(object: &str, row: &SqliteRow) -> Result<(ResourceKey, Memory, Circumstances), LedgerError> {
+    let (time, revision): (Option<i64>, Option<String>) = (row.try_get("time")?, row.try_get("revision")?);
+    let (base, unowned): (Option<Vec<u8>>, Option<Vec<u8>>) = (row.try_get("base")?, row.try_get("unowned")?);
+    let (context, inherited): (String, Vec<u8>) = (row.try_get("context")?, row.try_get("inherited")?);
+    let memory = Memory {
+        base: base.map(|base| unpacked(&base)).transpose()?,
+        unowned: unowned
+            .map(|table| UnownedTable::from_bytes(&table))
+            .transpose()
+            .map_err(wire::unreadable)?,
+        inherited: inherited_of(&unpacked(&inherited)?)?,
+        synced_at: time.map(wire::time_from).transpose()?,
+    };
+    let circumstances = Circumstances { revision: revision.map(Text::from), context: context.into() };
+    Ok((wire::key_from(object)?, memory, circumstances))
 }
 
-fn base_of(row: &SqliteRow) -> Result<Base, LedgerError> {
-    let revision: Option<String> = row.try_get("revision")?;
-    Ok(Base {
-        target: unpacked(row)?,
-        revision: revision.map(Text::from),
-        time: wire::time_from(row.try_get("time")?)?,
-    })
-}
-
-fn inherited_of(row: &SqliteRow) -> Result<BTreeMap<String, String>, LedgerError> {
-    let body = unpacked(row)?;
+fn inherited_of(body: &Value) -> Result<BTreeMap<String, String>, LedgerError> {
     let entries = body.as_map().ok_or_else(|| wire::unreadable("inherited additions are no map"))?.iter();
     Ok(entries.filter_map(|(path, value)| Some((path.to_owned(), value.as_str()?.to_owned()))).collect())
 }
 
-fn unpacked(row: &SqliteRow) -> Result<Value, LedgerError> {
-    let body: Vec<u8> = row.try_get("body")?;
-    wire::parse(&wire::decompress(&body)?)
+fn unpacked(body: &[u8]) -> Result<Value, LedgerError> {
+    wire::parse(&wire::decompress(body)?)
 }
 
 fn entry_of(row: &SqliteRow) -> Result<Entry, LedgerError> {

@@ -10,14 +10,17 @@ use std::sync::Arc;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, Connection};
 use tempfile::TempDir;
-use trueup_engine::app::AppKey;
-use trueup_object::{GroupKind, ResourceKey, Text, Timestamp, Value};
+use trueup_engine::app::{AppKey, FirstSeen};
+use trueup_engine::difference::{
+    Attribution, Change, Channel, Class, Confidence, Difference, DifferenceId, Origin,
+};
+use trueup_engine::evidence::{Evidence, evidence};
+use trueup_engine::live::Live;
+use trueup_engine::memory::{Memory, SchemaSet, UnownedTable};
+use trueup_object::{FieldPath, GroupKind, ResourceKey, Timestamp, Value};
 
 use crate::schema::migrate;
-use crate::{
-    Base, Entry, Evidence, Fact, IntendedAction, Ledger, LedgerError, NewEntry, ObjectMemory, Seq, Unowned,
-    Write,
-};
+use crate::{Circumstances, Entry, Fact, IntendedAction, Ledger, LedgerError, NewEntry, Seq, Write};
 
 fn time(second: i64) -> Timestamp {
     Timestamp::from_second(1_700_000_000 + second).unwrap()
@@ -60,9 +63,57 @@ fn observed(message: &str) -> Fact {
     Fact::Observed { differences: vec!["a1b2".into()], message: message.to_owned() }
 }
 
-fn base(revision: &str) -> Base {
-    let target = json(r#"{"apiVersion":"apps/v1","kind":"Deployment","spec":{"replicas":3}}"#);
-    Base { target, revision: Some(revision.into()), time: time(0) }
+fn memory(unowned: u8, inherited: &str) -> Memory {
+    Memory {
+        base: Some(json(r#"{"apiVersion":"apps/v1","kind":"Deployment","spec":{"replicas":3}}"#)),
+        unowned: Some(UnownedTable::from_bytes(&[unowned; 16]).unwrap()),
+        inherited: BTreeMap::from([(".metadata.labels.team".to_owned(), inherited.to_owned())]),
+        synced_at: Some(time(0)),
+    }
+}
+
+fn remember(object: ResourceKey, memory: Memory) -> Write {
+    let circumstances = Circumstances { revision: Some("0123456".into()), context: "v1.36.3".into() };
+    Write::Memory { app: app(), object, memory, circumstances }
+}
+
+/// Evidence of a Deployment that somebody scaled.
+fn scaled(replicas: i64) -> Evidence {
+    let mut object = json(
+        r#"{"apiVersion":"apps/v1","kind":"Deployment",
+        "metadata":{"name":"shop","namespace":"web","uid":"u-1","resourceVersion":"41"}}"#,
+    );
+    object.set_at(&["spec", "replicas"], replicas.into());
+    let live = Live::of(object).unwrap();
+    let schemas = SchemaSet::new();
+    let masked = evidence(&live, &[], schemas.over(&schemas), &[7; 32]).live;
+    let difference = Difference {
+        id: DifferenceId::from_text("a1b2"),
+        key: deployment(),
+        gvk: live.gvk,
+        channel: Channel::Declared,
+        path: Some(FieldPath::fields(&["spec", "replicas"])),
+        pointer: Some("/spec/replicas".to_owned()),
+        change: Change::Changed,
+        origin: Origin::Cluster,
+        target: None,
+        live: None,
+        base: None,
+        attribution: Attribution {
+            class: Class::Manual,
+            confidence: Confidence::Strong,
+            manager: Some("kubectl-edit".into()),
+            operation: None,
+            subresource: None,
+            time: Some(time(0)),
+        },
+        first_seen: None,
+        inherited: false,
+        sensitive: false,
+        ignored_by: None,
+        message: None,
+    };
+    Evidence { live: masked, differences: vec![difference] }
 }
 
 async fn all(ledger: &Ledger) -> Vec<Entry> {
@@ -77,9 +128,7 @@ async fn raw(directory: &Path) -> SqliteConnection {
 async fn what_was_written_is_there_after_reopening() {
     let state = TempDir::new().unwrap();
     let ledger = Ledger::open(state.path()).await.unwrap();
-    let evidence =
-        Evidence { live: json(r#"{"spec":{"replicas":9}}"#), differences: json(r#"[{"id":"a1b2"}]"#) };
-    let intended = ledger.append(intent(1, Some(evidence.clone()))).await.unwrap();
+    let intended = ledger.append(intent(1, Some(scaled(9)))).await.unwrap();
     let done = Fact::Done { intent: intended, uid: Some("u-1".into()), resource_version: Some("42".into()) };
     ledger.append(entry(2, done.clone())).await.unwrap();
     let confirmed = Fact::Confirmed { intent: intended, resource_version: Some("42".into()) };
@@ -95,7 +144,14 @@ async fn what_was_written_is_there_after_reopening() {
     assert_eq!((entries[0].seq, entries[0].time), (intended, time(1)));
     assert_eq!((&entries[0].app, entries[0].object.as_ref()), (&app(), Some(&deployment())));
     assert_eq!(entries.iter().map(|entry| entry.has_evidence).collect::<Vec<_>>(), [true, false, false]);
-    assert_eq!(ledger.evidence(intended).await.unwrap(), Some(evidence));
+    let kept = ledger.evidence(intended).await.unwrap().unwrap();
+    assert_eq!(&kept.live, scaled(9).live.as_value());
+    let found = &kept.differences.as_list().unwrap()[0];
+    for (field, want) in
+        [("id", "a1b2"), ("path", ".spec.replicas"), ("origin", "cluster"), ("manager", "kubectl-edit")]
+    {
+        assert_eq!(found.str_at(&[field]), Some(want));
+    }
     assert_eq!(ledger.evidence(entries[1].seq).await.unwrap(), None);
     let newest = ledger.history(&app(), Some(&deployment()), None, 1).await.unwrap();
     assert_eq!(newest, entries[2..]);
@@ -119,35 +175,26 @@ async fn intents_without_an_outcome_are_found() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn memory_is_replaced_kept_and_forgotten() {
+async fn memory_is_replaced_and_forgotten() {
     let state = TempDir::new().unwrap();
     let ledger = Ledger::open(state.path()).await.unwrap();
     let (app, object) = (app(), deployment());
-    let unowned = |byte| Unowned { context: "v1.36".into(), table: vec![byte; 16] };
-    let inherited = |value: &str| BTreeMap::from([(".metadata.labels.team".to_owned(), value.to_owned())]);
-    let seen = |second| BTreeMap::from([(Text::from(format!("d{second}")), time(second))]);
+    let seen = |second| FirstSeen::from([(DifferenceId::from_text(&format!("d{second}")), time(second))]);
     for round in 1..=2_u8 {
         let writes = vec![
-            Write::Base { app: app.clone(), object: object.clone(), base: base(&format!("commit-{round}")) },
-            Write::Unowned { app: app.clone(), object: object.clone(), unowned: unowned(round) },
-            Write::Inherited {
-                app: app.clone(),
-                object: object.clone(),
-                inherited: inherited(&round.to_string()),
-            },
+            remember(object.clone(), memory(round, &round.to_string())),
             Write::Inventory { app: app.clone(), kinds: vec![GroupKind::new("apps", "Deployment")] },
             Write::Inventory { app: app.clone(), kinds: vec![GroupKind::new("", "ConfigMap")] },
             Write::FirstSeen { app: app.clone(), seen: seen(i64::from(round)) },
         ];
-        ledger.write(writes).await.unwrap();
+        assert!(ledger.write(writes).await.unwrap().is_empty());
     }
     ledger.close().await;
     let ledger = Ledger::open(state.path()).await.unwrap();
-    let memory = ledger.memory(&app).await.unwrap();
-    let want =
-        ObjectMemory { base: Some(base("commit-2")), unowned: Some(unowned(2)), inherited: inherited("1") };
-    assert_eq!(memory.objects, BTreeMap::from([(object.clone(), want)]));
-    assert_eq!(memory.first_seen, seen(2));
+    let remembered = ledger.memory(&app).await.unwrap();
+    assert_eq!(remembered.objects, BTreeMap::from([(object.clone(), memory(2, "2"))]));
+    assert_eq!(remembered.circumstances[&object].revision.as_deref(), Some("0123456"));
+    assert_eq!(remembered.first_seen, seen(2));
     let kinds = BTreeSet::from([GroupKind::new("apps", "Deployment"), GroupKind::new("", "ConfigMap")]);
     assert_eq!(ledger.inventory().await.unwrap(), BTreeMap::from([(app.clone(), kinds.clone())]));
 
@@ -160,6 +207,14 @@ async fn memory_is_replaced_kept_and_forgotten() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_object_without_a_base_is_remembered_so() {
+    let state = TempDir::new().unwrap();
+    let ledger = Ledger::open(state.path()).await.unwrap();
+    ledger.write(vec![remember(deployment(), Memory::default())]).await.unwrap();
+    assert_eq!(ledger.memory(&app()).await.unwrap().objects[&deployment()], Memory::default());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_request_is_written_whole_or_not_at_all() {
     let state = TempDir::new().unwrap();
     let ledger = Ledger::open(state.path()).await.unwrap();
@@ -168,7 +223,7 @@ async fn a_request_is_written_whole_or_not_at_all() {
     let writes = vec![
         Write::Entry(Box::new(entry(1, observed("first")))),
         Write::Entry(Box::new(entry(2, broken))),
-        Write::Base { app: app(), object: deployment(), base: base("x") },
+        remember(deployment(), Memory::default()),
     ];
     assert!(matches!(ledger.write(writes).await, Err(LedgerError::Storage { .. })));
     assert!(all(&ledger).await.is_empty());
@@ -206,13 +261,14 @@ async fn concurrent_writers_are_all_acknowledged_and_spoil_none() {
 async fn equal_evidence_is_kept_once() {
     let state = TempDir::new().unwrap();
     let ledger = Ledger::open(state.path()).await.unwrap();
-    let evidence = |replicas: i64| Evidence { live: Value::Int(replicas), differences: Value::Null };
     for (second, replicas) in [(1, 9), (2, 9), (3, 8)] {
-        ledger.append(intent(second, Some(evidence(replicas)))).await.unwrap();
+        ledger.append(intent(second, Some(scaled(replicas)))).await.unwrap();
     }
     let entries = all(&ledger).await;
-    assert_eq!(ledger.evidence(entries[1].seq).await.unwrap(), Some(evidence(9)));
-    assert_eq!(ledger.evidence(entries[2].seq).await.unwrap(), Some(evidence(8)));
+    for (entry, replicas) in entries.iter().zip([9, 9, 8]) {
+        let kept = ledger.evidence(entry.seq).await.unwrap().unwrap();
+        assert_eq!(kept.live.int_at(&["spec", "replicas"]), Some(replicas));
+    }
     let mut connection = raw(state.path()).await;
     let n: i64 =
         sqlx::query_scalar("SELECT count(*) FROM evidence").fetch_one(&mut connection).await.unwrap();
@@ -223,8 +279,7 @@ async fn equal_evidence_is_kept_once() {
 async fn entries_cannot_be_changed_or_removed() {
     let state = TempDir::new().unwrap();
     let ledger = Ledger::open(state.path()).await.unwrap();
-    let evidence = Evidence { live: Value::Int(1), differences: Value::Null };
-    ledger.append(intent(1, Some(evidence))).await.unwrap();
+    ledger.append(intent(1, Some(scaled(9)))).await.unwrap();
     ledger.close().await;
     let mut connection = raw(state.path()).await;
     for sql in [
@@ -275,10 +330,10 @@ async fn one_damaged_base_spoils_one_object() {
     let ledger = Ledger::open(state.path()).await.unwrap();
     let other = ResourceKey::new("", "ConfigMap", "web", "settings");
     for object in [deployment(), other.clone()] {
-        ledger.write(vec![Write::Base { app: app(), object, base: base("x") }]).await.unwrap();
+        ledger.write(vec![remember(object, memory(1, "x"))]).await.unwrap();
     }
     let mut connection = raw(state.path()).await;
-    let sql = "UPDATE base SET body = x'00112233' WHERE object = '/ConfigMap/web/settings'";
+    let sql = "UPDATE memory SET base = x'00112233' WHERE object = '/ConfigMap/web/settings'";
     sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
     let memory = ledger.memory(&app()).await.unwrap();
     assert_eq!(memory.objects.keys().collect::<Vec<_>>(), [&deployment()]);
@@ -368,13 +423,12 @@ async fn values_of_secrets_never_reach_the_disk() {
     let ledger = Ledger::open(state.path()).await.unwrap();
     let secret = json(r#"{"apiVersion":"v1","kind":"Secret","data":{"password":"aHVudGVyMg=="}}"#);
     let object = ResourceKey::new("", "Secret", "web", "db");
-    let evidence = Evidence { live: secret.clone(), differences: Value::Null };
-    let mut told = intent(1, Some(evidence));
-    told.object = Some(object.clone());
-    assert!(matches!(ledger.append(told).await, Err(LedgerError::Unmasked { .. })));
-    let base = Base { target: secret, revision: None, time: time(0) };
-    let write = Write::Base { app: app(), object, base };
-    assert!(matches!(ledger.write(vec![write]).await, Err(LedgerError::Unmasked { .. })));
+    let unsealed = Memory { base: Some(secret), ..Memory::default() };
+    assert!(matches!(
+        ledger.write(vec![remember(object, unsealed)]).await,
+        Err(LedgerError::Unmasked { .. })
+    ));
+    assert!(ledger.memory(&app()).await.unwrap().objects.is_empty());
     assert!(all(&ledger).await.is_empty());
 }
 

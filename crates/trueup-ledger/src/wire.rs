@@ -6,16 +6,18 @@
 use std::io::Read;
 
 use trueup_engine::app::AppKey;
+use trueup_engine::difference::{Attribution, Difference, masked_value};
+use trueup_engine::evidence::Evidence;
 use trueup_object::{Map, ResourceKey, Text, Timestamp, Value};
 
 use crate::error::LedgerError;
-use crate::fact::{Evidence, Fact, IntendedAction, Seq};
+use crate::fact::{Fact, IntendedAction, Seq, StoredEvidence};
 
 /// The version of the bodies written by this build.
 pub const BODY_VERSION: i64 = 1;
 
 /// Room for an object of etcd's largest size (1.5 MiB) with its differences, several times over.
-pub const EVIDENCE_BYTES_MAX: usize = 8 << 20;
+pub const BODY_BYTES_MAX: usize = 8 << 20;
 
 /// A thousand paths with a reason.
 pub const FACT_BYTES_MAX: usize = 256 << 10;
@@ -89,14 +91,42 @@ pub fn evidence_to_json(evidence: &Evidence) -> String {
     let Evidence { live, differences } = evidence;
     let mut body = Map::new();
     body.insert("version", BODY_VERSION.into());
-    body.insert("live", live.clone());
-    body.insert("differences", differences.clone());
+    body.insert("live", live.as_value().clone());
+    body.insert("differences", Value::List(differences.iter().map(difference_to_value).collect()));
     Value::Map(body).to_json()
 }
 
-pub fn evidence_from(bytes: &[u8]) -> Result<Evidence, LedgerError> {
+/// What a difference was when it was acted on; what it means for the application is in the entries.
+fn difference_to_value(difference: &Difference) -> Value {
+    let Difference { id, key: _, gvk: _, channel, path, pointer, change, origin, target, live, base, .. } =
+        difference;
+    let Attribution { class, confidence, manager, operation, subresource, time } = &difference.attribution;
+    let text = |text: &Option<Text>| text.clone().map_or(Value::Null, Value::Str);
+    let moment = |time: &Option<Timestamp>| time.map_or(Value::Null, |time| time.to_string().into());
+    let fields: [(&str, Value); 16] = [
+        ("id", id.as_str().into()),
+        ("channel", channel.as_str().into()),
+        ("path", path.as_ref().map_or(Value::Null, |path| path.to_string().into())),
+        ("pointer", pointer.clone().map_or(Value::Null, Value::from)),
+        ("change", change.as_str().into()),
+        ("origin", origin.as_str().into()),
+        ("target", masked_value(target.as_ref())),
+        ("live", masked_value(live.as_ref())),
+        ("base", masked_value(base.as_ref())),
+        ("class", class.as_str().into()),
+        ("confidence", confidence.as_str().into()),
+        ("manager", text(manager)),
+        ("operation", operation.map_or(Value::Null, |operation| operation.as_str().into())),
+        ("subresource", text(subresource)),
+        ("time", moment(time)),
+        ("firstSeen", moment(&difference.first_seen)),
+    ];
+    Value::Map(fields.into_iter().collect())
+}
+
+pub fn evidence_from(bytes: &[u8]) -> Result<StoredEvidence, LedgerError> {
     let mut body = parse(bytes)?;
-    Ok(Evidence {
+    Ok(StoredEvidence {
         live: body.remove_at(&["live"]).unwrap_or_default(),
         differences: body.remove_at(&["differences"]).unwrap_or_default(),
     })
@@ -115,7 +145,7 @@ pub fn compress(bytes: &[u8]) -> Result<Vec<u8>, LedgerError> {
 pub fn decompress(bytes: &[u8]) -> Result<Vec<u8>, LedgerError> {
     let decoder = zstd::stream::read::Decoder::new(bytes).map_err(unreadable)?;
     let mut content = Vec::new();
-    decoder.take(EVIDENCE_BYTES_MAX as u64).read_to_end(&mut content).map_err(unreadable)?;
+    decoder.take(BODY_BYTES_MAX as u64).read_to_end(&mut content).map_err(unreadable)?;
     Ok(content)
 }
 

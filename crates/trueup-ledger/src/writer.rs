@@ -15,9 +15,7 @@ const BATCH_MAX: usize = 256;
 #[derive(Debug, Clone)]
 pub enum RowWrite {
     Entry(EntryRow),
-    Base { app: String, object: String, time: i64, revision: Option<String>, body: Vec<u8> },
-    Unowned { app: String, object: String, context: String, body: Vec<u8> },
-    Inherited { app: String, object: String, body: Vec<u8> },
+    Memory(MemoryRow),
     Inventory { app: String, group: String, kind: String },
     FirstSeen { app: String, seen: Vec<(String, i64)> },
     ForgetObject { app: String, object: String },
@@ -35,6 +33,19 @@ pub struct EntryRow {
     pub body: String,
     /// Digest of the content, and the content compressed.
     pub evidence: Option<(Vec<u8>, Vec<u8>)>,
+}
+
+/// A row of memory. Bodies are compressed JSON, save the table of what nobody owned, which packs itself.
+#[derive(Debug, Clone)]
+pub struct MemoryRow {
+    pub app: String,
+    pub object: String,
+    pub time: Option<i64>,
+    pub revision: Option<String>,
+    pub context: String,
+    pub base: Option<Vec<u8>>,
+    pub unowned: Option<Vec<u8>>,
+    pub inherited: Vec<u8>,
 }
 
 /// Writes that are made together or not at all.
@@ -105,21 +116,7 @@ async fn write_together(
 async fn write_row(connection: &mut SqliteConnection, row: &RowWrite) -> Result<Option<Seq>, LedgerError> {
     match row {
         RowWrite::Entry(entry) => return Ok(Some(write_entry(connection, entry).await?)),
-        RowWrite::Base { app, object, time, revision, body } => {
-            let sql =
-                "INSERT OR REPLACE INTO base (app, object, time, revision, body) VALUES (?, ?, ?, ?, ?)";
-            let query = sqlx::query(sql).bind(app).bind(object).bind(time).bind(revision).bind(body);
-            query.execute(connection).await?;
-        }
-        RowWrite::Unowned { app, object, context, body } => {
-            let sql = "INSERT OR REPLACE INTO unowned (app, object, context, body) VALUES (?, ?, ?, ?)";
-            sqlx::query(sql).bind(app).bind(object).bind(context).bind(body).execute(connection).await?;
-        }
-        RowWrite::Inherited { app, object, body } => {
-            // The first sync known to us decides; a later one must not widen what was there before it.
-            let sql = "INSERT OR IGNORE INTO inherited (app, object, body) VALUES (?, ?, ?)";
-            sqlx::query(sql).bind(app).bind(object).bind(body).execute(connection).await?;
-        }
+        RowWrite::Memory(memory) => write_memory(connection, memory).await?,
         RowWrite::Inventory { app, group, kind } => {
             let sql = "INSERT OR IGNORE INTO inventory (app, api_group, kind) VALUES (?, ?, ?)";
             sqlx::query(sql).bind(app).bind(group).bind(kind).execute(connection).await?;
@@ -132,19 +129,12 @@ async fn write_row(connection: &mut SqliteConnection, row: &RowWrite) -> Result<
             }
         }
         RowWrite::ForgetObject { app, object } => {
-            for sql in [
-                "DELETE FROM base WHERE app = ? AND object = ?",
-                "DELETE FROM unowned WHERE app = ? AND object = ?",
-                "DELETE FROM inherited WHERE app = ? AND object = ?",
-            ] {
-                sqlx::query(sql).bind(app).bind(object).execute(&mut *connection).await?;
-            }
+            let sql = "DELETE FROM memory WHERE app = ? AND object = ?";
+            sqlx::query(sql).bind(app).bind(object).execute(connection).await?;
         }
         RowWrite::ForgetApp { app } => {
             for sql in [
-                "DELETE FROM base WHERE app = ?",
-                "DELETE FROM unowned WHERE app = ?",
-                "DELETE FROM inherited WHERE app = ?",
+                "DELETE FROM memory WHERE app = ?",
                 "DELETE FROM inventory WHERE app = ?",
                 "DELETE FROM first_seen WHERE app = ?",
             ] {
@@ -153,6 +143,15 @@ async fn write_row(connection: &mut SqliteConnection, row: &RowWrite) -> Result<
         }
     }
     Ok(None)
+}
+
+async fn write_memory(connection: &mut SqliteConnection, memory: &MemoryRow) -> Result<(), LedgerError> {
+    let MemoryRow { app, object, time, revision, context, base, unowned, inherited } = memory;
+    let sql = "INSERT OR REPLACE INTO memory (app, object, time, revision, context, base, unowned, inherited) \
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
+    let query = sqlx::query(sql).bind(app).bind(object).bind(time).bind(revision).bind(context);
+    query.bind(base).bind(unowned).bind(inherited).execute(connection).await?;
+    Ok(())
 }
 
 async fn write_entry(connection: &mut SqliteConnection, entry: &EntryRow) -> Result<Seq, LedgerError> {

@@ -6,6 +6,7 @@ use std::sync::{Arc, LazyLock};
 use regex::bytes::Regex;
 use thiserror::Error;
 use trueup_engine::app::{Directory, Unsupported};
+use trueup_engine::desired::{RenderProblem, Rendered, ResolvedRevision};
 use trueup_engine::source::{Fault, Interest, ReadFilter, ReadSet, SkippedEntry, SourceTree};
 use trueup_object::manifest::{FileOrigin, Manifest, ManifestProblem, Severity, read_manifests};
 
@@ -83,8 +84,25 @@ impl Rendering {
     /// Why manifests may be missing: then nothing may be pruned, since what is absent here may well be wanted.
     pub fn loss(&self) -> Option<String> {
         let lost = self.problems.iter().find(|problem| problem.loses()).map(Problem::to_string);
-        lost.or_else(|| self.unsupported.first().map(|found| format!("{}: {}", found.place, found.what)))
+        lost.or_else(|| self.unsupported.first().map(named))
     }
+
+    /// The same in the engine's words, for one source of an application: what is unsupported loses objects there, and
+    /// beside it makes the application read-only.
+    pub fn into_rendered(self, revision: ResolvedRevision) -> (Rendered, Vec<Unsupported>) {
+        let Self { manifests, problems, unsupported, read_set: _ } = self;
+        let told = problems
+            .iter()
+            .map(|problem| RenderProblem { message: problem.to_string(), loses: problem.loses() });
+        let lost = unsupported.iter().map(|found| RenderProblem { message: named(found), loses: true });
+        let problems = told.chain(lost).collect();
+        (Rendered { revision, manifests, problems }, unsupported)
+    }
+}
+
+fn named(unsupported: &Unsupported) -> String {
+    let Unsupported { place, what } = unsupported;
+    format!("{place}: {what}, which this build does not support")
 }
 
 impl Problem {

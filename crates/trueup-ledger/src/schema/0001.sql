@@ -39,30 +39,16 @@ BEGIN SELECT RAISE(ABORT, 'evidence is never changed'); END;
 CREATE TRIGGER evidence_is_not_removed BEFORE DELETE ON evidence
 BEGIN SELECT RAISE(ABORT, 'evidence is never removed'); END;
 
--- The normalised target that was last applied, sealed.
-CREATE TABLE base (
+-- What is remembered of an object from one sync to the next.
+CREATE TABLE memory (
     app TEXT NOT NULL,
     object TEXT NOT NULL,
-    time INTEGER NOT NULL,
-    revision TEXT,
-    body BLOB NOT NULL, -- zstd
-    PRIMARY KEY (app, object)
-) STRICT, WITHOUT ROWID;
-
--- Hashes of paths and values that nobody declared and nobody owned right after the last sync.
-CREATE TABLE unowned (
-    app TEXT NOT NULL,
-    object TEXT NOT NULL,
-    context TEXT NOT NULL, -- the server's version and the kind's schema: taken anew when it changes
-    body BLOB NOT NULL,
-    PRIMARY KEY (app, object)
-) STRICT, WITHOUT ROWID;
-
--- What others had added when the application was first synced.
-CREATE TABLE inherited (
-    app TEXT NOT NULL,
-    object TEXT NOT NULL,
-    body BLOB NOT NULL, -- zstd
+    time INTEGER, -- when it was last applied or found in agreement
+    revision TEXT, -- the commit that the base came from
+    context TEXT NOT NULL, -- the server's version and the kind's schema: `unowned` is taken anew when it changes
+    base BLOB, -- zstd: the normalised target that was last applied, sealed
+    unowned BLOB, -- hashes of paths and values that nobody declared and nobody owned right after
+    inherited BLOB NOT NULL, -- zstd: what others had added when the object was first synced
     PRIMARY KEY (app, object)
 ) STRICT, WITHOUT ROWID;
 

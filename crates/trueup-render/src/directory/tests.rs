@@ -175,6 +175,13 @@ fn jsonnet_is_named_and_the_rest_rendered() {
     assert_eq!(names(&rendering), ["a"]);
     assert_eq!(rendering.unsupported[0].place, "apps/b.jsonnet");
     assert!(rendering.loss().unwrap().contains("Jsonnet"));
+    let revision = ResolvedRevision { id: "0".repeat(40).parse().unwrap(), facts: None };
+    let (rendered, unsupported) = rendering.into_rendered(revision);
+    assert_eq!(rendered.manifests.len(), 1);
+    assert!(
+        rendered.problems.iter().any(|problem| problem.loses && problem.message.contains("apps/b.jsonnet"))
+    );
+    assert_eq!(unsupported[0].what, "a Jsonnet file");
 }
 
 #[test]
