@@ -187,6 +187,22 @@ impl Cluster {
         self.kinds().get(gvk).map(|kind| lock(&kind.store).state().clone())
     }
 
+    /// Waits until each of the kinds was listed once or its listing has failed; whether that was so within the time.
+    /// Takes nothing from the reader of changes.
+    pub async fn settled(&self, kinds: &[Gvk], within: Duration) -> bool {
+        let mut states = self.context.states.subscribe();
+        let settled = || {
+            kinds.iter().all(|gvk| match self.state(gvk) {
+                Some(KindState::Unlisted | KindState::Listing { .. }) => false,
+                Some(
+                    KindState::Complete { .. } | KindState::Incomplete { .. } | KindState::NotServed { .. },
+                )
+                | None => true,
+            })
+        };
+        tokio::time::timeout(within, states.wait_for(|_| settled())).await.is_ok()
+    }
+
     /// What is known of an object, in the version asked for.
     pub fn get(&self, gvk: &Gvk, name: &ObjectName) -> Option<Content> {
         let store = self.store(gvk)?;

@@ -24,7 +24,6 @@ pub use cluster::Cluster;
 pub use clusters::{ClusterName, Clusters};
 pub use connect::{Access, ConnectError, Connection};
 pub use discover::{Discovery, KindScope, Lookup, ServedKind};
-pub use live::Unread;
 pub use observed::{Head, Interest, Interests, Observed, OwnerReference};
 pub use openapi::SchemaCache;
 pub use store::{Cause, Content, KindState, ObjectName};

@@ -1,6 +1,6 @@
 //! What was observed, in the engine's terms.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use trueup_engine::live::{Coverage, KindCoverage, Live, LiveSet};
 use trueup_object::{GroupKind, Gvk, ResourceKey};
@@ -8,13 +8,6 @@ use trueup_object::{GroupKind, Gvk, ResourceKey};
 use crate::cluster::Cluster;
 use crate::observed::{Observed, UnreadableObject};
 use crate::store::{Cause, Content, KindState, ObjectName};
-
-/// An object of a live set that could not be had: it exists, and its content is unknown.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unread {
-    pub key: ResourceKey,
-    pub why: String,
-}
 
 impl Observed {
     /// The object for the engine.
@@ -83,39 +76,46 @@ impl Cluster {
     ///
     /// The coverage is taken before the objects: whatever is claimed complete was complete when the objects were read
     /// or became incomplete since.
-    pub async fn live_set(
-        &self,
-        application: &str,
-        targets: &[(Gvk, ResourceKey)],
-    ) -> (LiveSet, Vec<Unread>) {
+    pub async fn live_set(&self, application: &str, targets: &[(Gvk, ResourceKey)]) -> LiveSet {
         let named = targets.iter().map(|(gvk, key)| (gvk.clone(), ObjectName::of(key)));
         let failed = self.need(named.clone()).await;
-        let mut unread: Vec<Unread> =
-            failed.into_iter().map(|(key, error)| Unread { key, why: error.to_string() }).collect();
+        let mut unread: BTreeMap<ResourceKey, String> =
+            failed.into_iter().map(|(key, error)| (key, error.to_string())).collect();
         let coverage = self.coverage();
-        let mut seen = BTreeSet::new();
         let mut objects = BTreeMap::new();
-        let mut take = |key: ResourceKey, observed: &Observed| {
-            if !seen.insert(key.clone()) {
-                return;
-            }
-            match observed.live() {
-                Ok(live) => {
-                    objects.insert(key, live);
-                }
-                Err(error) => unread.push(Unread { key, why: error.to_string() }),
-            }
-        };
         for ((gvk, key), (_, name)) in targets.iter().zip(named) {
-            if let Some(Content::Whole(observed)) = self.get(gvk, &name) {
-                take(key.clone(), &observed);
+            match self.get(gvk, &name) {
+                Some(Content::Whole(observed)) => take(&mut objects, &mut unread, key.clone(), &observed),
+                // It exists, and an event just after the read dropped its content again: never a missing object.
+                Some(Content::Version(_)) => {
+                    unread.entry(key.clone()).or_insert_with(|| "its content was not read yet".to_owned());
+                }
+                None => {}
             }
         }
         for (key, observed) in self.tracked_by(application) {
-            take(key, &observed);
+            if !objects.contains_key(&key) {
+                take(&mut objects, &mut unread, key, &observed);
+            }
         }
-        let by_key = unread.iter().map(|unread| (unread.key.clone(), unread.why.clone())).collect();
-        (LiveSet { objects, unread: by_key, coverage }, unread)
+        LiveSet { objects, unread, coverage }
+    }
+}
+
+fn take(
+    objects: &mut BTreeMap<ResourceKey, Live>,
+    unread: &mut BTreeMap<ResourceKey, String>,
+    key: ResourceKey,
+    observed: &Observed,
+) {
+    match observed.live() {
+        Ok(live) => {
+            unread.remove(&key);
+            objects.insert(key, live);
+        }
+        Err(error) => {
+            unread.insert(key, error.to_string());
+        }
     }
 }
 

@@ -61,6 +61,8 @@ pub(crate) struct WatchContext {
     /// Whether lists are asked for as streams; unset for good when the server refuses.
     pub streaming: AtomicBool,
     pub lists: Semaphore,
+    /// Counts changes of state, for those who wait for one beside the reader of changes.
+    pub states: watch::Sender<u64>,
 }
 
 /// The store of one kind, shared between its loop and readers. Never locked across an await.
@@ -84,6 +86,7 @@ impl WatchContext {
             rediscover,
             streaming: AtomicBool::new(true),
             lists: Semaphore::new(LISTS_MAX),
+            states: watch::Sender::new(0),
         }
     }
 
@@ -95,7 +98,8 @@ impl WatchContext {
             let first_listing = matches!(store.state(), KindState::Listing { before: None, .. });
             (store.fold(delivery, now), store.gvk().clone(), first_listing)
         };
-        if folded.any && is_about_kinds(&gvk) {
+        // The definitions that are there at first are what discovery shows already.
+        if folded.any && !first_listing && is_about_kinds(&gvk) {
             self.rediscover.notify_one();
         }
         // While a kind is listed for the first time nothing can be compared yet: its completion says it once for all.
@@ -103,6 +107,7 @@ impl WatchContext {
             self.changes.push(folded.objects.into_iter().map(Change::Object));
         }
         if folded.state {
+            self.states.send_modify(|n_changes| *n_changes = n_changes.wrapping_add(1));
             self.changes.push([Change::Kind((*gvk).clone())]);
         }
     }

@@ -286,12 +286,6 @@ fn of_chain(error: &(dyn StdError + 'static)) -> WireError {
         if let Some(auth) = link.downcast_ref::<kube::client::AuthError>() {
             return WireError::Credentials { message: crate::connect::credential_message(auth) };
         }
-        if let Some(io) = link.downcast_ref::<std::io::Error>()
-            && let Some(inner) = io.get_ref()
-            && inner.downcast_ref::<rustls::Error>().is_some()
-        {
-            return WireError::Tls { message: inner.to_string() };
-        }
         if let Some(client) = link.downcast_ref::<hyper_util::client::legacy::Error>() {
             connecting |= client.is_connect();
         }
@@ -303,8 +297,15 @@ fn of_chain(error: &(dyn StdError + 'static)) -> WireError {
 const CHAIN_LINKS_MAX: usize = 16;
 
 fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    std::iter::successors(Some(error), |link: &&'a (dyn StdError + 'static)| (*link).source())
-        .take(CHAIN_LINKS_MAX)
+    std::iter::successors(Some(error), |link| cause(*link)).take(CHAIN_LINKS_MAX)
+}
+
+/// The next link. An `io::Error` that wraps another error names that error's cause as its own, and would hide it.
+fn cause<'a>(link: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
+    match link.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+        Some(wrapped) => Some(wrapped),
+        None => link.source(),
+    }
 }
 
 /// The innermost message, which names the real cause.

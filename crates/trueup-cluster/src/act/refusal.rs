@@ -107,6 +107,30 @@ impl Refusal {
         }
     }
 
+    /// What a person can do about it; nothing where waiting or looking again is all there is to do.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Conflict { .. } => {
+                Some("others own these fields: take them out of Git, or sync to take them over")
+            }
+            Self::Invalid { .. } => {
+                Some("correct the fields named in Git; an immutable field needs a new object")
+            }
+            Self::Denied { .. } => Some("change the object in Git, or the policy"),
+            Self::Forbidden { .. } => Some("grant this right to the account that acts"),
+            Self::Unauthorized { .. } => Some("the credentials are unknown or expired: renew them"),
+            Self::NotFound { .. } => Some("check that its namespace and the definition of its kind exist"),
+            Self::Unreachable { .. } => {
+                Some("check that the API server runs and that this machine can reach it")
+            }
+            Self::PreconditionFailed { .. }
+            | Self::Busy { .. }
+            | Self::AnswerUnknown { .. }
+            | Self::Server { .. }
+            | Self::Rejected { .. } => None,
+        }
+    }
+
     /// Whether a new look may find that the change is possible, or has happened.
     pub fn calls_for_a_new_look(&self) -> bool {
         match self {

@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 use trueup_cluster::{
-    Access, Change, Cluster, Connection, Content, Head, Interest, KindState, Lookup, ObjectName, SchemaCache,
+    Access, Change, Cluster, ConnectError, Connection, Content, Head, Interest, KindState, Lookup,
+    ObjectName, SchemaCache,
 };
 use trueup_object::{Gvk, ResourceKey};
 use trueup_testkit::controlplane::{ControlPlane, Options};
@@ -86,6 +87,31 @@ async fn discovery_knows_what_is_served() {
     assert_eq!(discovery.find(&Gvk::new("example.com", "v1", "Nothing")), Lookup::NotServed);
 }
 
+/// The kubeconfig of the control plane with some of its lines changed.
+async fn altered(alter: impl Fn(&str) -> Option<String>) -> ConnectError {
+    let text = std::fs::read_to_string(plane().kubeconfig()).unwrap();
+    let lines: Vec<String> = text.lines().filter_map(alter).collect();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), lines.join("\n")).unwrap();
+    let access = Access::Kubeconfig { file: Some(file.path().to_owned()), context: None };
+    let connection = Connection::open(&access, "test").await.unwrap();
+    let error = connection.wire.get("/api/v1/namespaces").await.unwrap_err();
+    ConnectError::of_wire(&connection.server, error)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_credentials_are_told_apart() {
+    let token = |line: &str| {
+        Some(if line.contains("token:") { "    token: wr0ng-t0ken".to_owned() } else { line.to_owned() })
+    };
+    let error = altered(token).await;
+    assert!(matches!(error, ConnectError::Unauthorized { .. }), "{error:?}");
+    assert!(!format!("{error:?}").contains("wr0ng"));
+    let authority = |line: &str| (!line.contains("certificate-authority-data")).then(|| line.to_owned());
+    let error = altered(authority).await;
+    assert!(matches!(error, ConnectError::Tls { .. }), "{error:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn writes_of_others_arrive_as_changes() {
     kubectl(&["create", "namespace", "watching"]);
@@ -123,8 +149,8 @@ async fn objects_of_nobody_are_read_when_they_are_needed() {
     let plain = name("needing", "plain");
     assert!(matches!(cluster.get(&config_map(), &plain), Some(Content::Version(_))));
     let key = ResourceKey::new("", "ConfigMap", "needing", "plain");
-    let (live, unread) = cluster.live_set("nobody", &[(config_map(), key.clone())]).await;
-    assert_eq!(unread, []);
+    let live = cluster.live_set("nobody", &[(config_map(), key.clone())]).await;
+    assert!(live.unread.is_empty(), "{:?}", live.unread);
     assert_eq!(live.objects.get(&key).unwrap().object.str_at(&["data", "a"]), Some("1"));
     let gone = name("needing", "gone");
     assert_eq!(cluster.need([(config_map(), gone)]).await, []);
@@ -147,6 +173,7 @@ async fn a_kind_comes_and_goes_with_its_definition() {
     let cluster = cluster().await;
     let widget = Gvk::new("watch.example.com", "v1", "Widget");
     cluster.watch(&widget);
+    assert!(cluster.settled(std::slice::from_ref(&widget), DEADLINE).await);
     let not_served = || matches!(cluster.state(&widget), Some(KindState::NotServed { .. }));
     until(&cluster, "not served at first", not_served).await;
 
@@ -171,8 +198,8 @@ async fn live_sets_hold_what_is_tracked() {
     cluster.watch(&config_map());
     until(&cluster, "listed", || cluster.state(&config_map()).is_some_and(|state| state.is_complete())).await;
     let missing = ResourceKey::new("", "ConfigMap", "live", "missing");
-    let (live, unread) = cluster.live_set("live", &[(config_map(), missing.clone())]).await;
-    assert_eq!(unread, []);
+    let live = cluster.live_set("live", &[(config_map(), missing.clone())]).await;
+    assert!(live.unread.is_empty(), "{:?}", live.unread);
     assert!(live.coverage.is_certain(&config_map().group_kind()));
     assert!(!live.objects.contains_key(&missing));
     assert_eq!(live.objects.len(), 1);
