@@ -100,6 +100,7 @@ impl<'a> Walk<'a> {
             Claim::Known
         } else {
             match self.judge_unowned(live) {
+                UnownedVerdict::New if is_chosen_by_server(&self.path) => Claim::Known,
                 UnownedVerdict::New => Claim::Unowned,
                 UnownedVerdict::Known => Claim::Known,
                 UnownedVerdict::Unjudged if self.base_tells() && !is_chosen_by_server(&self.path) => {

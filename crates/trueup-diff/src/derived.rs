@@ -11,6 +11,8 @@ pub(crate) fn default(name: &str, parent: &str, siblings: &Value) -> Option<Valu
         ("volumeClaimTemplates", "apiVersion") => Some("v1".into()),
         ("volumeClaimTemplates", "kind") => Some("PersistentVolumeClaim".into()),
         ("volumeClaimTemplates", "status") => Some(Map::from_iter([("phase", "Pending".into())]).into()),
+        ("limits", "defaultRequest") => siblings.get("default").cloned(),
+        ("limits", "default") => siblings.get("max").cloned(),
         ("names", "listKind") => Some(format!("{}List", siblings.str_at(&["kind"])?).into()),
         ("names", "singular") => Some(siblings.str_at(&["kind"])?.to_lowercase().into()),
         ("subjects", "apiGroup") => match siblings.str_at(&["kind"])? {

@@ -18,11 +18,14 @@ const BOOKKEEPING: [&str; 8] = [
     "deletionGracePeriodSeconds",
 ];
 
-/// Annotations that say whose an object is, not what it is.
-const MARKS: [&str; 3] = [
+/// Labels and annotations that say whose an object is, not what it is, and those that the server sets whatever anybody
+/// declares.
+const MARKS: [&str; 5] = [
     "kubectl.kubernetes.io/last-applied-configuration",
     "argocd.argoproj.io/tracking-id",
     "argocd.argoproj.io/installation-id",
+    "kubernetes.io/metadata.name",
+    "deprecated.daemonset.template.generation",
 ];
 
 /// The target as it is shown and kept as base: without bookkeeping, status and marks. Secrets still have their values.
@@ -35,9 +38,9 @@ pub fn normalise_live(live: &Value) -> Value {
     strip(in_form(live).into_owned())
 }
 
-/// Whether an annotation is never compared.
-pub(crate) fn is_mark(annotation: &str) -> bool {
-    MARKS.contains(&annotation)
+/// Whether a label or annotation of an object is never compared.
+pub(crate) fn is_mark(name: &str) -> bool {
+    MARKS.contains(&name)
 }
 
 fn strip(mut object: Value) -> Value {
@@ -45,10 +48,11 @@ fn strip(mut object: Value) -> Value {
     map.remove("status");
     let Some(metadata) = map.get_mut("metadata").and_then(Value::as_map_mut) else { return object };
     metadata.retain(|name, _| !BOOKKEEPING.contains(&name));
-    if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_map_mut) {
-        annotations.retain(|name, _| !is_mark(name));
-        if annotations.is_empty() {
-            metadata.remove("annotations");
+    for field in ["labels", "annotations"] {
+        let Some(names) = metadata.get_mut(field).and_then(Value::as_map_mut) else { continue };
+        names.retain(|name, _| !is_mark(name));
+        if names.is_empty() {
+            metadata.remove(field);
         }
     }
     object

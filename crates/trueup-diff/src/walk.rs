@@ -110,12 +110,14 @@ impl<'a> Walk<'a> {
         match (present(sides.target), present(sides.live)) {
             (None, None) => {}
             (Some(target), None) => {
-                if !asks_nothing(target, &spot) {
+                if self.is_taken_apart(target, &spot) {
+                    self.children(sides, target, spot);
+                } else if !asks_nothing(target, &spot) {
                     self.declared(Change::Removed);
                 }
             }
             (None, Some(live)) => {
-                if self.always_exists(sides, live, &spot) {
+                if self.is_taken_apart(live, &spot) || spot.object_default().is_some() {
                     self.children(sides, live, spot);
                 } else {
                     self.added(sides, spot);
@@ -151,17 +153,15 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Visits the children of a place of which live has a value.
-    fn children(&mut self, sides: Sides<'a>, live: &'a Value, spot: Spot<'a>) {
-        match spot.parts(live) {
+    /// Visits the children of a place; `value` is what one of the sides has there.
+    fn children(&mut self, sides: Sides<'a>, value: &'a Value, spot: Spot<'a>) {
+        match spot.parts(value) {
             Parts::Scalar => {}
             Parts::Map { atomic } => self.within(atomic, |walk| {
-                let marked = walk.path.elements().len() == 2
-                    && spot.parent == "metadata"
-                    && spot.name == "annotations";
+                let marked = walk.path.elements().len() == 2 && walk.path.starts_with_fields(&["metadata"]);
                 for (name, fields) in sides.fields() {
                     if !(marked && is_mark(name)) {
-                        walk.field(name, fields, spot.child(name, Some(live)));
+                        walk.field(name, fields, spot.child(name, sides.live));
                     }
                 }
             }),
@@ -184,33 +184,27 @@ impl<'a> Walk<'a> {
         }
         // A name that occurs twice leads to no item in particular: then the list is one value.
         let Some(target) = present(sides.target) else { return self.added(sides, spot) };
-        if !agree(Some(target), sides.live, &spot, Mode::Covers)
+        if present(sides.live).is_none() {
+            self.declared(Change::Removed);
+        } else if !agree(Some(target), sides.live, &spot, Mode::Covers)
             || length(target) != sides.live.map_or(0, length)
         {
             self.declared(Change::Changed);
         }
     }
 
-    /// Whether a value that Git does not declare counts as being there all the same, so that what is in it was added
-    /// piece by piece: the parts that every object has, maps of labels and the like, what exists by default, and lists
-    /// whose items have names of their own.
-    fn always_exists(&self, sides: Sides<'a>, live: &Value, spot: &Spot<'a>) -> bool {
-        match spot.parts(live) {
-            Parts::Map { .. } => {
-                let is_top = self.path.elements().len() == 1;
-                let by_name = match spot.name {
-                    "spec" | "data" | "stringData" | "binaryData" => is_top,
-                    "labels" | "annotations" => spot.parent == "metadata",
-                    "metadata" => true,
-                    _ => false,
-                };
-                by_name || spot.object_default().is_some()
-            }
-            Parts::NamedList => {
-                let was_declared = present(sides.base).is_some_and(|base| !asks_nothing(base, spot))
-                    || self.owners.of(&self.path, self.atomic).ours_applied;
-                !was_declared
-            }
+    /// Whether a value that only one side has is told piece by piece: the parts that every object has, maps of labels,
+    /// data and the like, and lists whose items have names. Each key and each item of these is a thing of its own, and
+    /// an empty one is as good as none.
+    fn is_taken_apart(&self, value: &Value, spot: &Spot<'a>) -> bool {
+        match spot.parts(value) {
+            Parts::Map { .. } => match spot.name {
+                "spec" | "data" | "stringData" | "binaryData" => self.path.elements().len() == 1,
+                "labels" | "annotations" => spot.parent == "metadata",
+                "metadata" => true,
+                _ => false,
+            },
+            Parts::NamedList => true,
             Parts::AtomicList | Parts::Scalar => false,
         }
     }

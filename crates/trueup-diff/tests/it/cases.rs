@@ -141,7 +141,7 @@ fn check(finding: &Finding, target: &Value, live: &Value) {
     assert!(pointer.get(live).or_else(|| pointer.get(target)).is_some(), "{} leads nowhere", finding.pointer);
 }
 
-fn report(comparison: &Comparison) -> String {
+pub(super) fn report(comparison: &Comparison) -> String {
     let mut out = String::new();
     for finding in &comparison.findings {
         let value = |value: &Option<Masked>| value.as_ref().map_or("-".to_owned(), |value| value.to_json());

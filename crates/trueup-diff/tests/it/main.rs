@@ -4,4 +4,5 @@
 
 mod cases;
 mod laws;
+mod recorded;
 mod world;
