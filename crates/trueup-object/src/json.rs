@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
-use crate::value::{Map, Text, Value};
+use crate::value::{Text, Value};
 
 /// Bytes that are not JSON.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -101,12 +101,12 @@ impl<'de> Visitor<'de> for ValueVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
-        let mut map = Map::new();
+        let mut found: Vec<(Text, Value)> = Vec::new();
         while let Some(key) = entries.next_key::<std::borrow::Cow<'de, str>>()? {
             let FromJson(value) = entries.next_value().map_err(A::Error::custom)?;
-            map.insert(key.as_ref(), value);
+            found.push((Text::from(key.as_ref()), value));
         }
-        Ok(Value::Map(map))
+        Ok(Value::Map(found.into_iter().collect()))
     }
 }
 

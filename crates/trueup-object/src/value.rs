@@ -294,11 +294,21 @@ impl IntoIterator for Map {
 /// Later entries win over earlier ones with the same key.
 impl<K: Into<Text>> FromIterator<(K, Value)> for Map {
     fn from_iter<I: IntoIterator<Item = (K, Value)>>(entries: I) -> Self {
-        let mut map = Self::new();
-        for (key, value) in entries {
-            map.insert(key, value);
+        let mut entries: Vec<(Text, Value)> =
+            entries.into_iter().map(|(key, value)| (key.into(), value)).collect();
+        // One sort at the end: inserting one by one would take quadratic time for keys in reverse order.
+        if !entries.is_sorted_by(|left, right| left.0 < right.0) {
+            entries.sort_by(|left, right| left.0.cmp(&right.0));
+            // Of equal keys, which the sort has kept in order, the first stays: swap it for the later one before.
+            entries.dedup_by(|later, kept| {
+                let same = later.0 == kept.0;
+                if same {
+                    std::mem::swap(&mut later.1, &mut kept.1);
+                }
+                same
+            });
         }
-        map
+        Self { entries }
     }
 }
 
@@ -357,6 +367,15 @@ mod tests {
         assert_eq!(map.keys().collect::<Vec<_>>(), ["a", "b", "c"]);
         assert_eq!(map.remove("b"), Some("b".into()));
         assert!(!map.contains("b") && map.len() == 2);
+    }
+
+    #[test]
+    fn of_repeated_keys_the_last_wins() {
+        let map: Map = [("b", 1), ("a", 2), ("b", 3), ("a", 4), ("b", 5)]
+            .into_iter()
+            .map(|(key, number)| (key, Value::Int(number)))
+            .collect();
+        assert_eq!(Value::Map(map).to_json(), r#"{"a":4,"b":5}"#);
     }
 
     #[test]

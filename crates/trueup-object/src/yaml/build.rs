@@ -71,24 +71,23 @@ struct Size {
 
 #[derive(Debug)]
 enum Frame {
-    List {
-        items: Vec<Value>,
-        size: Size,
-        anchor: usize,
-    },
-    Map {
-        map: Map,
-        key: Option<Key>,
-        /// Keys that a merge has set: setting them again is not a duplicate.
-        merged: Vec<Text>,
-        size: Size,
-        anchor: usize,
-    },
+    List { items: Vec<Value>, size: Size, anchor: usize },
+    Map { entries: Vec<Entry>, key: Option<Key>, size: Size, anchor: usize },
+}
+
+/// A key of a map under construction.
+#[derive(Debug)]
+struct Entry {
+    key: Text,
+    value: Value,
+    /// Where it was written; `None` where a merge brought it: writing such a key again is no duplicate.
+    line: Option<usize>,
 }
 
 #[derive(Debug)]
 enum Key {
-    Named(Text),
+    /// With its line.
+    Named(Text, usize),
     Merge,
 }
 
@@ -136,10 +135,9 @@ impl Builder {
             Event::SequenceStart(_, anchor, _) => {
                 self.open(Frame::List { items: Vec::new(), size: Size::default(), anchor }, line)
             }
-            Event::MappingStart(_, anchor, _) => self.open(
-                Frame::Map { map: Map::new(), key: None, merged: Vec::new(), size: Size::default(), anchor },
-                line,
-            ),
+            Event::MappingStart(_, anchor, _) => {
+                self.open(Frame::Map { entries: Vec::new(), key: None, size: Size::default(), anchor }, line)
+            }
             Event::SequenceEnd | Event::MappingEnd => self.close(line),
             // Starts, ends and presentation; the parser's enum may grow more of the latter.
             _ => Ok(()),
@@ -160,7 +158,7 @@ impl Builder {
     /// Notes the line of a node that starts.
     fn mark(&mut self, line: usize) {
         self.line.get_or_insert(line);
-        if let [Frame::Map { key: Some(Key::Named(name)), .. }, Frame::List { .. }] = self.stack.as_slice()
+        if let [Frame::Map { key: Some(Key::Named(name, _)), .. }, Frame::List { .. }] = self.stack.as_slice()
             && name == "items"
         {
             self.item_lines.push(line);
@@ -180,7 +178,9 @@ impl Builder {
     fn close(&mut self, line: usize) -> Result<(), String> {
         let (value, size, anchor) = match self.stack.pop() {
             Some(Frame::List { items, size, anchor }) => (Value::List(items), size, anchor),
-            Some(Frame::Map { map, size, anchor, .. }) => (Value::Map(map), size, anchor),
+            Some(Frame::Map { entries, size, anchor, .. }) => {
+                (Value::Map(self.finish_map(entries)), size, anchor)
+            }
             None => return Ok(()),
         };
         let size = Size { nodes: size.nodes + 1, depth: size.depth + 1 };
@@ -240,25 +240,33 @@ impl Builder {
                 // A list of merged maps needs no roles: go-yaml accepts aliases of maps and maps alike.
                 items.push(node.content.into_value()?);
             }
-            Frame::Map { map, key, merged, size, .. } => {
+            Frame::Map { entries, key, size, .. } => {
                 size.include(node.size);
                 match key.take() {
-                    None => *key = Some(node.into_key()?),
-                    Some(Key::Merge) => merge(map, merged, node)?,
-                    Some(Key::Named(name)) => {
-                        let value = node.content.into_value()?;
-                        let again = map.insert(name.clone(), value).is_some();
-                        let by_merge = merged.iter().position(|other| *other == name);
-                        if let Some(position) = by_merge {
-                            merged.swap_remove(position);
-                        } else if again {
-                            self.duplicate_keys.push(DuplicateKey { key: name, line });
-                        }
+                    None => *key = Some(node.into_key(line)?),
+                    Some(Key::Merge) => merge(entries, node)?,
+                    Some(Key::Named(key, line)) => {
+                        entries.push(Entry { key, value: node.content.into_value()?, line: Some(line) });
                     }
                 }
             }
         }
         Ok(())
+    }
+
+    /// Of keys that were set more than once the last wins; those that were written more than once are reported.
+    fn finish_map(&mut self, entries: Vec<Entry>) -> Map {
+        let mut written: Vec<(&Text, usize)> =
+            entries.iter().filter_map(|entry| entry.line.map(|line| (&entry.key, line))).collect();
+        if !written.is_sorted_by(|left, right| left.0 < right.0) {
+            written.sort_by(|left, right| left.0.cmp(right.0));
+            let again = written.windows(2).filter_map(|pair| match pair {
+                [(first, _), (second, line)] if first == second => Some((Text::clone(second), *line)),
+                _ => None,
+            });
+            self.duplicate_keys.extend(again.map(|(key, line)| DuplicateKey { key, line }));
+        }
+        entries.into_iter().map(|entry| (entry.key, entry.value)).collect()
     }
 }
 
@@ -268,7 +276,7 @@ fn too_deep() -> String {
 
 /// Sets the keys of the merged maps, also over keys set before: go-yaml 2 goes by document order. Of a list the
 /// earlier maps win.
-fn merge(map: &mut Map, merged: &mut Vec<Text>, node: Node) -> Result<(), String> {
+fn merge(entries: &mut Vec<Entry>, node: Node) -> Result<(), String> {
     let refused = || "map merge requires map or sequence of maps as the value".to_owned();
     let sources = match (node.content, node.role) {
         (Content::Tree(Value::Map(source)), _) => vec![source],
@@ -282,10 +290,7 @@ fn merge(map: &mut Map, merged: &mut Vec<Text>, node: Node) -> Result<(), String
         (Content::Tree(_) | Content::Scalar(_), _) => return Err(refused()),
     };
     for source in sources {
-        for (key, value) in source {
-            map.insert(key.clone(), value);
-            merged.push(key);
-        }
+        entries.extend(source.into_iter().map(|(key, value)| Entry { key, value, line: None }));
     }
     Ok(())
 }
@@ -298,10 +303,10 @@ impl Size {
 }
 
 impl Node {
-    fn into_key(self) -> Result<Key, String> {
+    fn into_key(self, line: usize) -> Result<Key, String> {
         match (self.content, self.role) {
             (_, Role::MergeKey) => Ok(Key::Merge),
-            (Content::Scalar(scalar), _) => scalar.into_key().map(Key::Named),
+            (Content::Scalar(scalar), _) => scalar.into_key().map(|key| Key::Named(key, line)),
             (Content::Tree(value), _) => {
                 Err(format!("{} as a key of a map: only scalars can be keys", article(&value)))
             }
