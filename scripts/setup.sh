@@ -18,18 +18,29 @@ version_at_least() {
 rust_wanted() { sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml; }
 go_wanted() { sed -n 's/^go \([0-9]*\.[0-9]*\).*/\1/p' tools/controlplane/go.mod; }
 
-# apt_install PURPOSE PACKAGE...: installs with apt where that is possible without asking anybody.
+# may_apt: whether apt can install something without asking anybody. Sets root.
+may_apt() {
+    command -v apt-get >/dev/null || return 1
+    root=""
+    [ "$(id -u)" = 0 ] && return 0
+    root="sudo -n"
+    command -v sudo >/dev/null && sudo -n true 2>/dev/null
+}
+
+# apt_offers PACKAGE VERSION: whether apt would install at least that version.
+apt_offers() {
+    candidate=$(apt-cache policy "$1" 2>/dev/null | awk '/Candidate:/ {sub(/^[0-9]+:/, "", $2); print $2}')
+    [ -n "$candidate" ] && [ "$candidate" != "(none)" ] && version_at_least "$candidate" "$2"
+}
+
+# apt_install PURPOSE PACKAGE...: installs with apt, or prints the line to run and stops.
 apt_install() {
     purpose=$1
     shift
     if ! command -v apt-get >/dev/null; then
         fail "$purpose is missing, and this machine has no apt" "install with your package manager what Debian calls: $*"
     fi
-    if [ "$(id -u)" = 0 ]; then
-        root=""
-    elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
-        root="sudo -n"
-    else
+    if ! may_apt; then
         fail "$purpose is missing" "run: sudo apt-get update && sudo apt-get install -y $*" "then start this again"
     fi
     say "installing $* with apt for $purpose (usually less than a minute)"
@@ -52,15 +63,18 @@ check_rust() {
     if [ -n "$have" ] && command -v cargo >/dev/null && version_at_least "$have" "$wanted"; then
         return
     fi
+    if ! command -v rustup >/dev/null && apt_offers rustup 1 && may_apt; then
+        apt_install "Rust" rustup
+    fi
     if command -v rustup >/dev/null; then
-        say "installing Rust $wanted with rustup (about a minute), since rustc ${have:-is missing} ${have:+is too old}"
+        say "installing Rust $wanted with rustup (about a minute), since $([ -n "$have" ] && echo "rustc $have is too old" || echo "there is none")"
         rustup toolchain install "$wanted" --profile minimal --component rustfmt --component clippy
         export RUSTUP_TOOLCHAIN="$wanted"
         return
     fi
     fail "Rust $wanted or newer is needed${have:+; this is $have}, and rustup is not here to install it" \
-        "Debian's own rustc is too old. With apt: sudo apt-get install -y rustup && rustup default stable" \
-        "or see https://rustup.rs, then start this again"
+        "run: sudo apt-get install -y rustup (Debian 13 and later), or install it from https://rustup.rs" \
+        "then start this again; Debian's own rustc is too old"
 }
 
 check_rust_components() {
@@ -74,14 +88,20 @@ check_rust_components() {
     done
 }
 
-# go_found: whether a Go is there that can build the test control plane. Sets go_have.
+# From 1.21 on, Go fetches the version that a module asks for through the Go module proxy, unless it is told not to.
+oldest_go=1.21
+
+# go_found: whether a Go is there, or can be had, that builds the test control plane. Sets go_have.
 go_found() {
-    for dir in /usr/local/go/bin "$HOME/go/bin"; do
-        command -v go >/dev/null || { [ -x "$dir/go" ] && PATH="$PATH:$dir"; } || true
-    done
-    go_have=$(GOTOOLCHAIN=local go version 2>/dev/null | awk '{sub("go","",$3); print $3}') || go_have=""
+    command -v go >/dev/null || [ ! -x /usr/local/go/bin/go ] || PATH="$PATH:/usr/local/go/bin"
+    if ! command -v go >/dev/null && apt_offers golang-go "$oldest_go" && may_apt; then
+        apt_install "the cluster tier" golang-go
+    fi
+    go_have=$(GOTOOLCHAIN=local go version 2>/dev/null | awk '{sub("go", "", $3); print $3}') || go_have=""
     [ -n "$go_have" ] || return 1
     version_at_least "$go_have" "$(go_wanted)" && return 0
-    # From 1.21 on, Go fetches the version that a module asks for through the Go module proxy.
-    version_at_least "$go_have" 1.21 && [ "$(go env GOTOOLCHAIN)" != local ]
+    # Debian's package is told not to fetch newer versions; here it may.
+    version_at_least "$go_have" "$oldest_go" && export GOTOOLCHAIN=auto
 }
+
+go_found_as() { [ -n "$go_have" ] && echo "this is $go_have" || echo "there is none"; }

@@ -1,6 +1,14 @@
 //! The control plane itself, as far as everything else in the cluster tier relies on it.
 
-use std::{path::Path, process::Command};
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::{TcpListener, TcpStream},
+    path::Path,
+    process::Command,
+    sync::mpsc,
+    thread,
+    time::Duration,
+};
 
 use serde_json::Value;
 use trueup_testkit::controlplane::Options;
@@ -95,4 +103,71 @@ fn nothing_is_left_when_it_is_dropped() {
     for (name, pid) in ready.components {
         assert!(!Path::new(&format!("/proc/{pid}")).exists(), "{name} still runs");
     }
+}
+
+#[test]
+fn what_was_stopped_comes_back_under_the_same_address() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options { dir: Some(dir.path().to_path_buf()), ..Options::default() };
+    let first = start(&options);
+    output(first.kubectl().args(["create", "configmap", "stays", "--from-literal=a=b"]));
+    let server = first.ready().server.clone();
+    drop(first);
+    assert!(!dir.path().join("ready.json").exists());
+    let second = start(&options);
+    assert_eq!(second.ready().server, server);
+    assert_eq!(json(second.kubectl().args(["get", "configmap", "stays", "-o", "json"]))["data"]["a"], "b");
+}
+
+#[test]
+fn audit_events_are_posted_to_a_webhook() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/audit", listener.local_addr().unwrap());
+    let plane = start(&Options { audit_webhook: Some(url), ..Options::default() });
+    output(plane.kubectl().args([
+        "--context",
+        "bob@example.com",
+        "create",
+        "configmap",
+        "told",
+        "--from-literal=a=b",
+    ]));
+    let (sender, lists) = mpsc::channel();
+    thread::spawn(move || {
+        for connection in listener.incoming() {
+            // The receiver goes away once it has seen what it waited for.
+            if sender.send(next_list(&mut connection.unwrap())).is_err() {
+                return;
+            }
+        }
+    });
+    let is_it = |event: &Value| {
+        event["user"]["username"] == "bob@example.com" && event["objectRef"]["name"] == "told"
+    };
+    loop {
+        let list = lists.recv_timeout(Duration::from_secs(30)).unwrap();
+        if list["items"].as_array().unwrap().iter().any(is_it) {
+            return;
+        }
+    }
+}
+
+/// Reads one posted list of events and answers it, closing the connection so that the next list comes on a new one.
+fn next_list(connection: &mut TcpStream) -> Value {
+    let mut reader = BufReader::new(connection.try_clone().unwrap());
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).unwrap();
+        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().unwrap();
+        }
+        if line.trim().is_empty() {
+            break;
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).unwrap();
+    connection.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").unwrap();
+    serde_json::from_slice(&body).unwrap()
 }
