@@ -22,6 +22,10 @@ const LEFTOVERS: [&str; 4] =
 /// Names that say nothing about what is inside.
 const EMPTY_NAMES: [&str; 6] = ["utils", "util", "common", "helpers", "helper", "misc"];
 
+/// Crates that stay under the bans of the root's `clippy.toml`: they compute, or only name things.
+const PURE: [&str; 6] =
+    ["trueup-object", "trueup-merge", "trueup-diff", "trueup-health", "trueup-engine", "trueup-api"];
+
 pub fn check(files: &[SourceFile]) -> Vec<Problem> {
     files.iter().flat_map(check_file).collect()
 }
@@ -30,6 +34,9 @@ fn check_file(file: &SourceFile) -> Vec<Problem> {
     let mut problems = Vec::new();
     if file.bytes.len() > MAX_BYTES && !LARGER.iter().any(|(path, _)| *path == file.path) {
         problems.push(Problem::new(&file.path, format!("is larger than {MAX_BYTES} bytes")));
+    }
+    if PURE.iter().any(|pure| file.path == format!("crates/{pure}/clippy.toml")) {
+        problems.push(Problem::new(&file.path, "only a shell opts out of the root's clippy.toml"));
     }
     let extension = file.path.rsplit_once('.').map_or("", |(_, extension)| extension);
     let Some(text) = file.text() else { return problems };
@@ -110,6 +117,12 @@ mod tests {
     #[test]
     fn empty_names_are_refused() {
         assert_eq!(problems("src/utils.rs", "//! Purpose.\n").len(), 1);
+    }
+
+    #[test]
+    fn only_shells_opt_out_of_the_bans() {
+        assert_eq!(problems("crates/trueup-engine/clippy.toml", "").len(), 1);
+        assert_eq!(problems("crates/trueup-cluster/clippy.toml", ""), Vec::<String>::new());
     }
 
     #[test]
