@@ -6,6 +6,7 @@
 
 pub mod api;
 pub mod clock;
+pub mod controllers;
 pub mod discovery;
 pub mod faults;
 pub mod http;

@@ -67,6 +67,11 @@ impl Credentials {
         self.tls.clone()
     }
 
+    /// The certificate that signs the server's.
+    pub fn authority_pem(&self) -> &str {
+        &self.ca_pem
+    }
+
     /// Who holds a token.
     pub fn user_of_token(&self, token: &str) -> Option<&User> {
         self.users_by_token.get(token)
