@@ -1,11 +1,11 @@
 //! Compares one object with what Git declares.
 
-use trueup_object::{FieldPath, JsonPointer, PathElement, ResourceKey, Value};
+use trueup_object::{FieldPath, JsonPointer, PathElement, ResourceKey, Value, is_sensitive_name};
 
 use crate::absent::{asks_nothing, present, says_nothing};
 use crate::align::Sides;
 use crate::equal::{Mode, agree};
-use crate::finding::{CompareInput, Comparison, Finding, Moved};
+use crate::finding::{Change, CompareInput, Comparison, Finding, Moved};
 use crate::ignore::IgnoreRule;
 use crate::mask::{Masked, Masks};
 use crate::normalise::{in_form, normalise_live, normalise_target};
@@ -87,13 +87,17 @@ impl<'a> Report<'a> {
     }
 
     fn finding(&self, found: Found) -> Finding {
-        let moved = self.moved(&found.leaves);
-        let Found { channel, change, path, leaves: _, owners, ours, pending_removal } = found;
-        let path = self.without_sealed_names(path);
+        let Found { channel, mut change, path: found_path, leaves, owners, ours, pending_removal } = found;
+        let leaves: Vec<FieldPath> = leaves.into_iter().map(|leaf| self.without_sealed_names(leaf)).collect();
+        let moved = self.moved(&leaves);
+        let path = self.without_sealed_names(found_path.clone());
         let ty = self.input.ty;
         let live = follow(&self.sealed.live, &path, ty);
         let target = follow(&self.sealed.target, &path, ty);
         let base = self.sealed.base.as_ref().and_then(|base| follow(base, &path, ty).value);
+        if path != found_path && live.value.is_some() && target.value.is_some() {
+            change = Change::Changed;
+        }
         let sensitive = [live.value, target.value, base].into_iter().flatten().any(holds_seal);
         let ignored_by = self.ignored_by(&target, &live);
         let pointer = match (present(live.value), present(target.value)) {
@@ -130,12 +134,17 @@ impl<'a> Report<'a> {
         pointer
     }
 
-    /// Items of a set are named by their value; where that is sensitive, the set is the path.
+    /// Items of a set are named by their value, those of a list-map by their keys; where such a name is sensitive, the
+    /// list is the path.
     fn without_sealed_names(&self, path: FieldPath) -> FieldPath {
         let elements = path.elements();
-        let named = elements.iter().position(|element| matches!(element, PathElement::Value(_)));
-        let Some(named) = named else { return path };
-        let list = FieldPath::new(elements.iter().take(named).cloned().collect());
+        let tells = |element: &PathElement| match element {
+            PathElement::Value(_) => true,
+            PathElement::Key(keys) => keys.iter().any(|(name, _)| is_sensitive_name(name)),
+            PathElement::Field(_) | PathElement::Index(_) => false,
+        };
+        let Some(telling) = elements.iter().position(tells) else { return path };
+        let list = FieldPath::new(elements.iter().take(telling).cloned().collect());
         let sealed = [Some(&self.sealed.target), Some(&self.sealed.live), self.sealed.base.as_ref()];
         let is_sealed = |object: &Value| follow(object, &list, self.input.ty).value.is_some_and(holds_seal);
         if sealed.into_iter().flatten().any(is_sealed) { list } else { path }

@@ -123,7 +123,9 @@ impl Sealer<'_> {
     fn field_is_sensitive(&self, name: &str, value: &Value) -> bool {
         let name = name.to_ascii_lowercase();
         let is_reference = REFERENCES.iter().any(|ending| name.ends_with(ending));
-        self.fields_can_be_sensitive && text(value).is_some() && !is_reference
+        let holds_text = |value: &Value| text(value).is_some();
+        let is_value = holds_text(value) || value.as_list().is_some_and(|items| items.iter().all(holds_text));
+        self.fields_can_be_sensitive && is_value && !is_reference
     }
 
     /// Seals every value. Booleans and empty values give nothing away, and whether they are set is worth seeing.

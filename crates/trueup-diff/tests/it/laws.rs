@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use trueup_diff::{CompareInput, Comparison, Masked, compare, equal, mask, predict, seal};
-use trueup_merge::Writer;
+use trueup_merge::{TypeRef, Writer};
 use trueup_object::{
     FieldManager, FieldSet, JsonPointer, ManagedEntry, ManagedFields, ManagedOperation, Map, Value,
 };
@@ -47,6 +47,13 @@ fn all_foreign(live: &Value) -> ManagedFields {
             fields: trueup_merge::field_set(live, ty).unwrap(),
         }],
     }
+}
+
+/// Somebody else owns every path of an object that need not fit its type.
+fn strange_owner(live: &Value) -> ManagedFields {
+    let mut managed = all_foreign(&object(r#"{"apiVersion":"v1","kind":"ConfigMap"}"#));
+    managed.entries[0].fields = trueup_merge::field_set(live, TypeRef::untyped()).unwrap();
+    managed
 }
 
 fn container() -> impl Strategy<Value = Value> {
@@ -138,6 +145,77 @@ fn reordered(value: &Value) -> Value {
         }
         Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Str(_) => value.clone(),
     }
+}
+
+/// Any JSON, under names that mean something somewhere.
+fn anything() -> impl Strategy<Value = Value> {
+    let scalar = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::Bool),
+        (-2..3i64).prop_map(Value::Int),
+        Just(Value::Float(1.5)),
+        prop::sample::select(vec!["", "a", "1", "100m", "1h", "+", "MQ=="]).prop_map(Value::from),
+    ];
+    scalar.prop_recursive(5, 48, 4, |inner| {
+        let names = prop::sample::select(vec![
+            "name",
+            "value",
+            "env",
+            "containers",
+            "template",
+            "spec",
+            "metadata",
+            "labels",
+            "ports",
+            "port",
+            "selector",
+            "emptyDir",
+            "strategy",
+            "rollingUpdate",
+            "parts",
+            "tags",
+            "steps",
+            "free",
+            "password",
+            "volumes",
+            "a/~b",
+        ]);
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::List),
+            prop::collection::btree_map(names, inner, 0..5)
+                .prop_map(|map| Value::Map(map.into_iter().collect())),
+        ]
+    })
+}
+
+/// An object of a kind, known or not, with anything in it.
+fn strange() -> impl Strategy<Value = (Value, Value, Value)> {
+    let kinds = [
+        ("apps/v1", "Deployment"),
+        ("v1", "Service"),
+        ("v1", "Secret"),
+        ("v1", "ConfigMap"),
+        ("example.com/v1", "Widget"),
+        ("other.org/v1", "Thing"),
+        ("apiextensions.k8s.io/v1", "CustomResourceDefinition"),
+    ];
+    let body = || (anything(), anything(), anything());
+    (prop::sample::select(kinds.to_vec()), body(), body(), body()).prop_map(
+        |((version, kind), one, two, three)| {
+            let make = |(spec, data, labels): (Value, Value, Value)| {
+                let mut made = Value::default();
+                made.set_at(&["apiVersion"], version.into());
+                made.set_at(&["kind"], kind.into());
+                made.set_at(&["metadata", "labels"], labels);
+                made.set_at(&["metadata", "name"], "a".into());
+                made.set_at(&["spec"], spec);
+                made.set_at(&["data"], data.clone());
+                made.set_at(&["stringData"], data);
+                made
+            };
+            (make(one), make(two), make(three))
+        },
+    )
 }
 
 fn writer() -> Writer {
@@ -235,5 +313,21 @@ proptest! {
         let plain = look_with(&target, &live, Some(&base), &managed);
         let sealed = look_with(&target, &live, Some(&seal(&base, ty, &KEY)), &managed);
         prop_assert_eq!(plain, sealed);
+    }
+
+    #[test]
+    fn strange_objects_are_no_trouble((target, live, base) in strange()) {
+        for foreign in [ManagedFields::default(), strange_owner(&live)] {
+            prop_assert_eq!(look_with(&target, &target, None, &foreign).findings, vec![]);
+            let comparison = look_with(&target, &live, Some(&base), &foreign);
+            prop_assert!(comparison.findings.iter().all(|found| !found.path.is_root()));
+        }
+    }
+
+    #[test]
+    fn equality_goes_both_ways((left, right, _) in strange()) {
+        let (ty, _) = type_of(&left);
+        prop_assert!(equal(Some(&left), Some(&left), ty));
+        prop_assert_eq!(equal(Some(&left), Some(&right), ty), equal(Some(&right), Some(&left), ty));
     }
 }
