@@ -168,7 +168,11 @@ pub(crate) async fn watch_kind(context: Arc<WatchContext>, store: SharedStore) {
             }
         };
         let began = Instant::now();
-        let end = list_and_watch(&context, &store, &gvk, &kind, &mut backoff).await;
+        let end = tokio::select! {
+            end = list_and_watch(&context, &store, &gvk, &kind, &mut backoff) => end,
+            // A server may keep the watch of a kind open that it no longer serves.
+            () = no_longer(&mut discovery, &gvk, &kind) => continue,
+        };
         match end {
             // The version is forgotten: a new list helps at once, unless that was just tried.
             End::Gone => {
@@ -193,6 +197,22 @@ pub(crate) async fn watch_kind(context: Arc<WatchContext>, store: SharedStore) {
     }
 }
 
+/// Waits until discovery shows something else about a kind.
+async fn no_longer(discovery: &mut watch::Receiver<Option<Arc<Discovery>>>, gvk: &Gvk, kind: &ServedKind) {
+    let differs = |found: &Option<Arc<Discovery>>| {
+        found.as_deref().is_some_and(|found| match found.find(gvk) {
+            Lookup::Served(served) => served != kind,
+            Lookup::NotServed | Lookup::OtherVersions(_) => true,
+            // A group that is silent for a while says nothing about a watch that works.
+            Lookup::Unknown { .. } => false,
+        })
+    };
+    if discovery.wait_for(differs).await.is_err() {
+        // Nobody looks any more: what is watched stays watched.
+        std::future::pending::<()>().await;
+    }
+}
+
 /// The kind as it can be watched, or what its absence means.
 fn watchable(discovery: Option<&Discovery>, gvk: &Gvk) -> Result<ServedKind, Delivery> {
     let Some(discovery) = discovery else {
@@ -208,17 +228,12 @@ fn watchable(discovery: Option<&Discovery>, gvk: &Gvk) -> Result<ServedKind, Del
             let message = format!("{gvk} is not served; the kind is in {}", versions.join(", "));
             Err(Delivery::Failed(Cause::VersionNotServed(message)))
         }
-        Lookup::NotServed if discovery.is_complete() => Err(Delivery::NotServed),
-        Lookup::NotServed => Err(Delivery::Failed(Cause::Undiscovered(missing_groups(discovery)))),
+        // Its own group answered, or is not there at all: another group's silence changes nothing about that.
+        Lookup::NotServed => Err(Delivery::NotServed),
         Lookup::Unknown { why } => {
             Err(Delivery::Failed(Cause::Undiscovered(format!("{}: {why}", gvk.group))))
         }
     }
-}
-
-fn missing_groups(discovery: &Discovery) -> String {
-    let groups: Vec<String> = discovery.missing().map(|(group, why)| format!("{group}: {why}")).collect();
-    groups.join("; ")
 }
 
 /// Why a round of list and watch is over.

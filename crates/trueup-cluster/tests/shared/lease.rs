@@ -1,4 +1,4 @@
-//! Who leads, decided by a real Lease.
+//! Who leads, decided by a Lease.
 
 use std::sync::Arc;
 
@@ -7,7 +7,8 @@ use tokio::time::timeout;
 use trueup_cluster::Clock;
 use trueup_cluster::lease::{Leadership, LeaseName, read_lease, release, strive};
 
-use super::{DEADLINE, connection, kubectl};
+use super::watching::DEADLINE;
+use super::{Bench, config_map};
 
 async fn becomes(leadership: &mut watch::Receiver<Leadership>, expected: &Leadership) {
     let reached = timeout(DEADLINE, leadership.wait_for(|state| state == expected)).await.is_ok();
@@ -16,8 +17,8 @@ async fn becomes(leadership: &mut watch::Receiver<Leadership>, expected: &Leader
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_leads_and_the_next_follows_once_it_is_released() {
-    kubectl(&["create", "namespace", "leading"]);
-    let wire = connection().await.wire;
+    let world = crate::world().await;
+    let wire = Bench::new(world.connection().await.wire, "leading", config_map()).await.wire;
     let lease = LeaseName { namespace: "leading".into(), name: "trueup".into() };
     let clock: Clock = Arc::new(trueup_object::Timestamp::now);
     let join = |identity: &str| {

@@ -4,60 +4,22 @@ use trueup_cluster::act::{
     self, Change, Deleted, Effect, EventKind, Executed, Hand, Involved, Mode, OlderEntries, Part, Place,
     Refusal, ReportedEvent,
 };
-use trueup_cluster::{Discovery, Lookup, ServedKind};
 use trueup_engine::app::Propagation;
-use trueup_engine::live::Live;
 use trueup_engine::plan::{Action, Held, HeldReason, Precondition, Removal, Step};
 use trueup_object::{FieldPath, Gvk, ManagedFields, ResourceKey, Timestamp, Value};
 
-use super::{connection, kubectl, kubectl_stdin};
+use super::{Bench, config_map, value};
+use crate::World;
 
-fn kind(discovery: &Discovery, gvk: &Gvk) -> ServedKind {
-    match discovery.find(gvk) {
-        Lookup::Served(kind) => kind.clone(),
-        other => panic!("{gvk}: {other:?}"),
-    }
-}
-
-/// A namespace of its own and the means to work in it.
-struct Bench {
-    wire: trueup_cluster::wire::Wire,
-    kind: ServedKind,
-    namespace: &'static str,
-}
-
-impl Bench {
-    async fn new(namespace: &'static str, gvk: Gvk) -> Self {
-        kubectl(&["create", "namespace", namespace]);
-        let wire = connection().await.wire;
-        let discovery = trueup_cluster::discover::discover(&wire).await.unwrap();
-        Self { kind: kind(&discovery, &gvk), wire, namespace }
-    }
-
-    fn place<'a>(&'a self, name: &'a str) -> Place<'a> {
-        Place { kind: &self.kind, namespace: self.namespace, name }
-    }
-
-    async fn live(&self, name: &str) -> Live {
-        Live::of(act::read(&self.wire, self.place(name)).await.unwrap().unwrap()).unwrap()
-    }
-
-    fn config_map(&self, name: &str, data: &str) -> Value {
-        let json = format!(
-            r#"{{"apiVersion":"v1","kind":"ConfigMap","metadata":{{"name":"{name}","namespace":"{}"}},"data":{data}}}"#,
-            self.namespace
-        );
-        Value::from_json(json.as_bytes()).unwrap()
-    }
-}
-
-fn config_map() -> Gvk {
-    Gvk::new("", "v1", "ConfigMap")
+async fn bench(namespace: &'static str, gvk: Gvk) -> (World, Bench) {
+    let world = crate::world().await;
+    let wire = world.connection().await.wire;
+    (world, Bench::new(wire, namespace, gvk).await)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_create_makes_an_apply_entry_and_tells_who_was_quicker() {
-    let bench = Bench::new("create", config_map()).await;
+    let (_world, bench) = bench("create", config_map()).await;
     let place = bench.place("a");
     let object = bench.config_map("a", r#"{"x":"1"}"#);
     let dry = act::create(&bench.wire, place, &object, &Hand::dry_run()).await.unwrap();
@@ -73,7 +35,7 @@ async fn a_create_makes_an_apply_entry_and_tells_who_was_quicker() {
     let again = act::create(&bench.wire, place, &object, &Hand::real()).await.unwrap();
     assert_eq!((again.effect, &again.version), (Effect::Joined, &made.version));
 
-    kubectl(&["--namespace=create", "create", "configmap", "theirs", "--from-literal=x=2"]);
+    bench.create_as("kubectl-create", &bench.config_map("theirs", r#"{"x":"2"}"#)).await;
     let theirs = bench.config_map("theirs", r#"{"x":"1"}"#);
     let refusal = act::create(&bench.wire, bench.place("theirs"), &theirs, &Hand::real()).await.unwrap_err();
     let Refusal::Conflict { conflicts, .. } = refusal else { panic!("{refusal:?}") };
@@ -89,7 +51,7 @@ async fn a_create_makes_an_apply_entry_and_tells_who_was_quicker() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_apply_is_pinned_to_what_was_observed() {
-    let bench = Bench::new("apply", config_map()).await;
+    let (_world, bench) = bench("apply", config_map()).await;
     let place = bench.place("a");
     let hand = Hand::real();
     act::create(&bench.wire, place, &bench.config_map("a", r#"{"x":"1"}"#), &hand).await.unwrap();
@@ -105,7 +67,7 @@ async fn an_apply_is_pinned_to_what_was_observed() {
     let refusal = act::apply(&bench.wire, place, &target, &observed, &hand).await.unwrap_err();
     assert!(matches!(refusal, Refusal::PreconditionFailed { .. }), "an older version: {refusal:?}");
 
-    kubectl(&["--namespace=apply", "delete", "configmap", "a"]);
+    bench.delete("a").await;
     let refusal = act::apply(&bench.wire, place, &target, &changed.version, &hand).await.unwrap_err();
     assert!(matches!(refusal, Refusal::PreconditionFailed { .. }), "a deleted object: {refusal:?}");
     assert_eq!(act::read(&bench.wire, place).await.unwrap(), None, "it was not made anew");
@@ -113,10 +75,10 @@ async fn an_apply_is_pinned_to_what_was_observed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_probe_names_who_holds_a_field() {
-    let bench = Bench::new("probe", config_map()).await;
+    let (_world, bench) = bench("probe", config_map()).await;
     let place = bench.place("a");
     act::create(&bench.wire, place, &bench.config_map("a", r#"{"x":"1"}"#), &Hand::real()).await.unwrap();
-    kubectl(&["--namespace=probe", "patch", "configmap", "a", "-p", r#"{"data":{"x":"9"}}"#]);
+    bench.patch_as("kubectl-patch", "a", r#"{"data":{"x":"9"}}"#).await;
     let observed = bench.live("a").await.version;
     let refusal =
         act::probe(&bench.wire, place, &bench.config_map("a", r#"{"x":"1"}"#), &observed).await.unwrap_err();
@@ -124,17 +86,19 @@ async fn a_probe_names_who_holds_a_field() {
     assert_eq!(conflicts.first().unwrap().manager, "kubectl-patch");
 }
 
-const CLIENT_SIDE: &str = r#"
-apiVersion: v1
-kind: ConfigMap
-metadata: {name: a, namespace: take-over}
-data: {kept: "1", dropped: "1"}
-"#;
+/// As `kubectl apply` makes an object.
+async fn apply_client_side(bench: &Bench, name: &str, data: &str) {
+    let mut object = bench.config_map(name, data);
+    let applied = object.to_json();
+    let annotation = "kubectl.kubernetes.io/last-applied-configuration";
+    object.set_at(&["metadata", "annotations", annotation], applied.into());
+    bench.create_as("kubectl-client-side-apply", &object).await;
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn taking_over_lets_dropped_fields_go() {
-    let bench = Bench::new("take-over", config_map()).await;
-    kubectl_stdin(&["apply", "-f", "-"], CLIENT_SIDE);
+    let (_world, bench) = bench("take-over", config_map()).await;
+    apply_client_side(&bench, "a", r#"{"kept":"1","dropped":"1"}"#).await;
     let observed = bench.live("a").await;
     let target = bench.config_map("a", r#"{"kept":"1"}"#);
     let entries = OlderEntries::TakeOver { left_alone: &[] };
@@ -159,10 +123,10 @@ async fn taking_over_lets_dropped_fields_go() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn additions_are_removed_only_with_the_value_observed() {
-    let bench = Bench::new("removals", config_map()).await;
+    let (_world, bench) = bench("removals", config_map()).await;
     let target = bench.config_map("a", r#"{"x":"1"}"#);
     act::create(&bench.wire, bench.place("a"), &target, &Hand::real()).await.unwrap();
-    kubectl(&["--namespace=removals", "patch", "configmap", "a", "-p", r#"{"data":{"added":"1"}}"#]);
+    bench.patch_as("kubectl-patch", "a", r#"{"data":{"added":"1"}}"#).await;
     let observed = bench.live("a").await;
     let removal = |value: &str| Removal {
         path: FieldPath::fields(&["data", "added"]),
@@ -188,11 +152,11 @@ async fn additions_are_removed_only_with_the_value_observed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deletion_is_pinned_too() {
-    let bench = Bench::new("deletions", config_map()).await;
+    let (_world, bench) = bench("deletions", config_map()).await;
     let place = bench.place("a");
     act::create(&bench.wire, place, &bench.config_map("a", r#"{"x":"1"}"#), &Hand::real()).await.unwrap();
     let old = bench.live("a").await.version;
-    kubectl(&["--namespace=deletions", "patch", "configmap", "a", "-p", r#"{"data":{"x":"2"}}"#]);
+    bench.patch_as("kubectl-patch", "a", r#"{"data":{"x":"2"}}"#).await;
     let refusal =
         act::delete(&bench.wire, place, &old, Propagation::Background, Mode::Real).await.unwrap_err();
     assert!(matches!(refusal, Refusal::PreconditionFailed { .. }), "{refusal:?}");
@@ -208,11 +172,11 @@ async fn a_deletion_is_pinned_too() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_server_finds_invalid_is_told_by_field() {
-    let bench = Bench::new("invalid", Gvk::new("apps", "v1", "Deployment")).await;
-    let json = br#"{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"a","namespace":"invalid"},
+    let (_world, bench) = bench("invalid", Gvk::new("apps", "v1", "Deployment")).await;
+    let json = r#"{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"a","namespace":"invalid"},
         "spec":{"replicas":-1,"selector":{"matchLabels":{"a":"b"}},"template":{"metadata":{"labels":{"a":"b"}},
         "spec":{"containers":[{"name":"a","image":"a"}]}}}}"#;
-    let object = Value::from_json(json).unwrap();
+    let object = value(json);
     let refusal = act::create(&bench.wire, bench.place("a"), &object, &Hand::real()).await.unwrap_err();
     let Refusal::Invalid { causes, .. } = refusal else { panic!("{refusal:?}") };
     assert_eq!(causes.first().unwrap().field, "spec.replicas");
@@ -220,7 +184,7 @@ async fn what_the_server_finds_invalid_is_told_by_field() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn repeated_news_is_one_event() {
-    let bench = Bench::new("events", config_map()).await;
+    let (_world, bench) = bench("events", config_map()).await;
     let event = ReportedEvent {
         kind: EventKind::Warning,
         reason: "DriftFound".into(),
@@ -237,21 +201,21 @@ async fn repeated_news_is_one_event() {
     };
     act::report(&bench.wire, &event).await.unwrap();
     act::report(&bench.wire, &event).await.unwrap();
-    let counts = kubectl(&[
-        "--namespace=events",
-        "get",
-        "events",
-        "--field-selector=reason=DriftFound",
-        "-o",
-        "jsonpath={.items[*].count}",
-    ]);
-    assert_eq!(counts, "2");
+    let events = bench.wire.get("/api/v1/namespaces/events/events").await.unwrap();
+    let events = Value::from_json(&events.body).unwrap();
+    let counts: Vec<_> = events
+        .list_at(&["items"])
+        .iter()
+        .filter(|event| event.str_at(&["reason"]) == Some("DriftFound"))
+        .map(|event| event.int_at(&["count"]))
+        .collect();
+    assert_eq!(counts, [Some(2)]);
 }
 
 /// The steps of a plan, one after the other: what is left alone stays, what went stale is refused.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_steps_of_a_plan_are_carried_out() {
-    let bench = Bench::new("steps", config_map()).await;
+    let (_world, bench) = bench("steps", config_map()).await;
     let hand = Hand::real();
     let key = ResourceKey::new("", "ConfigMap", "steps", "a");
     let step = |action: Action, precondition: Precondition| Step {
@@ -261,8 +225,7 @@ async fn the_steps_of_a_plan_are_carried_out() {
         precondition,
         corrects: Vec::new(),
     };
-    let yaml = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: steps}\ndata: {held: '1', x: '1', gone: '1'}\n";
-    kubectl_stdin(&["apply", "-f", "-"], yaml);
+    apply_client_side(&bench, "a", r#"{"held":"1","x":"1","gone":"1"}"#).await;
     let live = bench.live("a").await;
     let held = [Held {
         key: key.clone(),
