@@ -149,6 +149,20 @@ pub async fn apply(
     send_apply(wire, place, object, observed, hand, "true").await
 }
 
+/// Applies an object that is ours alone, such as a report, whatever it is by now; creates it where it is missing. Never
+/// for what Git declares.
+pub async fn apply_own(
+    wire: &Wire,
+    place: Place<'_>,
+    object: &Value,
+    hand: &Hand,
+) -> Result<Accepted, Refusal> {
+    let path = hand.query(&place.path(), &[("force", "true")]);
+    let answer = send(wire, place, Method::PATCH, &path, BodyKind::Apply, object).await?;
+    let effect = if answer.code == 201 { Effect::Created } else { Effect::Changed };
+    accepted(&answer, |_| effect)
+}
+
 /// Applies without force: where another manager owns a field with another value, the refusal names both. A cheap way to
 /// learn who holds what, and used without effect only.
 pub async fn probe(

@@ -74,6 +74,19 @@ async fn an_apply_is_pinned_to_what_was_observed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_ours_alone_is_written_whatever_it_is() {
+    let (_world, bench) = bench("own", config_map()).await;
+    let place = bench.place("a");
+    let hand = Hand::real();
+    let first = bench.config_map("a", r#"{"x":"1","y":"1"}"#);
+    assert_eq!(act::apply_own(&bench.wire, place, &first, &hand).await.unwrap().effect, Effect::Created);
+    bench.patch_as("somebody", "a", r#"{"data":{"x":"9"}}"#).await;
+    let second =
+        act::apply_own(&bench.wire, place, &bench.config_map("a", r#"{"x":"2"}"#), &hand).await.unwrap();
+    assert_eq!(second.object.get("data").unwrap().to_json(), r#"{"x":"2"}"#);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_probe_names_who_holds_a_field() {
     let (_world, bench) = bench("probe", config_map()).await;
     let place = bench.place("a");
