@@ -103,6 +103,11 @@ pub fn validate(kind: &KindInfo, part: Part, object: &Value, live: Option<&Value
     metadata::metadata(&mut report, kind, object, live);
     if kind.is_builtin() && part == Part::Main {
         let group_kind = kind.group_kind();
+        // Of services the server says first what may not change, of all others last.
+        let changes_first = group_kind.is("", "Service");
+        if let Some(live) = live.filter(|_| changes_first) {
+            update::immutable(&mut report, kind, object, live);
+        }
         match (group_kind.group.as_str(), group_kind.kind.as_str()) {
             ("apps", "Deployment") => workload::deployment(&mut report, object),
             ("apps", "DaemonSet") => workload::daemon_set(&mut report, object),
@@ -125,7 +130,7 @@ pub fn validate(kind: &KindInfo, part: Part, object: &Value, live: Option<&Value
             ("apiextensions.k8s.io", "CustomResourceDefinition") => core::definition(&mut report, object),
             _ => {}
         }
-        if let Some(live) = live {
+        if let Some(live) = live.filter(|_| !changes_first) {
             update::immutable(&mut report, kind, object, live);
         }
     }

@@ -146,8 +146,11 @@ fn drop_unneeded(object: &mut Value, live: &Value) {
     }
     if needs_node_port(live) && !needs_node_port(object) {
         let before = live.list_at(&["spec", "ports"]);
-        let numbers = |ports: &[Value]| ports.iter().map(node_port).collect::<Vec<_>>();
-        if numbers(before) == numbers(object.list_at(&["spec", "ports"]))
+        // Ports may come and go, as long as no new number is asked for.
+        let is_known = |port: &Value| {
+            node_port(port) == 0 || before.iter().any(|old| node_port(old) == node_port(port))
+        };
+        if object.list_at(&["spec", "ports"]).iter().all(is_known)
             && let Some(spec) = object.get_mut("spec")
         {
             super::super::fields::each(spec, "ports", |port| {
@@ -177,7 +180,8 @@ fn normalize_addresses(object: &mut Value, live: Option<&Value>) {
     };
     let old = one(live);
     let same_list = object.list_at(&["spec", "clusterIPs"]) == live.list_at(&["spec", "clusterIPs"]);
-    if old == new || !same_list {
+    let no_list = object.list_at(&["spec", "clusterIPs"]).is_empty();
+    if old == new || !(same_list || no_list) {
         return;
     }
     if new.is_empty() {

@@ -20,10 +20,31 @@ pub fn service(report: &mut Report, object: &Value) {
     if kind == "ExternalName" && spec.str_at(&["externalName"]).is_none_or(str::is_empty) {
         report.invalid("spec.externalName", "", "a lowercase RFC 1123 subdomain must not be empty");
     }
+    if is_headless(object) && matches!(kind, "NodePort" | "LoadBalancer") {
+        let detail = format!("may not be set to 'None' for {kind} services");
+        report.invalid("spec.clusterIPs[0]", "None", &detail);
+    }
     service_ports(report, ports);
     metadata::labels(report, spec, "spec.selector", "selector");
     report.one_of(spec, "spec", "sessionAffinity", &["ClientIP", "None"]);
+    traffic_policy(report, spec, kind);
     report.one_of(spec, "spec", "type", &["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"]);
+}
+
+/// Traffic from outside has a policy only where there is any.
+fn traffic_policy(report: &mut Report, spec: &Value, kind: &str) {
+    let external_ips = kind == "ClusterIP" && !spec.list_at(&["externalIPs"]).is_empty();
+    let is_external = external_ips || matches!(kind, "NodePort" | "LoadBalancer");
+    let Some(policy) = spec.str_at(&["externalTrafficPolicy"]) else { return };
+    if !is_external {
+        report.invalid(
+            "spec.externalTrafficPolicy",
+            policy,
+            "may only be set for externally-accessible services",
+        );
+    } else {
+        report.one_of(spec, "spec", "externalTrafficPolicy", &["Cluster", "Local"]);
+    }
 }
 
 fn service_ports(report: &mut Report, ports: &[Value]) {
