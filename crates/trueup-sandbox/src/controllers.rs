@@ -23,11 +23,21 @@ use crate::state::{self, Name, ResourceId, WatchCursor};
 use crate::write::{FieldValidation, WriteVerb};
 use objects::{Resource, Step, is_controlled_by, text};
 
+/// What becomes of workloads and their pods.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Workloads {
+    /// There is a node; pods become Ready, rollouts finish.
+    Ready,
+    /// There is no node: pods stay pending and rollouts in progress.
+    Pending,
+    /// Nobody looks after them, as on a control plane whose controller manager stands still.
+    Untouched,
+}
+
 /// How the controllers of a sandbox behave.
 #[derive(Debug, Clone)]
-pub struct ControllerOptions {
-    /// There is a node, and pods become Ready. Otherwise they stay pending and workloads progressing.
-    pub ready: bool,
+pub struct Controllers {
+    pub workloads: Workloads,
     /// The certificate that every namespace gets as `kube-root-ca.crt`.
     pub root_certificate: String,
 }
@@ -36,9 +46,8 @@ pub struct ControllerOptions {
 type Place = (ResourceId, Name);
 
 /// Runs the controllers until it is dropped.
-pub async fn run_controllers(api: Api, options: ControllerOptions) {
-    let mut controllers =
-        Controllers { cursor: api.store().watch(0), api, options, waiting: BTreeSet::new() };
+pub async fn run_controllers(api: Api, options: Controllers) {
+    let mut controllers = Loop { cursor: api.store().watch(0), api, options, waiting: BTreeSet::new() };
     controllers.rebuild();
     loop {
         while let Some(place) = controllers.waiting.pop_first() {
@@ -52,9 +61,9 @@ pub async fn run_controllers(api: Api, options: ControllerOptions) {
     }
 }
 
-struct Controllers {
+struct Loop {
     api: Api,
-    options: ControllerOptions,
+    options: Controllers,
     cursor: WatchCursor,
     waiting: BTreeSet<Place>,
 }
@@ -73,12 +82,12 @@ const RESOURCES: [Resource; 10] = [
     objects::JOBS,
 ];
 
-impl Controllers {
+impl Loop {
     /// Looks at everything that there is.
     fn rebuild(&mut self) {
         let (all, revision) = self.api.store().snapshot();
         self.cursor = self.api.store().watch(revision);
-        if self.options.ready && !all.iter().any(|(resource, _, _)| objects::NODES.is(resource)) {
+        if self.ready() && !all.iter().any(|(resource, _, _)| objects::NODES.is(resource)) {
             self.perform(&kubelet::node(self.now()));
         }
         for (resource, name, _) in all {
@@ -123,6 +132,10 @@ impl Controllers {
         }
     }
 
+    fn ready(&self) -> bool {
+        self.options.workloads == Workloads::Ready
+    }
+
     fn now(&self) -> Timestamp {
         self.api.clock().now()
     }
@@ -142,26 +155,26 @@ impl Controllers {
             objects::end_protection(&place.0, &object)
         } else if is(objects::NAMESPACES) {
             self.namespace_content(&object)
-        } else if objects::is_deleting(&object) {
+        } else if objects::is_deleting(&object) || self.options.workloads == Workloads::Untouched {
             Vec::new()
         } else if is(objects::PODS) {
-            if self.options.ready { kubelet::run(&object, now) } else { Vec::new() }
+            if self.ready() { kubelet::run(&object, now) } else { Vec::new() }
         } else if is(objects::DEPLOYMENTS) {
             let sets = self.controlled(objects::REPLICA_SETS, &object);
             deployment::reconcile(&object, &sets, now)
         } else if is(objects::REPLICA_SETS) {
             let pods = self.controlled(objects::PODS, &object);
-            replica_set::reconcile(&object, &pods, self.options.ready)
+            replica_set::reconcile(&object, &pods, self.ready())
         } else if is(objects::STATEFUL_SETS) {
             let pods = self.controlled(objects::PODS, &object);
-            stateful_set::reconcile(&object, &pods, self.options.ready)
+            stateful_set::reconcile(&object, &pods, self.ready())
         } else if is(objects::DAEMON_SETS) {
             let pods = self.controlled(objects::PODS, &object);
             let (nodes, _) = self.api.store().list(&objects::NODES.id(), "");
             daemon_set::reconcile(&object, &pods, &nodes)
         } else if is(objects::JOBS) {
             let pods = self.controlled(objects::PODS, &object);
-            job::reconcile(&object, &pods, now, self.options.ready)
+            job::reconcile(&object, &pods, now, self.ready())
         } else {
             Vec::new()
         };

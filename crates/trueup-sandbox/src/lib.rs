@@ -22,4 +22,5 @@ pub mod table;
 pub mod write;
 
 pub use clock::Clock;
+pub use controllers::Workloads;
 pub use sandbox::{Sandbox, SandboxOptions, StartError};

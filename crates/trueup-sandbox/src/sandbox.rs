@@ -10,7 +10,7 @@ use trueup_object::Value;
 
 use crate::api::{Api, WriteRecord, collect_garbage, create_system_namespaces};
 use crate::clock::Clock;
-use crate::controllers::{ControllerOptions, run_controllers};
+use crate::controllers::{Controllers, Workloads, run_controllers};
 use crate::faults::Faults;
 use crate::http::credentials::{CredentialError, Credentials};
 use crate::http::{Front, ListenError, Listener};
@@ -27,8 +27,8 @@ pub struct SandboxOptions {
     pub listen: SocketAddr,
     /// How many changes watches can look back; older ones are answered with 410.
     pub n_changes_max: usize,
-    /// Pods become Ready and workloads finish their rollouts; otherwise they stay progressing, as on a cluster without nodes.
-    pub ready: bool,
+    /// What becomes of workloads and their pods.
+    pub workloads: Workloads,
 }
 
 /// Why a sandbox did not start.
@@ -63,7 +63,7 @@ impl Default for SandboxOptions {
             clock: Clock::system(),
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             n_changes_max: N_CHANGES_MAX,
-            ready: true,
+            workloads: Workloads::Ready,
         }
     }
 }
@@ -71,7 +71,7 @@ impl Default for SandboxOptions {
 impl Sandbox {
     /// Starts to serve. Returns once requests are answered.
     pub async fn start(options: SandboxOptions) -> Result<Self, StartError> {
-        let SandboxOptions { seed, clock, listen, n_changes_max, ready } = options;
+        let SandboxOptions { seed, clock, listen, n_changes_max, workloads } = options;
         let listener = Listener::bind(listen).await.map_err(StartError::Listen)?;
         let address = listener.address();
         let credentials = Credentials::generate(address).map_err(StartError::Credentials)?;
@@ -89,7 +89,7 @@ impl Sandbox {
             api: api.clone(),
         });
         let controllers =
-            ControllerOptions { ready, root_certificate: front.credentials.authority_pem().to_owned() };
+            Controllers { workloads, root_certificate: front.credentials.authority_pem().to_owned() };
         let mut tasks = JoinSet::new();
         tasks.spawn(listener.serve(front.clone(), shutdown.clone()));
         tasks.spawn(async move {

@@ -147,9 +147,8 @@ fn drop_unneeded(object: &mut Value, live: &Value) {
     if needs_node_port(live) && !needs_node_port(object) {
         let before = live.list_at(&["spec", "ports"]);
         // Ports may come and go, as long as no new number is asked for.
-        let is_known = |port: &Value| {
-            node_port(port) == 0 || before.iter().any(|old| node_port(old) == node_port(port))
-        };
+        let is_known =
+            |port: &Value| node_port(port) == 0 || before.iter().any(|old| node_port(old) == node_port(port));
         if object.list_at(&["spec", "ports"]).iter().all(is_known)
             && let Some(spec) = object.get_mut("spec")
         {

@@ -52,7 +52,8 @@ fn volumes(report: &mut Report, spec: &Value, path: &str) -> BTreeSet<String> {
         let mut sources: Vec<&str> =
             volume.as_map().into_iter().flat_map(Map::keys).filter(|key| *key != "name").collect();
         // In the order in which the server looks for them; it complains about all but the first.
-        let order = ["emptyDir", "hostPath", "secret", "nfs", "persistentVolumeClaim", "configMap", "downwardAPI"];
+        let order =
+            ["emptyDir", "hostPath", "secret", "nfs", "persistentVolumeClaim", "configMap", "downwardAPI"];
         sources.sort_by_key(|source| order.iter().position(|known| known == source).unwrap_or(order.len()));
         for extra in sources.iter().skip(1) {
             report.forbidden(&join(&path, extra), "may not specify more than 1 volume type");
