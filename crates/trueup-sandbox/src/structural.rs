@@ -1,8 +1,17 @@
 //! Structural schemas of custom kinds: pruning of unknown fields, defaulting, validation.
 //!
-//! Pure. The schema is that of `spec.versions[].schema.openAPIV3Schema`, read once when the definition is written.
+//! Pure. The schema is that of `spec.versions[].schema.openAPIV3Schema`, read once when the definition is written. Rules in
+//! CEL (`x-kubernetes-validations`) are not evaluated.
 
+mod default;
+mod prune;
+mod validate;
+
+use std::collections::BTreeMap;
+
+use regex::Regex;
 use trueup_object::Value;
+use trueup_object::value::{Map, Text};
 
 use crate::status::StatusCause;
 
@@ -10,12 +19,16 @@ use crate::status::StatusCause;
 #[derive(Debug, Clone)]
 pub struct StructuralSchema {
     source: Value,
+    /// Every `pattern`, compiled. One that does not compile restricts nothing: the definition should not have been accepted.
+    patterns: BTreeMap<Text, Regex>,
 }
 
 impl StructuralSchema {
     /// From `openAPIV3Schema`.
     pub fn parse(source: &Value) -> Self {
-        Self { source: source.clone() }
+        let mut patterns = BTreeMap::new();
+        collect_patterns(source, &mut patterns);
+        Self { source: source.clone(), patterns }
     }
 
     /// The schema as it was given.
@@ -25,15 +38,82 @@ impl StructuralSchema {
 
     /// Removes what the schema does not know; returns the paths of what was removed, as field validation prints them
     /// (`spec.foo`, `spec.items[0].bar`).
-    pub fn prune(&self, _object: &mut Value) -> Vec<String> {
-        Vec::new()
+    pub fn prune(&self, object: &mut Value) -> Vec<String> {
+        prune::prune(Node(&self.source), object)
     }
 
-    /// Fills in defaults, and removes nulls where a default applies to a field that may not be null.
-    pub fn default(&self, _object: &mut Value) {}
+    /// Fills in defaults, and removes nulls from fields that may not be null.
+    pub fn default(&self, object: &mut Value) {
+        default::default(Node(&self.source), object);
+    }
 
     /// What is wrong with the object.
-    pub fn validate(&self, _object: &Value) -> Vec<StatusCause> {
-        Vec::new()
+    pub fn validate(&self, object: &Value) -> Vec<StatusCause> {
+        validate::validate(Node(&self.source), &self.patterns, object)
     }
 }
+
+/// One node of a schema.
+#[derive(Debug, Clone, Copy)]
+struct Node<'a>(&'a Value);
+
+impl<'a> Node<'a> {
+    fn property(self, name: &str) -> Option<Node<'a>> {
+        self.0.at(&["properties", name]).map(Node)
+    }
+
+    fn properties(self) -> impl Iterator<Item = (&'a str, Node<'a>)> {
+        let properties = self.0.get("properties").and_then(Value::as_map);
+        properties.into_iter().flat_map(Map::iter).map(|(name, schema)| (name, Node(schema)))
+    }
+
+    /// The schema of values under names that are not declared.
+    fn additional(self) -> Option<Node<'a>> {
+        self.0.get("additionalProperties").filter(|schema| schema.as_map().is_some()).map(Node)
+    }
+
+    fn items(self) -> Option<Node<'a>> {
+        self.0.get("items").map(Node)
+    }
+
+    fn flag(self, name: &str) -> bool {
+        self.0.get(name).and_then(Value::as_bool) == Some(true)
+    }
+
+    fn preserves_unknown(self) -> bool {
+        self.flag("x-kubernetes-preserve-unknown-fields")
+            || self.0.get("additionalProperties").and_then(Value::as_bool) == Some(true)
+    }
+
+    fn is_embedded_resource(self) -> bool {
+        self.flag("x-kubernetes-embedded-resource")
+    }
+
+    fn is_nullable(self) -> bool {
+        self.flag("nullable")
+    }
+
+    fn default(self) -> Option<&'a Value> {
+        self.0.get("default").filter(|default| !default.is_null())
+    }
+}
+
+fn collect_patterns(schema: &Value, patterns: &mut BTreeMap<Text, Regex>) {
+    match schema {
+        Value::Map(map) => {
+            for (key, value) in map.iter() {
+                if let ("pattern", Value::Str(pattern)) = (key, value)
+                    && let Ok(regex) = Regex::new(pattern)
+                {
+                    patterns.insert(pattern.clone(), regex);
+                }
+                collect_patterns(value, patterns);
+            }
+        }
+        Value::List(items) => items.iter().for_each(|item| collect_patterns(item, patterns)),
+        Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Str(_) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests;
