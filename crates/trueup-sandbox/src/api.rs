@@ -32,7 +32,6 @@ pub use read::{ListOptions, Listing, RevisionMatch};
 pub use watch::{EventKind, WatchEvent, WatchOptions, WatchStream};
 
 pub use collect::collect_garbage;
-pub use namespaces::empty_terminating;
 
 /// The API server's state and rules. Clones share everything.
 #[derive(Debug, Clone)]

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use trueup_object::Value;
 
 use super::read::name_of;
-use super::{Api, Target};
-use crate::state::{Commit, CommitError, Name, revision_of};
+use super::{Api, Target, shown_as};
+use crate::state::{Commit, CommitError, Name, ResourceId, revision_of};
 use crate::status::ApiStatus;
 use crate::write::{self, FieldValidation, PatchKind, WriteOutcome, WriteRequest, WriteVerb};
 
@@ -103,6 +103,7 @@ impl Api {
     ) -> Result<Changed, CommitError> {
         let storage = change.target.served.storage();
         let WriteOutcome { object, mut response, created, warnings, .. } = outcome;
+        let object = stored_form(&storage, object, self);
         let committed = match live {
             None => self.store().commit(&storage, name, Commit::Create { object })?,
             Some(live) => {
@@ -138,6 +139,23 @@ impl Api {
         }
         if exists { Ok(()) } else { Err(ApiStatus::not_found(kind, name)) }
     }
+}
+
+/// The object as it is stored: in the group that owns the storage, where two share it.
+fn stored_form(storage: &ResourceId, object: Value, api: &Api) -> Value {
+    let kinds = api.registry().kinds();
+    match kinds.preferred(storage) {
+        Some(owner)
+            if !object.str_at(&["apiVersion"]).is_some_and(|version| in_group(version, &storage.group)) =>
+        {
+            shown_as(&object, &owner.kind)
+        }
+        Some(_) | None => object,
+    }
+}
+
+fn in_group(api_version: &str, group: &str) -> bool {
+    api_version.split_once('/').map_or("", |(group, _)| group) == group
 }
 
 /// An object that is being deleted and has nothing left to wait for.

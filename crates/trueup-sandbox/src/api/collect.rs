@@ -5,14 +5,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use tokio::time::{Instant, sleep_until};
 use trueup_object::value::{Map, Text};
 use trueup_object::{Gvk, Value};
 
 use super::change::body_of;
 use super::definitions::clean_up_definitions;
 use super::delete::{FOREGROUND, ORPHAN};
+use super::namespaces::Terminating;
 use super::read::name_of;
-use super::{Api, Change, DeleteOptions, Propagation, Target, empty_terminating};
+use super::{Api, Change, DeleteOptions, Propagation, Target};
 use crate::state::{self, ChangeKind, Name, ResourceId, WatchCursor};
 use crate::write::{FieldValidation, PatchKind, WriteVerb};
 
@@ -22,10 +24,18 @@ type Place = (ResourceId, Name);
 /// Follows all changes and deletes what nothing owns any more, what is in a namespace that goes, and the objects of
 /// definitions that go. Runs until it is dropped.
 pub async fn collect_garbage(api: Api) {
-    let mut collector = Collector { cursor: api.store().watch(0), api, dependents: BTreeMap::new() };
+    let cursor = api.store().watch(0);
+    let mut collector =
+        Collector { cursor, api, dependents: BTreeMap::new(), terminating: Terminating::default() };
     collector.rebuild();
     loop {
-        collector.cursor.changed().await;
+        let due = collector.terminating.next_due();
+        tokio::select! {
+            () = collector.cursor.changed() => {}
+            () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
+                collector.terminating.sweep(&collector.api);
+            }
+        }
         match collector.cursor.take(|_| true) {
             Ok(changes) => changes.iter().for_each(|change| collector.follow(change)),
             Err(state::TooOld { .. }) => collector.rebuild(),
@@ -40,6 +50,7 @@ struct Collector {
     cursor: WatchCursor,
     /// By the owner's uid.
     dependents: BTreeMap<Text, BTreeSet<Place>>,
+    terminating: Terminating,
 }
 
 impl Collector {
@@ -54,7 +65,7 @@ impl Collector {
         for (resource, name, object) in &all {
             self.settle(&(resource.clone(), name.clone()), object);
         }
-        empty_terminating(&self.api);
+        self.terminating.sweep(&self.api);
         clean_up_definitions(&self.api);
     }
 
@@ -71,7 +82,7 @@ impl Collector {
         let is_deleting = object.str_at(&["metadata", "deletionTimestamp"]).is_some();
         let ends_something = change.kind == ChangeKind::Deleted || is_deleting;
         if ends_something {
-            empty_terminating(&self.api);
+            self.terminating.sweep(&self.api);
             clean_up_definitions(&self.api);
         }
     }

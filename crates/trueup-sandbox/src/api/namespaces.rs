@@ -1,6 +1,11 @@
 //! Namespaces: nothing is created in one that is missing or going, and one that goes takes its content along.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::time::Instant;
 use trueup_object::Value;
+use trueup_object::value::Text;
 
 use super::change::{body_of, is_finished};
 use super::{Api, Change, DeleteOptions, Propagation, Target};
@@ -108,17 +113,50 @@ impl Api {
     }
 }
 
-/// Deletes the content of namespaces that are being deleted, and the namespaces once they are empty.
-pub fn empty_terminating(api: &Api) {
-    let (all, _) = api.store().list(&namespaces(), "");
-    for namespace in all.iter().filter(|object| object.str_at(&["metadata", "deletionTimestamp"]).is_some()) {
-        let name = namespace.str_at(&["metadata", "name"]).unwrap_or_default();
-        if delete_content(api, name) {
-            let mut body = Value::clone(namespace);
-            body.set_at(&["spec", "finalizers"], Value::List(Vec::new()));
-            // A namespace that changed meanwhile is met again at that change.
-            let _ = api.finalize_namespace(name, &body);
+/// How long the content of a namespace that is being deleted stays. The real controller waits five seconds, so that what is
+/// deleted by name along with its namespace is still found; a fifth of that is enough here.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// Namespaces that are being deleted, and when their content follows.
+#[derive(Debug, Default)]
+pub(super) struct Terminating {
+    due: BTreeMap<Text, Instant>,
+}
+
+impl Terminating {
+    /// Deletes the content of namespaces whose time has come, and the namespaces once they are empty.
+    pub(super) fn sweep(&mut self, api: &Api) {
+        let (all, _) = api.store().list(&namespaces(), "");
+        let mut due = BTreeMap::new();
+        for namespace in all.iter().filter(|object| is_deleting(object)) {
+            let uid = Text::from(namespace.str_at(&["metadata", "uid"]).unwrap_or_default());
+            let at = self.due.get(&uid).copied().unwrap_or_else(|| Instant::now() + GRACE);
+            if at <= Instant::now() {
+                empty(api, namespace);
+            }
+            due.insert(uid, at);
         }
+        self.due = due;
+    }
+
+    /// When there is something to do that no change announces.
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        let now = Instant::now();
+        self.due.values().copied().filter(|at| *at > now).min()
+    }
+}
+
+fn is_deleting(object: &Value) -> bool {
+    object.str_at(&["metadata", "deletionTimestamp"]).is_some()
+}
+
+fn empty(api: &Api, namespace: &Value) {
+    let name = namespace.str_at(&["metadata", "name"]).unwrap_or_default();
+    if delete_content(api, name) {
+        let mut body = namespace.clone();
+        body.set_at(&["spec", "finalizers"], Value::List(Vec::new()));
+        // A namespace that changed meanwhile is met again at that change.
+        let _ = api.finalize_namespace(name, &body);
     }
 }
 

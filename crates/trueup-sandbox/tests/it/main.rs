@@ -1,0 +1,11 @@
+//! The sandbox as clients see it: through `kube`, over TLS.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod definitions;
+mod deletion;
+mod discovery;
+mod faults;
+mod reading;
+mod watching;
+mod world;
+mod writing;
