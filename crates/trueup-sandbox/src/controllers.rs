@@ -30,7 +30,7 @@ pub enum Workloads {
     Ready,
     /// There is no node: pods stay pending and rollouts in progress.
     Pending,
-    /// Nobody looks after them, as on a control plane whose controller manager stands still.
+    /// Nobody looks after them nor after namespaces, as on a control plane whose controller manager stands still.
     Untouched,
 }
 
@@ -153,10 +153,10 @@ impl Loop {
         let now = self.now();
         let steps = if objects::protection(&place.0).is_some() {
             objects::end_protection(&place.0, &object)
-        } else if is(objects::NAMESPACES) {
-            self.namespace_content(&object)
         } else if objects::is_deleting(&object) || self.options.workloads == Workloads::Untouched {
             Vec::new()
+        } else if is(objects::NAMESPACES) {
+            self.namespace_content(&object)
         } else if is(objects::PODS) {
             if self.ready() { kubelet::run(&object, now) } else { Vec::new() }
         } else if is(objects::DEPLOYMENTS) {
@@ -183,9 +183,6 @@ impl Loop {
 
     /// The account and the certificate that every namespace has.
     fn namespace_content(&self, namespace: &Value) -> Vec<Step> {
-        if objects::is_deleting(namespace) {
-            return Vec::new();
-        }
         let name = text(namespace, "name");
         let exists = |resource: Resource, wanted: &str| {
             self.api.store().get(&resource.id(), &Name::new(name, wanted)).is_some()

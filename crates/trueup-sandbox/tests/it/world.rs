@@ -9,7 +9,7 @@ use kube::core::Status;
 use kube::discovery::ApiResource;
 use kube::{Client, Config};
 use serde_json::{Value, json};
-use trueup_sandbox::{Clock, Sandbox, SandboxOptions};
+use trueup_sandbox::{Clock, Sandbox, SandboxOptions, Workloads};
 
 /// Long enough for a loaded machine; nothing waits this long when all is well.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -20,8 +20,9 @@ pub struct World {
 }
 
 impl World {
+    /// Nothing happens by itself but what the API does.
     pub async fn start() -> Self {
-        Self::with(SandboxOptions::default()).await
+        Self::with(SandboxOptions { workloads: Workloads::Untouched, ..SandboxOptions::default() }).await
     }
 
     pub async fn with(options: SandboxOptions) -> Self {
