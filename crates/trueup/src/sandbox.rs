@@ -1,0 +1,82 @@
+//! `trueup sandbox`: a Kubernetes API in memory, to try things on.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Args;
+use trueup_sandbox::{Sandbox, SandboxOptions};
+
+use crate::failure::{Ending, Failure};
+use crate::output;
+
+#[derive(Debug, Args)]
+pub struct SandboxArguments {
+    /// Address to serve at; port 0 takes any free one
+    #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS:PORT")]
+    listen: SocketAddr,
+    /// File to write a kubeconfig to, with a context for each of admin, alice@example.com and bob@example.com
+    #[arg(long, value_name = "FILE")]
+    kubeconfig_out: PathBuf,
+    /// User of the kubeconfig's current context
+    #[arg(long, default_value = "admin")]
+    user: String,
+    /// Seed of ids and generated names
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+pub async fn run(arguments: SandboxArguments) -> Result<Ending, Failure> {
+    let SandboxArguments { listen, kubeconfig_out, user, seed } = arguments;
+    if !listen.ip().is_loopback() {
+        return Err(Failure::user(format!("{listen} can be reached from other machines"))
+            .hint("the sandbox is open to whoever has its kubeconfig: listen at 127.0.0.1"));
+    }
+    let sandbox = Sandbox::start(SandboxOptions { seed, listen, ..SandboxOptions::default() })
+        .await
+        .map_err(|error| {
+            Failure::world(format!("failed to start the sandbox at {listen}: {}", chain(&error)))
+                .hint("choose another port with --listen, or 127.0.0.1:0 for any free one")
+        })?;
+    write_private(&kubeconfig_out, &sandbox.kubeconfig(&user))?;
+    output::line(&format!("{} is ready; kubectl --kubeconfig {}", sandbox.url(), kubeconfig_out.display()));
+    sandbox.run_until(stop_requested()).await;
+    Ok(Ending::Done)
+}
+
+/// An error with its causes.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text = format!("{text}: {inner}");
+        cause = inner.source();
+    }
+    text
+}
+
+/// Writes a file that holds credentials: only its owner may read it.
+pub fn write_private(file: &std::path::Path, content: &str) -> Result<(), Failure> {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let written = std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(file)
+        .and_then(|mut open| open.write_all(content.as_bytes()));
+    written.map_err(|error| Failure::user(format!("failed to write {}: {error}", file.display())))
+}
+
+/// Ends with SIGTERM or SIGINT.
+pub async fn stop_requested() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        // Without a handler the signal ends the process by itself.
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}

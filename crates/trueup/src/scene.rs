@@ -1,0 +1,260 @@
+//! What a command sees of one application for itself: what Git wants, what is live, and how they compare.
+//!
+//! Nothing of a controller's memory is needed. What only the memory can tell (who moved, what was there before) comes
+//! from the controller's DriftReport, where one is there and fits.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use trueup_api::Application;
+use trueup_cluster::{Cluster, Clusters, Head, Interest, Interests, KindScope, KindState, Lookup};
+use trueup_engine::app::{App, ClusterName, FirstSeen, Source};
+use trueup_engine::autoscaler::{self, Autoscalers};
+use trueup_engine::desired::{Rendered, ResolvedRevision, Scope, TargetSet, settle};
+use trueup_engine::live::{KindCoverage, LiveSet};
+use trueup_engine::look::{Comparison, LookInput, look};
+use trueup_engine::memory::Memory;
+use trueup_engine::source::Revision;
+use trueup_engine::tracking::{TRACKING_ANNOTATION, TrackingId};
+use trueup_merge::{Layered, SchemaSet};
+use trueup_object::{FieldManager, GroupKind, Gvk, ResourceKey, Text, Value};
+use trueup_render::RenderError;
+use trueup_repo::{Freshness, Repositories, RepositoriesOptions, SourceError};
+
+use crate::arguments::Globals;
+use crate::failure::Failure;
+use crate::home::{self, Home};
+use crate::output::patiently;
+use crate::version::VERSION;
+
+/// The key of digests of sensitive values. They are compared within one run of a command and never leave it.
+pub const RUN_KEY: [u8; 32] = *b"a key for the time of one run...";
+
+/// A server that does not say within this time what it serves is not there.
+const REACH_MAX: Duration = Duration::from_secs(20);
+
+/// Listing a large cluster's kinds takes seconds; what takes longer is reported as unknown.
+const LIST_MAX: Duration = Duration::from_secs(60);
+
+/// One application, its targets and its cluster.
+pub struct Scene {
+    pub application: Application,
+    pub app: App,
+    pub targets: TargetSet,
+    pub cluster: Arc<Cluster>,
+    schemas: Arc<SchemaSet>,
+    /// The commit of the first source, for people.
+    pub revision: String,
+}
+
+/// One look.
+pub struct Seen {
+    pub live: LiveSet,
+    pub comparison: Comparison,
+}
+
+/// An Application that makes sense to this build; says by name what does not.
+pub fn understand(object: Value) -> Result<(Application, App), Failure> {
+    let namespace = home::controller_namespace(&object);
+    trueup_api::read_app(object, &namespace).map_err(|refusal| {
+        let words: Vec<_> =
+            refusal.conditions.iter().map(|it| format!("{}: {}", it.kind.as_str(), it.message)).collect();
+        Failure::unknown(format!("the Application {} cannot be compared: {}", refusal.key, words.join("; ")))
+            .hint("correct what is named; what this build does not support is left to the tool that does")
+    })
+}
+
+impl Scene {
+    /// Reads Git, connects to the destination and lists what matters there.
+    pub async fn open(
+        home: &Home,
+        globals: &Globals,
+        object: Value,
+        revision: Option<&Revision>,
+    ) -> Result<Self, Failure> {
+        let (application, app) = understand(object)?;
+        let rendered = patiently("reading Git", render(globals, &app, revision)).await?;
+        let known: Arc<RwLock<BTreeSet<ResourceKey>>> = Arc::default();
+        let cluster = connect(home, &app, known.clone()).await?;
+        let discovery = patiently("asking the cluster what it serves", cluster.reached(REACH_MAX)).await;
+        let discovery =
+            discovery.map_err(|error| Failure::of_wire("learn what the cluster serves", &error))?;
+        let mut targets = settle(&app, rendered.sources, |gvk| match discovery.find(gvk) {
+            Lookup::Served(kind) if kind.scope == KindScope::Cluster => Scope::Cluster,
+            Lookup::Served(_) => Scope::Namespaced,
+            _ => Scope::Unknown,
+        });
+        targets.unsupported.extend(rendered.unsupported);
+        known.write().unwrap_or_else(PoisonError::into_inner).extend(targets.targets.keys().cloned());
+        let kinds = kinds(&application, &app, &targets, &cluster);
+        for gvk in &kinds {
+            cluster.watch(gvk);
+        }
+        let kinds: Vec<Gvk> = kinds.into_iter().collect();
+        // What is not listed in time stays unobserved, and the look says so.
+        let _complete = patiently("listing the cluster's objects", cluster.settled(&kinds, LIST_MAX)).await;
+        let schemas = patiently("reading the cluster's schemas", cluster.schemas_known(REACH_MAX)).await;
+        let revision = targets.revisions.first().map(|first| first.id.to_string()).unwrap_or_default();
+        Ok(Self { application, app, targets, cluster, schemas: schemas.unwrap_or_default(), revision })
+    }
+
+    pub fn schemas(&self) -> Layered<'_> {
+        self.schemas.over(SchemaSet::builtin())
+    }
+
+    /// Compares what is live now.
+    pub async fn look(&self) -> Seen {
+        let named: Vec<(Gvk, ResourceKey)> =
+            self.targets.targets.values().map(|target| (target.gvk.clone(), target.key.clone())).collect();
+        let live = self.cluster.live_set(&self.app.instance, &named).await;
+        let memory: BTreeMap<ResourceKey, Memory> = BTreeMap::new();
+        let comparison = look(&LookInput {
+            app: &self.app,
+            targets: &self.targets,
+            live: &live,
+            memory: &memory,
+            autoscalers: &autoscalers(&self.cluster),
+            schemas: self.schemas(),
+            our_manager: &FieldManager::new(FieldManager::TRUEUP),
+            secret_key: &RUN_KEY,
+            first_seen: &FirstSeen::new(),
+            now: Timestamp::now(),
+        });
+        Seen { live, comparison }
+    }
+}
+
+/// What the sources of an application hold.
+pub struct Sources {
+    pub sources: Vec<Rendered>,
+    pub unsupported: Vec<trueup_engine::app::Unsupported>,
+}
+
+/// Reads and renders every source.
+pub async fn render(globals: &Globals, app: &App, revision: Option<&Revision>) -> Result<Sources, Failure> {
+    let mirrors = globals.mirrors();
+    let repositories = Repositories::open(RepositoriesOptions::new(mirrors)).await;
+    let repositories = repositories.map_err(|error| source_failure(None, &error))?;
+    let mut found = Sources { sources: Vec::new(), unsupported: Vec::new() };
+    for source in &app.sources {
+        let (rendered, unsupported) = one_source(&repositories, app, source, revision).await?;
+        found.sources.push(rendered);
+        found.unsupported.extend(unsupported);
+    }
+    Ok(found)
+}
+
+async fn one_source(
+    repositories: &Repositories,
+    app: &App,
+    source: &Source,
+    revision: Option<&Revision>,
+) -> Result<(Rendered, Vec<trueup_engine::app::Unsupported>), Failure> {
+    let failed = |error: SourceError| source_failure(Some(source), &error);
+    let wanted = revision.unwrap_or(&source.revision);
+    let commit = repositories.resolve(&source.repo, wanted, Freshness::Now).await.map_err(failed)?;
+    let facts = repositories.commit_facts(&source.repo, commit).await.ok();
+    let resolved = ResolvedRevision { id: commit, facts };
+    let Some(path) = &source.path else {
+        // A source that others refer to renders nothing.
+        return Ok((
+            Rendered { revision: resolved, manifests: Vec::new(), problems: Vec::new() },
+            Vec::new(),
+        ));
+    };
+    let filter = trueup_render::read_filter(&source.directory).map_err(render_failure)?;
+    let tree = repositories.read(&source.repo, commit, path, &filter).await.map_err(failed)?;
+    let rendering = trueup_render::render(&tree, &source.directory, &app.key.name).map_err(render_failure)?;
+    Ok(rendering.into_rendered(resolved))
+}
+
+fn source_failure(source: Option<&Source>, error: &SourceError) -> Failure {
+    let place = source.map(|source| format!(" ({})", source.repo.as_str())).unwrap_or_default();
+    Failure::of_source(format!("failed to {error}{place}"), error.fault(), error.hint())
+}
+
+fn render_failure(error: RenderError) -> Failure {
+    match &error {
+        RenderError::Unsupported(unsupported) => Failure::unknown(format!(
+            "{}: {}, which this build does not support",
+            unsupported.place, unsupported.what
+        ))
+        .hint(error.hint()),
+        RenderError::Pattern { .. } | RenderError::TooLarge { .. } => {
+            Failure::of_source(format!("failed to {error}"), error.fault(), error.hint())
+        }
+    }
+}
+
+async fn connect(
+    home: &Home,
+    app: &App,
+    known: Arc<RwLock<BTreeSet<ResourceKey>>>,
+) -> Result<Arc<Cluster>, Failure> {
+    let instance = app.instance.clone();
+    let interests: Interests = Arc::new(move |head: &Head| interest(head, &instance, &known));
+    let clusters = Clusters::new(home.access.clone(), VERSION, interests, Arc::new(Timestamp::now));
+    let mut clusters = clusters.map_err(Failure::from)?;
+    let (server, name) = match &app.destination.cluster {
+        ClusterName::InCluster => ("", "in-cluster"),
+        ClusterName::Server(server) => (server.as_str(), ""),
+        ClusterName::Name(name) => ("", name.as_str()),
+    };
+    clusters.start(server, name).await.map_err(|error| {
+        Failure::user(format!("failed to {error}"))
+            .hint("the destination must be this cluster or a context of the kubeconfig in use")
+    })
+}
+
+fn interest(head: &Head, instance: &str, known: &RwLock<BTreeSet<ResourceKey>>) -> Interest {
+    let mark = head.annotations.get(TRACKING_ANNOTATION).and_then(|text| TrackingId::parse(text));
+    if let Some(mark) = mark
+        && mark.app == instance
+        && mark.is_about(&head.key)
+    {
+        return Interest::Tracked(Text::from(instance));
+    }
+    let kind = head.key.group_kind();
+    let is_named = known.read().unwrap_or_else(PoisonError::into_inner).contains(&head.key);
+    if is_named || autoscaler::kinds().contains(&kind) { Interest::Named } else { Interest::None }
+}
+
+/// The kinds to list: of the targets, of what was applied before, and the autoscalers.
+fn kinds(application: &Application, app: &App, targets: &TargetSet, cluster: &Cluster) -> BTreeSet<Gvk> {
+    let mut kinds: BTreeSet<Gvk> = targets.targets.values().map(|target| target.gvk.clone()).collect();
+    if app.options.create_namespace {
+        kinds.insert(Gvk::new("", "v1", "Namespace"));
+    }
+    let Some(discovery) = cluster.discovery() else { return kinds };
+    let before = application.status().list_at(&["resources"]).iter().map(|resource| {
+        let part = |name: &str| resource.str_at(&[name]).unwrap_or_default();
+        GroupKind::new(part("group"), part("kind"))
+    });
+    let wanted: BTreeSet<GroupKind> = before.chain(autoscaler::kinds()).collect();
+    let present: BTreeSet<GroupKind> = kinds.iter().map(Gvk::group_kind).collect();
+    let served = wanted.difference(&present).filter_map(|kind| discovery.preferred(kind));
+    kinds.extend(served.map(|served| served.gvk.clone()));
+    kinds
+}
+
+fn autoscalers(cluster: &Cluster) -> Autoscalers {
+    let coverage = cluster.coverage();
+    let is_certain = |kind: &GroupKind| match coverage.kinds.get(kind) {
+        Some(KindCoverage::Complete | KindCoverage::NotServed) => true,
+        Some(KindCoverage::Incomplete { .. }) => false,
+        // Nobody watches a kind that a complete discovery does not serve.
+        None => cluster.discovery().is_some_and(|discovery| discovery.is_complete()),
+    };
+    let uncertain = autoscaler::kinds().into_iter().filter(|kind| !is_certain(kind)).collect();
+    let states = cluster.states();
+    let watched = states.iter().filter(|(gvk, state)| {
+        autoscaler::kinds().contains(&gvk.group_kind()) && matches!(state, KindState::Complete { .. })
+    });
+    let objects: Vec<Value> = watched
+        .flat_map(|(gvk, _)| cluster.whole(gvk))
+        .filter_map(|(_, observed)| observed.value().ok())
+        .collect();
+    Autoscalers::new(&objects, uncertain)
+}
