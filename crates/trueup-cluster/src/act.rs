@@ -17,7 +17,7 @@ use trueup_object::{FieldManager, Map, Text, Value};
 pub use event::{EventKind, Involved, ReportedEvent, report};
 pub use refusal::{FieldConflict, Refusal};
 pub use step::{Change, Done, Executed, OlderEntries, Part, Stopped, change, execute};
-pub use takeover::{OlderTool, TakeOver, take_over_entries};
+pub use takeover::{TakeOver, take_over_entries};
 
 use crate::discover::ServedKind;
 use crate::path;

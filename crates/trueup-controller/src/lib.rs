@@ -1,1 +1,25 @@
-//! Being built.
+//! Owns the workers, the timers and the clock; carries events into the engine and its plans out to the shells.
+//!
+//! One worker for each Application owns its state. It is woken without being told why, looks at everything, and does
+//! what is to be done. Nothing is decided here: the engine decides.
+
+mod applications;
+mod board;
+mod clock;
+mod execute;
+mod installation;
+mod mailbox;
+mod record;
+mod report;
+mod routes;
+mod run;
+mod site;
+mod sources;
+mod staff;
+mod state;
+mod turn;
+mod worker;
+
+pub use board::{AppCard, Board, Shown};
+pub use clock::{Clock, OffsetClock, SharedClock, SystemClock};
+pub use run::{LEASE, Options, StartError, run};

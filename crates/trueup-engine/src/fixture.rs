@@ -105,6 +105,7 @@ pub fn judgement(path: &[&str], origin: Origin) -> Judgement {
         origin,
         pending_removal: false,
         foreign: origin == Origin::Cluster,
+        owners: vec![Text::from("kubectl-edit")],
         opponent: Some(Text::from("kubectl-edit")),
         excuse: None,
     }

@@ -15,6 +15,7 @@ pub mod lint;
 pub mod live;
 pub mod look;
 pub mod memory;
+pub mod older_tool;
 pub mod operation;
 pub mod pair;
 pub mod plan;

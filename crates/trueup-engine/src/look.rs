@@ -63,6 +63,8 @@ pub struct Judgement {
     pub pending_removal: bool,
     /// Another manager owns the live path.
     pub foreign: bool,
+    /// The managers other than ours that own the live path.
+    pub owners: Vec<Text>,
     /// The manager that a person would name.
     pub opponent: Option<Text>,
     pub excuse: Option<Excuse>,

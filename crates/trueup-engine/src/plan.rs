@@ -19,6 +19,7 @@ use crate::difference::{Channel, Origin};
 use crate::fight::Fights;
 use crate::live::{LiveSet, LiveVersion};
 use crate::look::{Comparison, Excuse, Judgement, ObjectComparison, Presence};
+use crate::older_tool::OlderTool;
 use crate::policy::{Asked, Authority, BothMoved};
 use crate::status::SyncStatus;
 
@@ -220,7 +221,7 @@ fn change(context: &PlanContext<'_>, plan: &mut SyncPlan, object: &ObjectCompari
     let mut draft = body::Draft::new(target, live, context.app);
     let mut blocked = false;
     for judgement in &object.judgements {
-        match decide(context, object, judgement) {
+        match decide(context, object, judgement, draft.takes_over()) {
             Decision::Apply { correction } => draft.apply(judgement, correction),
             Decision::Remove => draft.remove(judgement),
             Decision::Keep(reason) => {
@@ -237,7 +238,18 @@ fn change(context: &PlanContext<'_>, plan: &mut SyncPlan, object: &ObjectCompari
     plan.steps.extend(draft.finish(context.authority.take_over));
 }
 
-fn decide(context: &PlanContext<'_>, object: &ObjectComparison, judgement: &Judgement) -> Decision {
+/// Whether an older tool alone holds an addition: then it is what that tool's files declared and Git does not, and goes
+/// with the entry that is taken over.
+fn is_older_tools(judgement: &Judgement) -> bool {
+    !judgement.owners.is_empty() && judgement.owners.iter().all(|owner| OlderTool::of(owner).is_some())
+}
+
+fn decide(
+    context: &PlanContext<'_>,
+    object: &ObjectComparison,
+    judgement: &Judgement,
+    taken_over: bool,
+) -> Decision {
     let authority = context.authority;
     match &judgement.excuse {
         Some(Excuse::Ignored) if !context.app.options.respect_ignore => {}
@@ -248,6 +260,9 @@ fn decide(context: &PlanContext<'_>, object: &ObjectComparison, judgement: &Judg
     }
     match judgement.channel {
         Channel::Undeclared | Channel::Unowned if authority.remove_additions => return Decision::Remove,
+        Channel::Undeclared if taken_over && is_older_tools(judgement) => {
+            return Decision::Apply { correction: false };
+        }
         Channel::Undeclared | Channel::Unowned => return Decision::Keep(HeldReason::Addition),
         Channel::Declared | Channel::Existence => {}
     }

@@ -5,21 +5,10 @@
 //! which is bookkeeping of that tool and the last trace of what it applied. So are the paths that a plan leaves alone:
 //! moved, our next apply would delete those that it does not send.
 
+use trueup_engine::older_tool::OlderTool;
 use trueup_object::{
     FieldManager, FieldPath, FieldSet, ManagedEntry, ManagedFields, ManagedOperation, Text, Value,
 };
-
-/// The tools whose entries a take-over moves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum OlderTool {
-    ClientSideApply,
-    ArgoCd,
-    Flux,
-    OtherGitOps,
-    Helm,
-    /// What an object carried before server-side apply first saw it.
-    BeforeFirstApply,
-}
 
 /// What a take-over does.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,23 +19,6 @@ pub enum TakeOver {
     Entries { entries: ManagedFields, from: Vec<FieldManager> },
     /// An entry could not be read; writing the others back would lose it.
     Unreadable,
-}
-
-impl OlderTool {
-    /// The tool that a field manager's name stands for.
-    pub fn of(manager: &str) -> Option<Self> {
-        match manager {
-            "kubectl-client-side-apply" => Some(Self::ClientSideApply),
-            "before-first-apply" => Some(Self::BeforeFirstApply),
-            "helm" | "Helm" => Some(Self::Helm),
-            "argocd" => Some(Self::ArgoCd),
-            "kustomize-controller" | "helm-controller" | "flux-client-side-apply" => Some(Self::Flux),
-            "kluctl" | "configsync" | "kapp" => Some(Self::OtherGitOps),
-            // Named after its binary, which differs between its components and releases.
-            name if name.starts_with("argocd-") => Some(Self::ArgoCd),
-            _ => None,
-        }
-    }
 }
 
 /// Computes the entries of an object after the older tools' were moved into ours, but for what lies at or under the

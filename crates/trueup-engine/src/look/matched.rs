@@ -100,6 +100,7 @@ fn judge(
         origin,
         pending_removal: finding.pending_removal,
         foreign: !finding.owners.is_empty(),
+        owners: finding.owners.iter().map(|owner| owner.manager.as_str().into()).collect(),
         opponent: attribution.manager.clone(),
         excuse,
     });

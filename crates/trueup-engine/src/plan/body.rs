@@ -3,7 +3,7 @@
 //! A path that stays is left out where another manager owns it, and sent as it is live where nobody else does: leaving
 //! out a field that only we own would delete it (detection.md 9).
 
-use trueup_object::{FieldPath, ManagedFields, ManagedOperation, PathElement, Value};
+use trueup_object::{FieldManager, FieldPath, ManagedFields, ManagedOperation, PathElement, Value};
 
 use super::{Action, Correction, Precondition, Removal, Step, edit};
 use crate::app::App;
@@ -21,6 +21,8 @@ pub struct Draft<'a> {
     corrects: Vec<Correction>,
     applies: bool,
     tracked: bool,
+    /// An apply of ours has written it before.
+    ours: bool,
 }
 
 impl<'a> Draft<'a> {
@@ -35,7 +37,13 @@ impl<'a> Draft<'a> {
             corrects: Vec::new(),
             applies: false,
             tracked,
+            ours: is_ours(live),
         }
+    }
+
+    /// Whether the entries of older tools are moved into ours first.
+    pub fn takes_over(&self) -> bool {
+        !self.ours
     }
 
     /// The target's value is applied; a field that Git no longer declares and another manager owns too needs an explicit
@@ -76,23 +84,25 @@ impl<'a> Draft<'a> {
     /// The step, where anything is to be done. `take_over`: also an object that differs in nothing is brought under our
     /// manager and mark.
     pub fn finish(self, take_over: bool) -> Option<Step> {
-        let managed = ManagedFields::of(&self.live.object);
-        let ours = managed.entries.iter().any(|entry| {
-            entry.manager.as_str() == trueup_object::FieldManager::TRUEUP
-                && entry.operation == ManagedOperation::Apply
-                && entry.subresource.is_empty()
-        });
-        if !self.applies && !(take_over && (!ours || !self.tracked)) {
+        if !self.applies && !(take_over && (!self.ours || !self.tracked)) {
             return None;
         }
         Some(Step {
             key: self.target.key.clone(),
             gvk: self.target.gvk.clone(),
-            action: Action::Apply { object: self.object, take_over: !ours, removals: self.removals },
+            action: Action::Apply { object: self.object, take_over: !self.ours, removals: self.removals },
             precondition: Precondition::Unchanged(self.live.version.clone()),
             corrects: self.corrects,
         })
     }
+}
+
+fn is_ours(live: &Live) -> bool {
+    ManagedFields::of(&live.object).entries.iter().any(|entry| {
+        entry.manager.as_str() == FieldManager::TRUEUP
+            && entry.operation == ManagedOperation::Apply
+            && entry.subresource.is_empty()
+    })
 }
 
 /// An atomic list is kept or applied as a whole: its items have no owners of their own.

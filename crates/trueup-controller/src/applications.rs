@@ -1,0 +1,155 @@
+//! The Application of a worker, as its own watch last showed it.
+
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use trueup_api::Application;
+use trueup_cluster::{Content, KindScope, KindState, Lookup, ObjectName, ServedKind};
+use trueup_engine::app::{App, AppKey, Unsupported};
+use trueup_engine::condition::Condition;
+use trueup_object::{Gvk, ManagedFields, PathElement, Text, Value};
+
+use crate::installation::Installation;
+use crate::staff::{application_kind, project_kind};
+
+/// What there is of an Application.
+pub enum Found {
+    Gone,
+    /// Its listing is not complete, and it was not seen.
+    Unknown,
+    /// Another controller writes it.
+    Foreign {
+        application: Box<Application>,
+        manager: Text,
+    },
+    Invalid {
+        object: Value,
+        conditions: Vec<Condition>,
+    },
+    Valid {
+        application: Box<Application>,
+        app: Arc<App>,
+    },
+}
+
+/// Argo CD writes the status of every Application at least every three minutes; a write older than this is from before
+/// somebody switched it off.
+const FOREIGN_MAX: SignedDuration = SignedDuration::from_mins(10);
+
+/// Controllers that write the status of Applications.
+const CONTROLLERS: [&str; 2] = ["argocd-application-controller", "argocd-controller"];
+
+/// Finds the Application of a key in the home cluster.
+pub fn find(installation: &Installation, key: &AppKey) -> Found {
+    let home = &installation.sites.home.cluster;
+    let gvk = application_kind();
+    let name = ObjectName { namespace: key.namespace.clone(), name: key.name.clone() };
+    let observed = match home.get(&gvk, &name) {
+        Some(Content::Whole(observed)) => observed,
+        Some(Content::Version(_)) => return Found::Unknown,
+        None => {
+            let complete = home.state(&gvk).is_some_and(|state| matches!(state, KindState::Complete { .. }));
+            return if complete { Found::Gone } else { Found::Unknown };
+        }
+    };
+    let Ok(object) = observed.value() else { return Found::Unknown };
+    match trueup_api::read_app(object.clone(), &installation.settings.namespace) {
+        Err(refusal) => Found::Invalid { object, conditions: refusal.conditions },
+        Ok((application, mut app)) => {
+            let foreign = foreign_writer(&application.object, installation.now());
+            if let (Some(manager), false) = (foreign, installation.settings.take_over) {
+                return Found::Foreign { application: Box::new(application), manager };
+            }
+            app.unsupported.extend(project(installation, &app.project));
+            Found::Valid { application: Box::new(application), app: Arc::new(app) }
+        }
+    }
+}
+
+/// The rules of the application's project that this build cannot honour.
+fn project(installation: &Installation, name: &str) -> Vec<Unsupported> {
+    let home = &installation.sites.home.cluster;
+    let namespace = Text::from(installation.settings.namespace.as_str());
+    let place = ObjectName { namespace, name: Text::from(name) };
+    match home.get(&project_kind(), &place) {
+        Some(Content::Whole(observed)) => match observed.value() {
+            Ok(object) => trueup_api::project_rules(&object),
+            Err(error) => vec![Unsupported { place: format!("project {name}"), what: error.to_string() }],
+        },
+        // Argo CD makes the default project, without rules, when there is none.
+        Some(Content::Version(_)) | None if name == "default" => Vec::new(),
+        Some(Content::Version(_)) | None => {
+            let what = "a project that does not exist; create it, or use the project default".to_owned();
+            vec![Unsupported { place: format!("spec.project {name}"), what }]
+        }
+    }
+}
+
+/// The controller other than us that wrote the status a short while ago.
+fn foreign_writer(object: &Value, now: Timestamp) -> Option<Text> {
+    let status = [PathElement::Field(Text::from("status"))];
+    ManagedFields::of(object)
+        .entries
+        .into_iter()
+        .filter(|entry| CONTROLLERS.contains(&entry.manager.as_str()))
+        .filter(|entry| entry.fields.touches(&status))
+        .find(|entry| entry.time.is_some_and(|time| now.duration_since(time) < FOREIGN_MAX))
+        .map(|entry| Text::from(entry.manager.as_str()))
+}
+
+/// Forgets everything about an application that is gone. Its objects stay: deleting them is a matter of finalizers.
+pub async fn forget(installation: &Installation, key: &AppKey) {
+    installation.routes.forget(key);
+    installation.staff.dismiss(key);
+    installation.board.update(|shown| {
+        shown.cards.remove(key);
+    });
+    let forgotten =
+        installation.ledger.write(vec![trueup_ledger::Write::ForgetApp { app: key.clone() }]).await;
+    if let Err(error) = forgotten {
+        tracing::warn!(application = %key, %error, "what is remembered of a deleted application could not be dropped");
+    }
+}
+
+/// The kind as served. Both kinds are ours to know: where discovery has not found them yet, their shape is known all the
+/// same.
+pub fn served(installation: &Installation, gvk: &Gvk) -> ServedKind {
+    let discovery = installation.sites.home.cluster.discovery();
+    if let Some(Lookup::Served(kind)) = discovery.as_ref().map(|known| known.find(gvk)) {
+        return kind.clone();
+    }
+    ServedKind {
+        gvk: gvk.clone(),
+        plural: Text::from(format!("{}s", gvk.kind.to_lowercase())),
+        scope: KindScope::Namespaced,
+        verbs: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    fn written_by(manager: &str, time: &str, fields: &str) -> Value {
+        let json = format!(
+            r#"{{"metadata":{{"managedFields":[{{"manager":"{manager}","operation":"Update","apiVersion":"argoproj.io/v1alpha1",
+                "time":"{time}","fieldsType":"FieldsV1","fieldsV1":{fields}}}]}}}}"#
+        );
+        Value::from_json(json.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn another_controller_is_known_by_a_fresh_status() {
+        let now: Timestamp = "2026-11-21T12:05:00Z".parse().unwrap();
+        let status = r#"{"f:status":{"f:sync":{}}}"#;
+        let fresh = written_by("argocd-application-controller", "2026-11-21T12:00:00Z", status);
+        assert_eq!(foreign_writer(&fresh, now).as_deref(), Some("argocd-application-controller"));
+        let old = written_by("argocd-application-controller", "2026-11-21T11:00:00Z", status);
+        assert_eq!(foreign_writer(&old, now), None);
+        let spec = written_by("argocd-application-controller", "2026-11-21T12:00:00Z", r#"{"f:spec":{}}"#);
+        assert_eq!(foreign_writer(&spec, now), None);
+        let ours = written_by("trueup", "2026-11-21T12:00:00Z", status);
+        assert_eq!(foreign_writer(&ours, now), None);
+    }
+}

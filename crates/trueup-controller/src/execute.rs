@@ -1,0 +1,106 @@
+//! Carries a plan out, step by step, without choices of its own.
+//!
+//! Each step's evidence and intent are in the ledger before its request leaves, its outcome after the answer. A step
+//! whose precondition no longer holds is reported as stale: the next look makes a new plan.
+
+use std::time::Duration;
+
+use trueup_cluster::act::{self, Executed, Hand, Refusal};
+use trueup_cluster::{Cluster, Lookup, ServedKind};
+use trueup_engine::live::{Live, LiveSet};
+use trueup_engine::operation::{Effect, StepOutcome, StepResult};
+use trueup_engine::plan::{Action, Held, Step, SyncPlan};
+
+use crate::record::Recorder;
+
+/// A new kind is served a moment after its definition is accepted; a namespace is usable at once.
+const KIND_WAIT_MAX: Duration = Duration::from_secs(10);
+const KIND_WAIT_STEP: Duration = Duration::from_millis(100);
+
+/// Where the steps of one plan go, and what they were planned against.
+pub struct Execution<'a> {
+    pub cluster: &'a Cluster,
+    pub live: &'a LiveSet,
+    pub hand: Hand,
+}
+
+/// Executes the steps in order. A refused definition or namespace does not stop the rest: what needs it is refused by
+/// the server in its turn.
+pub async fn execute(execution: &Execution<'_>, plan: &SyncPlan, record: &Recorder<'_>) -> Vec<StepResult> {
+    let mut results = Vec::with_capacity(plan.steps.len());
+    for step in &plan.steps {
+        let live = execution.live.objects.get(&step.key);
+        let outcome = match record.before(step, live).await {
+            Ok(intent) => {
+                let outcome = one(execution, step, &plan.held, live).await;
+                record.after(intent, step, &outcome).await;
+                outcome
+            }
+            // Without evidence nothing is overwritten (detection.md 6, fact 9).
+            Err(why) => StepOutcome::Refused { message: format!("failed to write the ledger: {why}") },
+        };
+        results.push(StepResult { key: step.key.clone(), gvk: step.gvk.clone(), outcome });
+    }
+    results
+}
+
+async fn one(execution: &Execution<'_>, step: &Step, held: &[Held], live: Option<&Live>) -> StepOutcome {
+    let Some(kind) = served(execution.cluster, step).await else {
+        let message = format!("the cluster does not serve {}; install its definition first", step.gvk);
+        return StepOutcome::Refused { message };
+    };
+    let wire = &execution.cluster.connection().wire;
+    match act::execute(wire, &kind, step, held, live, &execution.hand).await {
+        Ok(Executed::Applied(done)) => StepOutcome::Done(effect(done.effect)),
+        Ok(Executed::Deleted(_)) => StepOutcome::Done(Effect::Pruned),
+        Err(stopped) => refused(&step.action, &stopped.refusal),
+    }
+}
+
+/// The kind as the cluster serves it; waits for one whose definition was applied a moment ago.
+async fn served(cluster: &Cluster, step: &Step) -> Option<ServedKind> {
+    let begun = tokio::time::Instant::now();
+    loop {
+        let discovery = cluster.discovery()?;
+        if let Lookup::Served(kind) = discovery.find(&step.gvk) {
+            return Some(kind.clone());
+        }
+        if begun.elapsed() >= KIND_WAIT_MAX {
+            return None;
+        }
+        cluster.rediscover();
+        tokio::time::sleep(KIND_WAIT_STEP).await;
+    }
+}
+
+fn effect(effect: act::Effect) -> Effect {
+    match effect {
+        act::Effect::Created => Effect::Created,
+        act::Effect::Changed | act::Effect::Joined => Effect::Changed,
+        act::Effect::Unchanged => Effect::Unchanged,
+    }
+}
+
+fn refused(action: &Action, refusal: &Refusal) -> StepOutcome {
+    let message = refusal.to_string();
+    match refusal {
+        // What is to be deleted and is not there is deleted.
+        Refusal::NotFound { .. } if matches!(action, Action::Delete { .. }) => {
+            StepOutcome::Done(Effect::Pruned)
+        }
+        Refusal::Conflict { .. } | Refusal::PreconditionFailed { .. } => StepOutcome::Stale { why: message },
+        Refusal::AnswerUnknown { .. }
+        | Refusal::Unreachable { .. }
+        | Refusal::Busy { .. }
+        | Refusal::Server { .. } => StepOutcome::Unanswered { message },
+        Refusal::NotFound { .. }
+        | Refusal::Invalid { .. }
+        | Refusal::Denied { .. }
+        | Refusal::Forbidden { .. }
+        | Refusal::Unauthorized { .. }
+        | Refusal::Rejected { .. } => {
+            let hint = refusal.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
+            StepOutcome::Refused { message: format!("failed to {message}{hint}") }
+        }
+    }
+}

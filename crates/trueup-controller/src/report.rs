@@ -1,0 +1,368 @@
+//! What is told to the world after a turn: the Application's status, the DriftReport, Events; each only where it says
+//! something new.
+
+use jiff::{SignedDuration, Timestamp};
+use trueup_api::Application;
+use trueup_api::annotations::REFRESH;
+use trueup_api::drift_report::DriftReport;
+use trueup_api::status::{
+    ApplicationStatus, ComparedTo, HealthBlock, HistoryEntry, OperationState, merge_patch,
+};
+use trueup_cluster::act::{self, EventKind, Hand, Involved, Place, ReportedEvent};
+use trueup_cluster::{Content, Lookup, ObjectName};
+use trueup_engine::app::{App, AppKey};
+use trueup_engine::condition::{Condition, ConditionType};
+use trueup_engine::look::Comparison;
+use trueup_engine::operation::{self as engine, OperationPhase};
+use trueup_engine::status::SyncStatus;
+use trueup_object::{Text, Value};
+
+use crate::applications;
+use crate::board::AppCard;
+use crate::installation::Installation;
+use crate::staff::{application_kind, report_kind};
+use crate::state::AppState;
+
+/// An Application that another controller writes is looked at again after this time, or when it changes.
+pub const FOREIGN_RECHECK: SignedDuration = SignedDuration::from_secs(60);
+
+/// How many paths an Event names.
+const NAMED_MAX: usize = 5;
+
+/// What is to be written after a turn.
+#[derive(Debug, Default)]
+pub struct Report {
+    key: Option<AppKey>,
+    patch: Option<Value>,
+    drift_report: Option<Value>,
+    events: Vec<ReportedEvent>,
+}
+
+/// Puts together what one turn has to tell.
+pub fn prepare(
+    installation: &Installation,
+    state: &mut AppState,
+    application: &Application,
+    app: &App,
+    verdict: &Comparison,
+    now: Timestamp,
+) -> Report {
+    let previous = ApplicationStatus::of(application.status());
+    let compared_to = ComparedTo::of(&application.spec, &application.object);
+    let revisions = revisions(state);
+    let mut next = previous.clone();
+    next.set_comparison(verdict, compared_to.clone(), revisions.clone());
+    let mut conditions = verdict.conditions.clone();
+    conditions.extend(state.policy_conditions.iter().cloned());
+    conditions.extend(state.heal_condition.iter().cloned());
+    next.set_conditions(&conditions);
+    next.controller_namespace = Text::from(installation.settings.namespace.as_str());
+    next.summary.images = images(state);
+    next.source_types = app.sources.iter().map(|_| Text::from("Directory")).collect();
+    let mut events = transition_events(installation, application, &previous, verdict, now);
+    let mut patch = Value::default();
+    if let Some(running) = &state.running {
+        next.operation_state = Some(operation_state(&running.operation, application, &compared_to));
+    }
+    if let Some(finished) = &state.finished {
+        next.operation_state = Some(operation_state(&finished.operation, application, &compared_to));
+        if finished.resource_version == application.metadata.resource_version {
+            push_history(&mut next, &finished.operation, &compared_to, app.history_limit);
+            events.push(operation_event(installation, application, &finished.operation, now));
+            if application.operation.is_some() && !finished.operation.request.initiated_by.automated {
+                patch.set_at(&["operation"], Value::Null);
+                // The request that was carried out is cleared, and none that came meanwhile.
+                let version = application.metadata.resource_version.clone();
+                patch.set_at(&["metadata", "resourceVersion"], version.into());
+            }
+        }
+    }
+    next.carry_over(&previous, now);
+    if app.refresh.is_some() {
+        patch.set_at(&["metadata", "annotations", REFRESH], Value::Null);
+    }
+    if let Some(status) = merge_patch(&previous.to_value(), &next.to_value()) {
+        patch.set_at(&["status"], status);
+    }
+    if !patch.is_null() {
+        // A time alone is no news: it is written with news only, so that an idle fleet writes nothing.
+        let reconciled_at = ApplicationStatus { reconciled_at: Some(now), ..ApplicationStatus::default() };
+        if let Some(time) = reconciled_at.to_value().get("reconciledAt") {
+            patch.set_at(&["status", "reconciledAt"], time.clone());
+        }
+    }
+    show(installation, state, app, &next);
+    let drift_report = drift_report(installation, app, verdict, revisions, now);
+    Report { key: Some(state.key.clone()), patch: (!patch.is_null()).then_some(patch), drift_report, events }
+}
+
+/// Writes what was prepared. What cannot be written is logged and written by a later turn.
+pub async fn send(installation: &Installation, report: Report) {
+    let Report { key: Some(key), patch, drift_report, events } = report else { return };
+    let wire = &installation.sites.home.cluster.connection().wire;
+    let status = async {
+        let Some(patch) = patch else { return };
+        let kind = applications::served(installation, &application_kind());
+        let place = Place { kind: &kind, namespace: &key.namespace, name: &key.name };
+        if let Err(error) = act::patch_merge(wire, place, &patch, &Hand::real()).await {
+            tracing::warn!(application = %key, %error, "the status could not be written");
+        }
+    };
+    let drift = async {
+        let Some(object) = drift_report else { return };
+        let kind = applications::served(installation, &report_kind());
+        let place = Place { kind: &kind, namespace: &key.namespace, name: &key.name };
+        if let Err(error) = act::apply_own(wire, place, &object, &Hand::real()).await {
+            tracing::warn!(application = %key, %error, "the drift report could not be written");
+        }
+    };
+    let told = async {
+        for event in &events {
+            if let Err(error) = act::report(wire, event).await {
+                tracing::warn!(application = %key, %error, "an Event could not be written");
+            }
+        }
+    };
+    tokio::join!(status, drift, told);
+}
+
+/// Reports an Application that makes no sense, or whose sources cannot be had at all: Unknown, with the reason.
+pub async fn unknown(
+    installation: &Installation,
+    state: &mut AppState,
+    object: &Value,
+    conditions: &[Condition],
+    keeps_verdict: bool,
+) {
+    let now = installation.now();
+    let previous = ApplicationStatus::of(object.get("status").unwrap_or(&Value::Null));
+    let mut next = previous.clone();
+    if !(keeps_verdict && previous.sync.status.is_some()) {
+        next.sync.status = Some(SyncStatus::Unknown);
+        next.health = HealthBlock { status: Text::from("Unknown"), ..HealthBlock::default() };
+    }
+    next.set_conditions(conditions);
+    next.carry_over(&previous, now);
+    let mut patch = Value::default();
+    if object.at(&["metadata", "annotations", REFRESH]).is_some() {
+        patch.set_at(&["metadata", "annotations", REFRESH], Value::Null);
+    }
+    if let Some(finished) = object.get("operation").filter(|operation| !operation.is_null()) {
+        // Nothing can be synced: the request ends here, or it would wait for ever.
+        let failed = failed_operation(finished, conditions, now);
+        patch.set_at(&["operation"], Value::Null);
+        next.operation_state = Some(failed);
+    }
+    if let Some(status) = merge_patch(&previous.to_value(), &next.to_value()) {
+        patch.set_at(&["status"], status);
+    }
+    let report = Report {
+        key: Some(state.key.clone()),
+        patch: (!patch.is_null()).then_some(patch),
+        ..Report::default()
+    };
+    send(installation, report).await;
+}
+
+fn failed_operation(written: &Value, conditions: &[Condition], now: Timestamp) -> OperationState {
+    let message = conditions.first().map(|condition| condition.message.clone()).unwrap_or_default();
+    let mut state = engine::OperationState::begin(trueup_engine::app::SyncRequest::default(), now);
+    state.finish(OperationPhase::Error, message, now);
+    OperationState::new(&state, written, &ComparedTo::default())
+}
+
+/// Tells that another controller writes the Application. Its status is left to that controller: the news goes to an
+/// Event and to the log.
+pub async fn foreign(
+    installation: &Installation,
+    state: &AppState,
+    application: &Application,
+    manager: &str,
+) {
+    let message = format!(
+        "{}: {manager} writes this Application too, so trueup leaves it alone; stop that controller, or start \
+         trueup with --take-over",
+        ConditionType::ForeignControllerError.as_str()
+    );
+    tracing::warn!(application = %state.key, manager, "another controller writes this Application");
+    let event = ReportedEvent {
+        kind: EventKind::Warning,
+        reason: ConditionType::ForeignControllerError.as_str().to_owned(),
+        message,
+        involved: involved(application),
+        at: installation.now(),
+        instance: installation.settings.instance.clone(),
+    };
+    let report = Report { key: Some(state.key.clone()), events: vec![event], ..Report::default() };
+    send(installation, report).await;
+}
+
+fn operation_state(
+    operation: &engine::OperationState,
+    application: &Application,
+    compared_to: &ComparedTo,
+) -> OperationState {
+    let automated = operation.request.initiated_by.automated;
+    let written = application.object.get("operation").filter(|_| !automated).unwrap_or(&Value::Null);
+    OperationState::new(operation, written, compared_to)
+}
+
+/// Argo CD keeps a history of what was really and wholly deployed (compat 1.3).
+fn push_history(
+    next: &mut ApplicationStatus,
+    operation: &engine::OperationState,
+    compared_to: &ComparedTo,
+    limit: usize,
+) {
+    let request = &operation.request;
+    let whole = request.resources.is_empty() && !request.dry_run;
+    let (true, OperationPhase::Succeeded, Some(finished_at)) =
+        (whole, operation.phase, operation.finished_at)
+    else {
+        return;
+    };
+    let entry = HistoryEntry {
+        id: 0,
+        revisions: operation.revisions.clone(),
+        source: compared_to.source.clone(),
+        sources: compared_to.sources.clone(),
+        deployed_at: finished_at,
+        deploy_started_at: Some(operation.started_at),
+        username: request.initiated_by.username.clone(),
+        automated: request.initiated_by.automated,
+    };
+    next.push_history(entry, limit);
+}
+
+/// Events for what changed since the last report: the status, and which drift is there.
+fn transition_events(
+    installation: &Installation,
+    application: &Application,
+    previous: &ApplicationStatus,
+    verdict: &Comparison,
+    now: Timestamp,
+) -> Vec<ReportedEvent> {
+    let before = previous.sync.status;
+    if before == Some(verdict.status) {
+        return Vec::new();
+    }
+    let event = |kind, reason: &str, message: String| ReportedEvent {
+        kind,
+        reason: reason.to_owned(),
+        message,
+        involved: involved(application),
+        at: now,
+        instance: installation.settings.instance.clone(),
+    };
+    let from = before.map_or("Unknown", SyncStatus::as_str);
+    let mut events = vec![event(
+        EventKind::Normal,
+        "ResourceUpdated",
+        format!("sync status: {from} -> {}", verdict.status),
+    )];
+    let drifts: Vec<String> = verdict
+        .differences()
+        .filter(|difference| !difference.is_pending())
+        .map(|difference| {
+            let by =
+                difference.attribution.manager.as_ref().map(|name| format!(" by {name}")).unwrap_or_default();
+            format!("{} {}{by}", difference.place(), difference.change.as_str())
+        })
+        .collect();
+    if !drifts.is_empty() {
+        let more = drifts.len().saturating_sub(NAMED_MAX);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let named: Vec<String> = drifts.into_iter().take(NAMED_MAX).collect();
+        events.push(event(EventKind::Warning, "DriftDetected", format!("{}{more}", named.join("; "))));
+    }
+    events
+}
+
+fn operation_event(
+    installation: &Installation,
+    application: &Application,
+    operation: &engine::OperationState,
+    now: Timestamp,
+) -> ReportedEvent {
+    let ok = operation.phase == OperationPhase::Succeeded;
+    ReportedEvent {
+        kind: if ok { EventKind::Normal } else { EventKind::Warning },
+        reason: "OperationCompleted".to_owned(),
+        message: format!("sync {}: {}", operation.phase.as_str(), operation.message),
+        involved: involved(application),
+        at: now,
+        instance: installation.settings.instance.clone(),
+    }
+}
+
+fn involved(application: &Application) -> Involved {
+    Involved {
+        api_version: application_kind().api_version().to_string(),
+        kind: "Application".to_owned(),
+        namespace: application.metadata.namespace.to_string(),
+        name: application.metadata.name.to_string(),
+        uid: application.metadata.uid.to_string(),
+    }
+}
+
+fn revisions(state: &AppState) -> Vec<Text> {
+    let targets = state.targets.iter().flat_map(|targets| &targets.revisions);
+    targets.map(|revision| Text::from(revision.id.to_string())).collect()
+}
+
+fn images(state: &AppState) -> Vec<Text> {
+    let targets = state.targets.iter().flat_map(|targets| targets.targets.values());
+    let mut images: Vec<Text> =
+        targets.flat_map(|target| trueup_api::status::images(&target.object)).collect();
+    images.sort();
+    images.dedup();
+    images
+}
+
+/// The report to write, where it says something new and the cluster takes such reports.
+fn drift_report(
+    installation: &Installation,
+    app: &App,
+    verdict: &Comparison,
+    revisions: Vec<Text>,
+    now: Timestamp,
+) -> Option<Value> {
+    let home = &installation.sites.home.cluster;
+    let served =
+        home.discovery().is_some_and(|known| matches!(known.find(&report_kind()), Lookup::Served(_)));
+    if !served {
+        return None;
+    }
+    let name = ObjectName { namespace: app.key.namespace.clone(), name: app.key.name.clone() };
+    let written = match home.get(&report_kind(), &name) {
+        Some(Content::Whole(observed)) => observed.value().ok(),
+        Some(Content::Version(_)) | None => None,
+    };
+    let report = DriftReport::new(app, verdict, revisions, now);
+    report.differs_from(written.as_ref()).then(|| report.to_value())
+}
+
+fn show(installation: &Installation, state: &AppState, app: &App, status: &ApplicationStatus) {
+    let source = app.sources.first();
+    let card = AppCard {
+        project: app.project.to_string(),
+        repo: source.map(|source| source.repo.to_string()).unwrap_or_default(),
+        dest_server: destination(app),
+        dest_namespace: app.destination.namespace.to_string(),
+        sync_status: status.sync.status.map_or("Unknown", SyncStatus::as_str).to_owned(),
+        health_status: status.health.status.to_string(),
+        autosync: app.automated.is_some(),
+        operation: if state.running.is_some() { "sync".to_owned() } else { String::new() },
+    };
+    installation.board.update(|shown| {
+        shown.cards.insert(state.key.clone(), card);
+    });
+}
+
+fn destination(app: &App) -> String {
+    match &app.destination.cluster {
+        trueup_engine::app::ClusterName::InCluster => "https://kubernetes.default.svc".to_owned(),
+        trueup_engine::app::ClusterName::Server(server) => server.to_string(),
+        trueup_engine::app::ClusterName::Name(name) => name.to_string(),
+    }
+}

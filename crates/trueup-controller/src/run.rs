@@ -1,0 +1,255 @@
+//! Assembles a controller and runs it until it is told to end.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use trueup_cluster::lease::{self, Leadership, LeaseName};
+use trueup_cluster::{Access, Clusters, ConnectError, Head, Interest, Interests};
+use trueup_engine::app::AppKey;
+use trueup_engine::tracking::{TRACKING_ANNOTATION, TrackingId};
+use trueup_ledger::{Ledger, LedgerError};
+use trueup_object::Text;
+use trueup_repo::{Repositories, RepositoriesOptions, SourceError};
+
+use crate::board::Board;
+use crate::clock::SharedClock;
+use crate::installation::{Installation, Settings, Sites};
+use crate::mailbox::Mailbox;
+use crate::routes::Routes;
+use crate::site::{self, Site, is_scaler};
+use crate::staff::{Staff, application_kind, project_kind, report_kind};
+use crate::worker;
+
+/// The name of the Lease that the acting controller holds, in the namespace of the Applications.
+pub const LEASE: &str = "trueup-controller";
+
+/// The wait between attempts to reach an API server that is down at the start.
+const CONNECT_RETRY: Duration = Duration::from_secs(2);
+
+/// What a person decides about a controller.
+pub struct Options {
+    pub access: Access,
+    /// Of the Applications.
+    pub namespace: String,
+    pub state_dir: PathBuf,
+    /// Act on Applications that another controller writes too.
+    pub take_over: bool,
+    /// Git is asked this often.
+    pub poll: Duration,
+    /// A part of at most this is added to it.
+    pub poll_jitter: Duration,
+    /// Unique among running controllers.
+    pub instance: String,
+    pub clock: SharedClock,
+    pub version: String,
+}
+
+/// Why a controller does not start. A cluster that cannot be reached is no reason: it is waited for.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    #[error(transparent)]
+    Repositories(#[from] SourceError),
+}
+
+impl StartError {
+    /// What a person can do about it.
+    pub fn hint(&self) -> String {
+        match self {
+            Self::Connect(error) => error.hint().to_owned(),
+            Self::Ledger(_) => "give another --state-dir, or mend this one".to_owned(),
+            Self::Repositories(error) => error.hint().to_string(),
+        }
+    }
+}
+
+/// Runs a controller until it is cancelled. It acts while it holds the Lease and waits while another does.
+pub async fn run(options: Options, board: Board, ended: CancellationToken) -> Result<(), StartError> {
+    let ledger = Arc::new(Ledger::open(&options.state_dir).await?);
+    let mirrors = options.state_dir.join("mirrors");
+    let repositories = Arc::new(Repositories::open(RepositoriesOptions::new(mirrors)).await?);
+    let routes = Routes::default();
+    let (hires, hired) = mpsc::unbounded_channel();
+    let staff = Staff::new(&options.namespace, hires);
+    let clock = options.clock.clone();
+    let clusters = Clusters::new(
+        options.access.clone(),
+        &options.version,
+        interests(&routes),
+        Arc::new(move || clock.now()),
+    )?;
+    let Some((home, clusters)) = reach(clusters, &ended).await? else { return Ok(()) };
+    let inventory = ledger.inventory().await?;
+    let inventory = inventory.into_iter().map(|(app, kinds)| (app, kinds.into_iter().collect())).collect();
+    let settings = Settings {
+        namespace: options.namespace,
+        poll: options.poll,
+        poll_jitter: options.poll_jitter,
+        take_over: options.take_over,
+        instance: options.instance,
+        inventory,
+    };
+    let sites = Sites::new(home, clusters, routes.clone(), staff.clone(), ended.clone());
+    let installation = Arc::new(Installation {
+        settings,
+        sites,
+        repositories,
+        ledger,
+        clock: options.clock,
+        routes,
+        staff,
+        board,
+    });
+    lead(installation, hired, ended).await;
+    Ok(())
+}
+
+/// Connects to the home cluster. An API server that is down is waited for; a mistake in the settings is an error.
+async fn reach(
+    mut clusters: Clusters,
+    ended: &CancellationToken,
+) -> Result<Option<(Arc<Site>, Clusters)>, StartError> {
+    loop {
+        match clusters.start(trueup_cluster::clusters::IN_CLUSTER_SERVER, "").await {
+            Ok(cluster) => return Ok(Some((Arc::new(Site::new(cluster)), clusters))),
+            Err(trueup_cluster::clusters::StartError::Connect(
+                error @ (ConnectError::Unreachable { .. } | ConnectError::Unusable { .. }),
+            )) => tracing::warn!(%error, "the cluster cannot be reached; trying again"),
+            Err(trueup_cluster::clusters::StartError::Connect(error)) => return Err(error.into()),
+            Err(trueup_cluster::clusters::StartError::Destination(error)) => {
+                tracing::error!(%error, "the home cluster has no name");
+            }
+        }
+        tokio::select! {
+            () = ended.cancelled() => return Ok(None),
+            () = tokio::time::sleep(CONNECT_RETRY) => {}
+        }
+    }
+}
+
+/// Waits for the Lease, works while it is held, gives it up at the end.
+async fn lead(
+    installation: Arc<Installation>,
+    mut hired: mpsc::UnboundedReceiver<(AppKey, Mailbox)>,
+    ended: CancellationToken,
+) {
+    let home = installation.sites.home.clone();
+    for gvk in [application_kind(), project_kind(), report_kind()] {
+        home.cluster.watch(&gvk);
+    }
+    let wire = home.cluster.connection().wire.clone();
+    let name = LeaseName { namespace: installation.settings.namespace.clone(), name: LEASE.to_owned() };
+    let (sender, mut leadership) = watch::channel(Leadership::Unknown);
+    let clock = installation.clock.clone();
+    let lease_clock: trueup_cluster::Clock = Arc::new(move || clock.now());
+    let mut tasks = JoinSet::new();
+    let instance = installation.settings.instance.clone();
+    tasks.spawn(lease::strive(wire.clone(), name.clone(), instance.clone(), lease_clock.clone(), sender));
+    tasks.spawn(site::route(home, installation.routes.clone(), installation.staff.clone(), ended.clone()));
+    let mut crew: Option<Crew> = None;
+    loop {
+        let leading = *leadership.borrow_and_update() == Leadership::Leading;
+        note_leadership(&installation, &leadership.borrow().clone(), leading);
+        match (&mut crew, leading) {
+            (None, true) => crew = Some(Crew::begin(&installation, &mut hired)),
+            (Some(_), false) => {
+                // Whatever a worker is doing is stopped before another controller may begin.
+                if let Some(crew) = crew.take() {
+                    crew.end().await;
+                }
+            }
+            (None, false) | (Some(_), true) => {}
+        }
+        tokio::select! {
+            () = ended.cancelled() => break,
+            changed = leadership.changed() => if changed.is_err() { break },
+            Some((app, mailbox)) = hired.recv() => {
+                if let Some(crew) = &mut crew {
+                    crew.hire(&installation, app, mailbox);
+                }
+            }
+        }
+    }
+    if let Some(crew) = crew.take() {
+        crew.end().await;
+    }
+    tasks.abort_all();
+    if let Err(error) = lease::release(&wire, &name, &instance, &lease_clock).await {
+        tracing::debug!(%error, "the Lease could not be given up; it runs out by itself");
+    }
+}
+
+fn note_leadership(installation: &Installation, state: &Leadership, leading: bool) {
+    match state {
+        Leadership::Leading => tracing::info!("this controller acts: it holds the Lease"),
+        Leadership::Following { holder } => {
+            tracing::info!(holder, "another controller acts; waiting for the Lease")
+        }
+        Leadership::Unknown => {}
+    }
+    installation.board.update(|shown| {
+        shown.leading = leading;
+        shown.ready = *state != Leadership::Unknown;
+    });
+}
+
+/// The workers of one time of leading.
+struct Crew {
+    workers: JoinSet<()>,
+    ended: CancellationToken,
+}
+
+impl Crew {
+    /// Hires a worker for each application that is known, by letting every one of them be announced again.
+    fn begin(
+        installation: &Arc<Installation>,
+        hired: &mut mpsc::UnboundedReceiver<(AppKey, Mailbox)>,
+    ) -> Self {
+        let mut crew = Self { workers: JoinSet::new(), ended: CancellationToken::new() };
+        while hired.try_recv().is_ok() {}
+        for (app, mailbox) in installation.staff.everyone() {
+            crew.hire(installation, app, mailbox);
+        }
+        crew
+    }
+
+    fn hire(&mut self, installation: &Arc<Installation>, app: AppKey, mailbox: Mailbox) {
+        // What has ended is taken out, so the set holds what runs.
+        while self.workers.try_join_next().is_some() {}
+        mailbox.wake(crate::mailbox::Depth::Git);
+        self.workers.spawn(worker::run(installation.clone(), app, mailbox, self.ended.clone()));
+    }
+
+    async fn end(mut self) {
+        self.ended.cancel();
+        self.workers.abort_all();
+        while self.workers.join_next().await.is_some() {}
+    }
+}
+
+/// Which objects are kept with their content: our own kinds, autoscalers, what carries a mark, what a target names.
+fn interests(routes: &Routes) -> Interests {
+    let routes = routes.clone();
+    Arc::new(move |head: &Head| {
+        let key = &head.key;
+        let ours = [application_kind(), project_kind(), report_kind()];
+        if ours.iter().any(|gvk| gvk.group == key.group && gvk.kind == key.kind)
+            || is_scaler(&key.group, &key.kind)
+        {
+            return Interest::Named;
+        }
+        let mark = head.annotations.get(TRACKING_ANNOTATION).and_then(|text| TrackingId::parse(text));
+        match mark {
+            Some(mark) if mark.is_about(key) => Interest::Tracked(Text::clone(&mark.app)),
+            Some(_) | None if routes.names(key) => Interest::Named,
+            Some(_) | None => Interest::None,
+        }
+    })
+}

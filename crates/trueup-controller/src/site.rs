@@ -1,0 +1,143 @@
+//! One destination cluster as the workers see it: what was observed, its schemas, its autoscalers; and the router that
+//! turns its changes into wake-ups.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use tokio_util::sync::CancellationToken;
+use trueup_cluster::{Change, Cluster};
+use trueup_engine::autoscaler::{self, Autoscalers};
+use trueup_engine::live::KindCoverage;
+use trueup_engine::memory::SchemaSet;
+use trueup_object::{Gvk, ResourceKey};
+
+use crate::mailbox::Depth;
+use crate::routes::Routes;
+use crate::staff::Staff;
+
+/// A destination cluster.
+pub struct Site {
+    pub cluster: Arc<Cluster>,
+    scalers: Scalers,
+}
+
+/// The autoscalers of the cluster, read anew only after one of them changed.
+#[derive(Default)]
+struct Scalers {
+    known: RwLock<Option<Arc<Autoscalers>>>,
+    /// The specs as last seen: a change of status alone, which comes every fifteen seconds, means nothing.
+    specs: RwLock<BTreeMap<ResourceKey, String>>,
+}
+
+impl Site {
+    /// A cluster whose autoscalers are watched from now on.
+    pub fn new(cluster: Arc<Cluster>) -> Self {
+        for gvk in scaler_kinds() {
+            cluster.watch(&gvk);
+        }
+        Self { cluster, scalers: Scalers::default() }
+    }
+
+    /// The cluster's own schemas as last read; to be laid over the compiled-in ones.
+    pub fn schemas(&self) -> Arc<SchemaSet> {
+        self.cluster.schemas().unwrap_or_default()
+    }
+
+    /// What the autoscalers target now.
+    pub fn scalers(&self) -> Arc<Autoscalers> {
+        if let Some(known) = self.scalers.known.read().unwrap_or_else(PoisonError::into_inner).clone() {
+            return known;
+        }
+        let read = Arc::new(read_scalers(&self.cluster));
+        *self.scalers.known.write().unwrap_or_else(PoisonError::into_inner) = Some(read.clone());
+        read
+    }
+
+    fn forget_scalers(&self) {
+        *self.scalers.known.write().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Whether what an autoscaler targets may have changed.
+    fn scaler_changed(&self, key: &ResourceKey) -> bool {
+        let observed = self.cluster.observed(key).and_then(|observed| observed.value().ok());
+        let spec = observed.and_then(|object| object.get("spec").map(trueup_object::Value::to_json));
+        let mut specs = self.scalers.specs.write().unwrap_or_else(PoisonError::into_inner);
+        match spec {
+            Some(spec) => specs.insert(key.clone(), spec.clone()) != Some(spec),
+            None => specs.remove(key).is_some(),
+        }
+    }
+}
+
+/// Turns the changes of a cluster into wake-ups until cancelled.
+pub async fn route(site: Arc<Site>, routes: Routes, staff: Staff, ended: CancellationToken) {
+    loop {
+        let change = tokio::select! {
+            () = ended.cancelled() => return,
+            change = site.cluster.changes().next() => change,
+        };
+        match change {
+            Change::Object(key) => route_object(&site, &routes, &staff, &key),
+            Change::Kind(gvk) => {
+                if is_scaler(&gvk.group, &gvk.kind) {
+                    site.forget_scalers();
+                    staff.wake_all(Depth::Live);
+                }
+                staff.kind_changed(&gvk);
+                for app in routes.of_kind(&gvk.group_kind()) {
+                    staff.wake(&app, Depth::Live);
+                }
+            }
+            Change::Discovery | Change::Schemas => staff.wake_all(Depth::Live),
+        }
+    }
+}
+
+fn route_object(site: &Site, routes: &Routes, staff: &Staff, key: &ResourceKey) {
+    if is_scaler(&key.group, &key.kind) && site.scaler_changed(key) {
+        site.forget_scalers();
+        for app in routes.in_namespace(&key.namespace) {
+            staff.wake(&app, Depth::Live);
+        }
+    }
+    if staff.object_changed(key) {
+        return;
+    }
+    let owner = site.cluster.observed(key).and_then(|observed| observed.tracked_by.clone());
+    if let Some(app) = owner.and_then(|instance| routes.of_instance(&instance)) {
+        staff.wake(&app, Depth::Live);
+    }
+    for app in routes.of_target(key) {
+        staff.wake(&app, Depth::Live);
+    }
+}
+
+/// The versions in which autoscalers are watched.
+fn scaler_kinds() -> [Gvk; 3] {
+    [
+        Gvk::new("autoscaling", "v2", "HorizontalPodAutoscaler"),
+        Gvk::new("keda.sh", "v1alpha1", "ScaledObject"),
+        Gvk::new("autoscaling.k8s.io", "v1", "VerticalPodAutoscaler"),
+    ]
+}
+
+/// Whether a kind scales workloads.
+pub fn is_scaler(group: &str, kind: &str) -> bool {
+    autoscaler::kinds().iter().any(|scaler| scaler.is(group, kind))
+}
+
+fn read_scalers(cluster: &Cluster) -> Autoscalers {
+    let coverage = cluster.coverage();
+    let uncertain = autoscaler::kinds()
+        .into_iter()
+        .filter(|kind| {
+            !matches!(coverage.kinds.get(kind), Some(KindCoverage::Complete | KindCoverage::NotServed))
+        })
+        .collect();
+    let objects: Vec<_> = scaler_kinds()
+        .iter()
+        .flat_map(|gvk| cluster.whole(gvk))
+        .filter_map(|(_, observed)| observed.value().ok())
+        .collect();
+    Autoscalers::new(&objects, uncertain)
+}

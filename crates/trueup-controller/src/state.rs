@@ -1,0 +1,118 @@
+//! What one worker keeps of its application between turns. Everything in it can be rebuilt from the cluster, Git and the
+//! ledger.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use trueup_engine::app::FirstSeen;
+use trueup_engine::app::{App, AppKey, SyncRequest};
+use trueup_engine::condition::Condition;
+use trueup_engine::desired::TargetSet;
+use trueup_engine::fight::Fights;
+use trueup_engine::look::Comparison;
+use trueup_engine::memory::Memory;
+use trueup_engine::operation::OperationState;
+use trueup_engine::plan::SyncPlan;
+use trueup_engine::policy::LastSync;
+use trueup_object::{ResourceKey, Text};
+
+use crate::sources::SourceCache;
+
+/// The state of one application's worker.
+pub struct AppState {
+    pub key: AppKey,
+    pub app: Option<Arc<App>>,
+    /// The resourceVersion of the Application at the last turn.
+    pub version: Text,
+    pub sources: Vec<SourceCache>,
+    pub targets: Option<Arc<TargetSet>>,
+    /// Loaded from the ledger at the first turn.
+    pub memory: Option<BTreeMap<ResourceKey, Memory>>,
+    /// The targets of which every object was remembered.
+    pub remembered: Option<Arc<TargetSet>>,
+    /// Objects that a step has just written: their targets are the new base.
+    pub just_synced: BTreeSet<ResourceKey>,
+    pub first_seen: FirstSeen,
+    pub fights: Fights,
+    /// The verdict as last reported.
+    pub comparison: Option<Comparison>,
+    /// The sources or the cluster cannot be read since then, and why.
+    pub failing: Option<Failing>,
+    pub running: Option<Running>,
+    /// An operation that is over and not yet written to the Application.
+    pub finished: Option<Finished>,
+    pub last_operation: Option<OperationState>,
+    pub last_sync: Option<LastSync>,
+    pub policy_conditions: Vec<Condition>,
+    pub heal_failures: u32,
+    pub heal_after: Option<Timestamp>,
+    pub heal_condition: Option<Condition>,
+    /// When Git is asked again.
+    pub poll_at: Option<Timestamp>,
+    pub started_at: Option<Timestamp>,
+    /// Another turn is to follow at once.
+    pub again: bool,
+}
+
+/// Since when nothing fresh is known, and what a person can do.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Failing {
+    pub since: Timestamp,
+    pub condition: Condition,
+}
+
+/// An operation in progress.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Running {
+    pub operation: OperationState,
+    /// The plan that was executed, and when.
+    pub executed: Option<(SyncPlan, Timestamp)>,
+    /// When it is gone on with at the latest.
+    pub wake_at: Option<Timestamp>,
+}
+
+/// An operation that is over.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Finished {
+    pub operation: OperationState,
+    /// The version of the Application from which the request was read: while it is the one observed, its `operation`
+    /// field is the old request.
+    pub resource_version: Text,
+}
+
+impl Running {
+    pub fn new(request: SyncRequest, now: Timestamp) -> Self {
+        Self { operation: OperationState::begin(request, now), executed: None, wake_at: None }
+    }
+}
+
+impl AppState {
+    pub fn new(key: AppKey) -> Self {
+        Self {
+            key,
+            app: None,
+            version: Text::default(),
+            sources: Vec::new(),
+            targets: None,
+            memory: None,
+            remembered: None,
+            just_synced: BTreeSet::new(),
+            first_seen: FirstSeen::new(),
+            fights: Fights::default(),
+            comparison: None,
+            failing: None,
+            running: None,
+            finished: None,
+            last_operation: None,
+            last_sync: None,
+            policy_conditions: Vec::new(),
+            heal_failures: 0,
+            heal_after: None,
+            heal_condition: None,
+            poll_at: None,
+            started_at: None,
+            again: false,
+        }
+    }
+}

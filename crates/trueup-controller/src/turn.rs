@@ -1,0 +1,223 @@
+//! One turn of an application's worker: gather, look, plan, act, report.
+//!
+//! A turn never learns why it was asked for. Whatever woke it, it looks at the whole application and does what is to be
+//! done now.
+
+pub(crate) mod act;
+pub(crate) mod cascade;
+mod gather;
+pub(crate) mod verdict;
+
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use trueup_api::Application;
+use trueup_engine::app::{App, RefreshLevel};
+use trueup_engine::condition::Condition;
+use trueup_engine::desired::TargetSet;
+use trueup_engine::look::{Comparison, LookInput, look};
+
+use crate::applications::{self, Found};
+use crate::installation::{Installation, spread};
+use crate::mailbox::Depth;
+use crate::report;
+use crate::site::Site;
+use crate::state::AppState;
+
+/// What the worker does after a turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// Waits for a wake-up, at most until then.
+    At(Option<Timestamp>),
+    /// Takes another turn at once.
+    Again,
+    /// The Application is gone.
+    Gone,
+}
+
+/// Kinds that were just asked for are listed within this time, or the turn is taken with what is known.
+const LISTING_MAX: SignedDuration = SignedDuration::from_secs(10);
+
+/// While kinds are being listed their end wakes the worker; this only guards against a wake-up that never comes.
+const LISTING_STEP: SignedDuration = SignedDuration::from_millis(500);
+
+/// How long a turn waits before it asks a ledger again that could not be read.
+const LEDGER_RETRY: SignedDuration = SignedDuration::from_secs(5);
+
+/// Takes one turn.
+pub async fn take(installation: &Installation, state: &mut AppState, woken: Depth) -> Next {
+    let now = installation.now();
+    match applications::find(installation, &state.key) {
+        Found::Gone => {
+            applications::forget(installation, &state.key).await;
+            Next::Gone
+        }
+        // Its own listing is not complete: what was known stays.
+        Found::Unknown => Next::At(Some(now + LISTING_STEP)),
+        Found::Foreign { application, manager } => {
+            report::foreign(installation, state, &application, &manager).await;
+            Next::At(Some(now + report::FOREIGN_RECHECK))
+        }
+        Found::Invalid { object, conditions } => {
+            state.app = None;
+            report::unknown(installation, state, &object, &conditions, false).await;
+            Next::At(None)
+        }
+        Found::Valid { application, app } => valid(installation, state, &application, app, woken, now).await,
+    }
+}
+
+async fn valid(
+    installation: &Installation,
+    state: &mut AppState,
+    application: &Application,
+    app: Arc<App>,
+    woken: Depth,
+    now: Timestamp,
+) -> Next {
+    let depth = depth_of(state, &app, woken, now);
+    let polled =
+        depth > Depth::Live && app.refresh.is_none() && woken == Depth::Live && state.targets.is_some();
+    state.version = application.metadata.resource_version.clone();
+    state.app = Some(app.clone());
+    state.again = false;
+    if let Err(error) = gather::memory(installation, state).await {
+        tracing::error!(application = %state.key, %error, "the ledger cannot be read; nothing is decided");
+        return Next::At(Some(now + LEDGER_RETRY));
+    }
+    act::take_up_request(state, &app, &application.metadata.resource_version, now);
+    let site = match installation.sites.find(&app.destination.cluster).await {
+        Ok(site) => site,
+        Err(condition) => return blind(installation, state, application, condition, now).await,
+    };
+    let failure = gather::targets(installation, state, &site, &app, depth, polled).await;
+    if depth > Depth::Live {
+        state.poll_at = Some(next_poll(installation, state, now));
+    }
+    verdict::note_failure(state, failure, now);
+    match (state.targets.clone(), state.failing.clone()) {
+        (Some(targets), _) => judged(installation, state, application, &app, &site, &targets, now).await,
+        (None, Some(failing)) => blind(installation, state, application, failing.condition, now).await,
+        // Targets are there or their failure is.
+        (None, None) => Next::At(due(state, now)),
+    }
+}
+
+/// Nothing can be compared: a verdict of before stands for a while.
+async fn blind(
+    installation: &Installation,
+    state: &mut AppState,
+    application: &Application,
+    condition: Condition,
+    now: Timestamp,
+) -> Next {
+    verdict::note_failure(state, Some(condition.clone()), now);
+    let stands = verdict::stands(state, now);
+    let mut conditions = vec![condition];
+    if stands {
+        conditions.extend(verdict::stale_warning(state));
+    }
+    state.running = None;
+    report::unknown(installation, state, &application.object, &conditions, stands).await;
+    Next::At(due(state, now))
+}
+
+async fn judged(
+    installation: &Installation,
+    state: &mut AppState,
+    application: &Application,
+    app: &Arc<App>,
+    site: &Site,
+    targets: &Arc<TargetSet>,
+    now: Timestamp,
+) -> Next {
+    let begun = tokio::time::Instant::now();
+    let gathered = gather::live(installation, state, site, app, targets).await;
+    let started = *state.started_at.get_or_insert(now);
+    if gathered.listing && now.duration_since(started) < LISTING_MAX {
+        return Next::At(Some(now + LISTING_STEP));
+    }
+    state.started_at = None;
+    let comparison = compare(installation, state, app, site, targets, &gathered.live, now);
+    let scene = act::Scene { installation, site, app, targets, live: &gathered.live, now };
+    let intention = if app.deleting {
+        cascade::decide(&scene, application, &comparison)
+    } else {
+        act::decide(&scene, state, &comparison)
+    };
+    verdict::remember_agreed(installation, state, site, targets, &gathered.live, &comparison).await;
+    let verdict = verdict::verdict(state, comparison, &gathered.live, now);
+    let report = report::prepare(installation, state, application, app, &verdict, now);
+    state.comparison = Some(verdict);
+    // The status is written while the cluster is being changed: neither waits for the other.
+    let (outcome, ()) = tokio::join!(act::carry_out(&scene, intention), report::send(installation, report));
+    act::take_note(&scene, state, outcome);
+    if app.deleting {
+        cascade::conclude(&scene, application, state).await;
+    }
+    installation.board.update(|shown| {
+        let looks = shown.looks.entry(state.key.clone()).or_default();
+        looks.0 += 1;
+        looks.1 += u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+    });
+    if state.again { Next::Again } else { Next::At(due(state, now)) }
+}
+
+fn compare(
+    installation: &Installation,
+    state: &mut AppState,
+    app: &App,
+    site: &Site,
+    targets: &TargetSet,
+    live: &trueup_engine::live::LiveSet,
+    now: Timestamp,
+) -> Comparison {
+    let schemas = site.schemas();
+    let scalers = site.scalers();
+    let comparison = look(&LookInput {
+        app,
+        targets,
+        live,
+        memory: state.memory.get_or_insert_default(),
+        autoscalers: &scalers,
+        schemas: verdict::layered(&schemas),
+        our_manager: &Installation::our_manager(),
+        secret_key: installation.secret_key(),
+        first_seen: &state.first_seen,
+        now,
+    });
+    state.first_seen = verdict::first_seen(&comparison);
+    comparison
+}
+
+/// The depth that the Application, the timer and the wake-up ask for together.
+fn depth_of(state: &AppState, app: &App, woken: Depth, now: Timestamp) -> Depth {
+    let refresh = match app.refresh {
+        Some(RefreshLevel::Hard) => Depth::Hard,
+        Some(RefreshLevel::Normal) => Depth::Git,
+        None => Depth::Live,
+    };
+    let polled = if state.poll_at.is_none_or(|at| at <= now) { Depth::Git } else { Depth::Live };
+    let sources_changed = state.app.as_ref().is_none_or(|known| known.sources != app.sources);
+    // What was asked for a moment ago is synced as Git has it now.
+    let asked = app.operation.is_some() && state.running.is_none();
+    let changed = if sources_changed || asked { Depth::Git } else { Depth::Live };
+    woken.max(refresh).max(polled).max(changed)
+}
+
+fn next_poll(installation: &Installation, state: &AppState, now: Timestamp) -> Timestamp {
+    let settings = &installation.settings;
+    let jitter = settings.poll_jitter.mul_f64(spread(&state.key));
+    let wait = SignedDuration::try_from(settings.poll + jitter).unwrap_or(SignedDuration::from_secs(120));
+    now.saturating_add(wait).unwrap_or(Timestamp::MAX)
+}
+
+/// The earliest thing that a timer has to wake the worker for.
+fn due(state: &AppState, now: Timestamp) -> Option<Timestamp> {
+    let fights = state.fights.all(now).into_iter().map(|fight| fight.until).filter(|until| *until > now);
+    let stale =
+        state.failing.as_ref().map(|failing| failing.since + verdict::STALE_MAX).filter(|at| *at > now);
+    let running = state.running.as_ref().and_then(|running| running.wake_at).filter(|at| *at > now);
+    let held_back = state.heal_after.filter(|at| *at > now);
+    fights.chain(state.poll_at).chain(stale).chain(running).chain(held_back).min()
+}

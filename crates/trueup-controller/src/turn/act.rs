@@ -1,0 +1,348 @@
+//! Acting: requests taken up, decisions made, plans carried out, outcomes noted.
+
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use trueup_cluster::act::{Hand, Mode};
+use trueup_engine::app::{App, Initiator, Retry, SyncRequest};
+use trueup_engine::condition::{Condition, ConditionType};
+use trueup_engine::desired::TargetSet;
+use trueup_engine::difference::Origin;
+use trueup_engine::lint::lint;
+use trueup_engine::live::LiveSet;
+use trueup_engine::look::Comparison;
+use trueup_engine::operation::{self, Effect, OperationPhase, OperationState, StepOutcome, StepResult};
+use trueup_engine::plan::{HeldReason, PlanContext, SyncPlan, plan};
+use trueup_engine::policy::{self, Authority, LastSync, NotNow};
+
+use crate::execute::{Execution, execute};
+use crate::installation::Installation;
+use crate::record::Recorder;
+use crate::site::Site;
+use crate::state::{AppState, Finished, Running};
+
+/// The wait after a heal that the server refused, tripled each time.
+const HEAL_RETRY_BASE: SignedDuration = SignedDuration::from_secs(2);
+const HEAL_RETRY_FACTOR: i32 = 3;
+const HEAL_RETRY_MAX: SignedDuration = SignedDuration::from_secs(300);
+
+/// Everything that acting needs to see.
+pub struct Scene<'a> {
+    pub installation: &'a Installation,
+    pub site: &'a Site,
+    pub app: &'a Arc<App>,
+    pub targets: &'a Arc<TargetSet>,
+    pub live: &'a LiveSet,
+    pub now: Timestamp,
+}
+
+/// What is about to be done, and why.
+pub struct Intention {
+    pub plan: SyncPlan,
+    pub mode: Mode,
+    pub reason: String,
+    /// A step of an operation, or a heal that needs none.
+    pub heals: bool,
+    pub comparison: Comparison,
+}
+
+/// What was done.
+pub struct Outcome {
+    pub intention: Intention,
+    pub results: Vec<StepResult>,
+}
+
+/// Takes up what `operation` asks for, unless it was taken up before.
+pub fn take_up_request(state: &mut AppState, app: &App, resource_version: &str, now: Timestamp) {
+    let Some(request) = &app.operation else { return };
+    let is_finished =
+        state.finished.as_ref().is_some_and(|finished| finished.resource_version == resource_version);
+    let is_running =
+        state.running.as_ref().is_some_and(|running| !running.operation.request.initiated_by.automated);
+    if is_finished || is_running {
+        return;
+    }
+    // A person goes before the policy: a new plan may replace an old one at any time.
+    state.running = Some(Running::new(request.clone(), now));
+}
+
+/// What is to be done now.
+pub fn decide(scene: &Scene<'_>, state: &mut AppState, comparison: &Comparison) -> Option<Intention> {
+    if state.running.is_some() {
+        if let Some(intention) = go_on(scene, state, comparison) {
+            return Some(intention);
+        }
+        if state.running.is_some() {
+            return None;
+        }
+    }
+    by_policy(scene, state, comparison)
+}
+
+/// Goes on with a running operation.
+fn go_on(scene: &Scene<'_>, state: &mut AppState, comparison: &Comparison) -> Option<Intention> {
+    let running = state.running.as_mut()?;
+    if let Some((plan, at)) = running.executed.take() {
+        match operation::conclude(&running.operation, &plan, comparison, at, scene.now) {
+            operation::Next::Replan => running.operation.results.clear(),
+            operation::Next::Settle { until } => {
+                running.executed = Some((plan, at));
+                running.wake_at = Some(until);
+                return None;
+            }
+            operation::Next::RetryAt(at) => {
+                running.operation.retry_count += 1;
+                running.operation.message = format!("failed; it is tried again at {at}");
+                running.operation.results.clear();
+                running.wake_at = Some(at);
+                return None;
+            }
+            operation::Next::Over { phase, message } => {
+                finish(scene, state, &plan, phase, message);
+                return None;
+            }
+        }
+    }
+    let running = state.running.as_mut()?;
+    if running.wake_at.is_some_and(|at| at > scene.now) && running.operation.retry_count > 0 {
+        return None;
+    }
+    running.wake_at = None;
+    let request = running.operation.request.clone();
+    let authority = if request.initiated_by.automated {
+        Authority::of_policy(scene.app)?
+    } else {
+        Authority::of_request(scene.app, &request)
+    };
+    running.operation.revisions = revisions(scene.targets);
+    let mode = if request.dry_run { Mode::DryRun } else { Mode::Real };
+    let who = if request.initiated_by.automated { "a commit" } else { "a sync that was asked for" };
+    let intention = planned(scene, state, comparison, &authority, mode, who, false);
+    if scene.app.is_read_only() || !scene.targets.unsupported.is_empty() {
+        let message = "the application is read-only: see its UnsupportedError".to_owned();
+        finish(scene, state, &intention.plan, OperationPhase::Error, message);
+        return None;
+    }
+    Some(intention)
+}
+
+/// What the application's own policy does by itself.
+fn by_policy(scene: &Scene<'_>, state: &mut AppState, comparison: &Comparison) -> Option<Intention> {
+    state.policy_conditions.clear();
+    if state.failing.is_some() || scene.app.deleting {
+        return None;
+    }
+    let authority = Authority::of_policy(scene.app)?;
+    let revisions: Vec<String> = revisions(scene.targets).iter().map(ToString::to_string).collect();
+    match policy::may_begin(comparison, &revisions, state.last_sync.as_ref()) {
+        Ok(()) => {}
+        Err(NotNow::NothingToDo) => return None,
+        Err(NotNow::FailedBefore { revisions }) => {
+            let message = state.last_operation.as_ref().map(|last| last.message.clone()).unwrap_or_default();
+            state.policy_conditions.push(Condition::new(
+                ConditionType::SyncError,
+                format!(
+                    "the last sync of {} failed: {message}; a new commit or `app sync` tries again",
+                    revisions.join(", ")
+                ),
+            ));
+            return None;
+        }
+    }
+    let heals = comparison.differences().all(|difference| difference.origin == Origin::Cluster);
+    let reason = if heals { "self-heal" } else { "a commit" };
+    let intention = planned(scene, state, comparison, &authority, Mode::Real, reason, heals);
+    state.policy_conditions.extend(held_conditions(&intention.plan));
+    if intention.plan.steps.is_empty() {
+        return None;
+    }
+    if heals {
+        return (state.heal_after.is_none_or(|at| at <= scene.now)).then_some(intention);
+    }
+    let request = SyncRequest {
+        prune: authority.prune,
+        initiated_by: Initiator { automated: true, ..Initiator::default() },
+        retry: Some(scene.app.retry.unwrap_or(Retry::AUTOMATED)),
+        ..SyncRequest::default()
+    };
+    let mut running = Running::new(request, scene.now);
+    running.operation.revisions = self::revisions(scene.targets);
+    state.running = Some(running);
+    Some(intention)
+}
+
+fn planned(
+    scene: &Scene<'_>,
+    state: &AppState,
+    comparison: &Comparison,
+    authority: &Authority,
+    mode: Mode,
+    reason: &str,
+    heals: bool,
+) -> Intention {
+    let plan = plan(&PlanContext {
+        app: scene.app,
+        comparison,
+        targets: scene.targets,
+        live: scene.live,
+        authority,
+        fights: &state.fights,
+        now: scene.now,
+    });
+    let faults = lint(scene.app, scene.targets, scene.live, &plan);
+    let plan = if faults.is_empty() {
+        plan
+    } else {
+        // A plan that breaks a rule is a bug of ours; nothing of it is carried out.
+        tracing::error!(application = %state.key, ?faults, "a plan breaks the rules and is dropped");
+        SyncPlan { steps: Vec::new(), held: plan.held }
+    };
+    Intention { plan, mode, reason: reason.to_owned(), heals, comparison: comparison.clone() }
+}
+
+/// Conditions for what a plan leaves alone and somebody should know of.
+fn held_conditions(plan: &SyncPlan) -> Vec<Condition> {
+    let conditions = plan.held.iter().filter_map(|held| {
+        let place = match &held.path {
+            Some(path) => format!("{}/{} {path}", held.key.kind, held.key.name),
+            None => format!("{}/{}", held.key.kind, held.key.name),
+        };
+        let kind = match &held.reason {
+            HeldReason::BothMoved => ConditionType::DriftBlocksSyncWarning,
+            HeldReason::Fight { .. } => ConditionType::FightWarning,
+            HeldReason::WouldEmpty => ConditionType::SyncError,
+            HeldReason::ReadOnly
+            | HeldReason::Unknown { .. }
+            | HeldReason::ClusterMoved
+            | HeldReason::Excused
+            | HeldReason::Addition
+            | HeldReason::PruneOff
+            | HeldReason::PruneForbidden { .. }
+            | HeldReason::TargetsIncomplete
+            | HeldReason::Deleting
+            | HeldReason::Shared { .. } => return None,
+        };
+        Some(Condition::new(kind, format!("{place}: {}", held.reason.describe())))
+    });
+    conditions.collect()
+}
+
+/// Carries an intention out.
+pub async fn carry_out(scene: &Scene<'_>, intention: Option<Intention>) -> Option<Outcome> {
+    let intention = intention?;
+    let hand = match intention.mode {
+        Mode::Real => Hand::real(),
+        Mode::DryRun => Hand::dry_run(),
+    };
+    let execution = Execution { cluster: &scene.site.cluster, live: scene.live, hand };
+    let recorder = Recorder {
+        ledger: &scene.installation.ledger,
+        clock: &scene.installation.clock,
+        app: &scene.app.key,
+        intention: &intention,
+        targets: scene.targets,
+        schemas: scene.site.schemas(),
+        secret_key: scene.installation.secret_key(),
+    };
+    let results = execute(&execution, &intention.plan, &recorder).await;
+    Some(Outcome { intention, results })
+}
+
+/// Takes note of what was done.
+pub fn take_note(scene: &Scene<'_>, state: &mut AppState, outcome: Option<Outcome>) {
+    let Some(Outcome { intention, results }) = outcome else { return };
+    let now = scene.installation.now();
+    for (step, result) in intention.plan.steps.iter().zip(&results) {
+        let StepOutcome::Done(effect) = &result.outcome else { continue };
+        if intention.mode == Mode::DryRun || *effect == Effect::Unchanged {
+            continue;
+        }
+        for correction in &step.corrects {
+            state.fights.correct(
+                (step.key.clone(), correction.path.clone()),
+                correction.opponent.clone(),
+                now,
+            );
+        }
+    }
+    state.fights.forget_settled(now);
+    if intention.heals {
+        note_heal(state, &results, now);
+        return;
+    }
+    let Some(running) = &mut state.running else { return };
+    running.operation.results = results;
+    running.operation.held.clone_from(&intention.plan.held);
+    let done =
+        running.operation.results.iter().filter(|result| matches!(result.outcome, StepOutcome::Done(_)));
+    if intention.mode == Mode::Real {
+        state.just_synced.extend(done.map(|result| result.key.clone()));
+    }
+    running.executed = Some((intention.plan, now));
+    running.wake_at = Some(now);
+    if intention.mode == Mode::DryRun {
+        // Nothing will be observed of a dry run: its answers are its outcome.
+        let refused =
+            running.operation.results.iter().any(|it| matches!(it.outcome, StepOutcome::Refused { .. }));
+        let phase = if refused { OperationPhase::Failed } else { OperationPhase::Succeeded };
+        let plan = running.executed.take().map(|(plan, _)| plan).unwrap_or_default();
+        let message = format!("dry run: {} objects would be written", plan.steps.len());
+        finish(scene, state, &plan, phase, message);
+    }
+}
+
+fn note_heal(state: &mut AppState, results: &[StepResult], now: Timestamp) {
+    let refusals: Vec<String> = results
+        .iter()
+        .filter_map(|result| match &result.outcome {
+            StepOutcome::Refused { message } | StepOutcome::Unanswered { message } => {
+                Some(format!("{}/{}: {message}", result.key.kind, result.key.name))
+            }
+            StepOutcome::Done(_) | StepOutcome::Stale { .. } => None,
+        })
+        .collect();
+    if refusals.is_empty() {
+        state.heal_failures = 0;
+        state.heal_after = None;
+        state.heal_condition = None;
+        return;
+    }
+    let factor = HEAL_RETRY_FACTOR.checked_pow(state.heal_failures).unwrap_or(i32::MAX);
+    let wait = HEAL_RETRY_BASE.checked_mul(factor).unwrap_or(HEAL_RETRY_MAX).min(HEAL_RETRY_MAX);
+    state.heal_failures = state.heal_failures.saturating_add(1);
+    state.heal_after = Some(now + wait);
+    let message = format!("self-heal failed and is tried again at {}: {}", now + wait, refusals.join("; "));
+    state.heal_condition = Some(Condition::new(ConditionType::SyncError, message));
+}
+
+fn finish(scene: &Scene<'_>, state: &mut AppState, plan: &SyncPlan, phase: OperationPhase, message: String) {
+    let Some(mut running) = state.running.take() else { return };
+    running.operation.held.clone_from(&plan.held);
+    running.operation.finish(phase, message, scene.now);
+    let request = &running.operation.request;
+    if !request.dry_run {
+        state.last_sync = Some(LastSync {
+            revisions: running.operation.revisions.iter().map(ToString::to_string).collect(),
+            succeeded: phase == OperationPhase::Succeeded,
+            finished_at: scene.now,
+        });
+    }
+    count(scene, state, &running.operation, phase);
+    state.finished =
+        Some(Finished { operation: running.operation.clone(), resource_version: state.version.clone() });
+    state.last_operation = Some(running.operation);
+    // What the policy has to say comes next, with the outcome known.
+    state.again = true;
+}
+
+fn count(scene: &Scene<'_>, state: &AppState, operation: &OperationState, phase: OperationPhase) {
+    let millis = scene.now.duration_since(operation.started_at).as_millis();
+    scene.installation.board.update(|shown| {
+        *shown.syncs.entry((state.key.clone(), phase.as_str(), operation.request.dry_run)).or_default() += 1;
+        *shown.sync_millis.entry(state.key.clone()).or_default() += u64::try_from(millis).unwrap_or_default();
+    });
+}
+
+fn revisions(targets: &TargetSet) -> Vec<trueup_object::Text> {
+    targets.revisions.iter().map(|revision| trueup_object::Text::from(revision.id.to_string())).collect()
+}
