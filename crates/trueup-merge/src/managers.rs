@@ -310,14 +310,18 @@ pub fn conflict_message(conflicts: &[Conflict]) -> String {
         let path = server_path(&only.path);
         return format!("Apply failed with 1 conflict: conflict with {}: {path}", only.owner());
     }
-    let mut by_owner: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    // The server sorts owners by their identity as JSON, where a subresource comes before the end.
+    let mut by_owner: BTreeMap<_, Vec<&Conflict>> = BTreeMap::new();
     for conflict in conflicts {
-        by_owner.entry(conflict.owner()).or_default().push(server_path(&conflict.path));
+        let Conflict { manager, operation, subresource, api_version, .. } = conflict;
+        let version = if *operation == ManagedOperation::Apply { "" } else { api_version.as_str() };
+        let identity = (manager, operation.as_str(), version, subresource.is_empty(), subresource);
+        by_owner.entry(identity).or_default().push(conflict);
     }
     let mut lines = Vec::new();
-    for (owner, paths) in by_owner {
-        lines.push(format!("conflicts with {owner}:"));
-        lines.extend(paths.iter().map(|path| format!("- {path}")));
+    for conflicts in by_owner.values() {
+        lines.extend(conflicts.first().map(|first| format!("conflicts with {}:", first.owner())));
+        lines.extend(conflicts.iter().map(|conflict| format!("- {}", server_path(&conflict.path))));
     }
     format!("Apply failed with {} conflicts: {}", conflicts.len(), lines.join("\n"))
 }

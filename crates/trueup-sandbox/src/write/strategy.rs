@@ -222,6 +222,10 @@ fn body_changed(kind: &KindInfo, object: &Value, live: &Value) -> bool {
             return true;
         }
     }
+    if !kind.is_builtin() {
+        // Custom objects have no types that would make an empty list of an absent one.
+        return body(object) != body(live);
+    }
     !same_meaning(&Value::Map(body(object)), &Value::Map(body(live)))
 }
 
