@@ -7,5 +7,6 @@ mod discovery;
 mod faults;
 mod reading;
 mod watching;
+mod workloads;
 mod world;
 mod writing;
