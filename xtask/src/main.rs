@@ -2,6 +2,7 @@
 
 mod cluster;
 mod codegen;
+mod story;
 mod tidy;
 
 use std::{
@@ -26,6 +27,8 @@ enum Task {
     Cluster(cluster::Task),
     /// Write the compiled-in table of facts about built-in kinds from the control plane.
     Codegen(codegen::Codegen),
+    /// Play drift stories in the sandbox and on a real control plane.
+    Story(story::Options),
     /// Check the rules of the project that no compiler checks: crate edges, file lengths, headers, banned dependencies.
     Tidy,
 }
@@ -34,10 +37,15 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().task {
         Task::Cluster(task) => cluster::run(&task),
         Task::Codegen(options) => codegen::run(&workspace_root(), &options),
+        Task::Story(options) => return finish(story::run(&options)),
         Task::Tidy => tidy::run(&workspace_root()),
     };
+    finish(done.map(|()| ExitCode::SUCCESS))
+}
+
+fn finish(done: anyhow::Result<ExitCode>) -> ExitCode {
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE

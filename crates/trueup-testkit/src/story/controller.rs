@@ -1,0 +1,149 @@
+//! The controller under test: a process of its own, as a person starts it.
+
+use std::{fs, net::TcpListener, path::PathBuf, process::Stdio, time::Duration};
+
+use anyhow::{Context, Result, bail};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    process::{Child, Command},
+    time::Instant,
+};
+
+/// After a kill the Lease of the dead process has to run out first.
+const READY_TIMEOUT: Duration = Duration::from_secs(60);
+const POLL: Duration = Duration::from_millis(50);
+/// How much of the log a failure shows.
+const LOG_LINES: usize = 15;
+
+/// How to start a controller.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    pub program: PathBuf,
+    pub kubeconfig: PathBuf,
+    /// Holds its state, its clock's offset and its log.
+    pub folder: PathBuf,
+}
+
+/// A running controller.
+#[derive(Debug)]
+pub struct Controller {
+    setup: Setup,
+    process: Child,
+    port: u16,
+    offset: Duration,
+}
+
+impl Controller {
+    /// Starts it. It need not be ready yet.
+    pub fn start(setup: Setup) -> Result<Self> {
+        fs::create_dir_all(setup.folder.join("state"))?;
+        fs::write(clock_file(&setup), "0\n")?;
+        let (process, port) = spawn(&setup)?;
+        Ok(Self { setup, process, port, offset: Duration::ZERO })
+    }
+
+    /// Kills it and starts it again.
+    pub async fn restart(&mut self) -> Result<()> {
+        self.process.kill().await.context("kill the controller")?;
+        (self.process, self.port) = spawn(&self.setup)?;
+        Ok(())
+    }
+
+    /// Waits until it says that it is ready: it holds the Lease and has listed what it needs.
+    pub async fn wait_until_ready(&mut self) -> Result<()> {
+        let deadline = Instant::now() + READY_TIMEOUT;
+        while Instant::now() < deadline {
+            if let Some(status) = self.process.try_wait()? {
+                bail!("the controller ended with {status}; its log ends so:\n{}", self.log_end());
+            }
+            if is_ready(self.port).await {
+                return Ok(());
+            }
+            tokio::time::sleep(POLL).await;
+        }
+        bail!(
+            "the controller was not ready after {} s; its log ends so:\n{}",
+            READY_TIMEOUT.as_secs(),
+            self.log_end()
+        )
+    }
+
+    /// Sets its clock forward.
+    pub fn advance(&mut self, by: Duration) -> Result<()> {
+        self.offset += by;
+        let file = clock_file(&self.setup);
+        let new = file.with_extension("new");
+        fs::write(&new, format!("{}\n", self.offset.as_secs()))?;
+        // Renamed, so that it is never read half-written.
+        fs::rename(new, file).context("set the clock forward")
+    }
+
+    /// Whether it still runs.
+    pub fn is_running(&mut self) -> bool {
+        matches!(self.process.try_wait(), Ok(None))
+    }
+
+    /// The end of its log.
+    pub fn log_end(&self) -> String {
+        let text = fs::read_to_string(log_file(&self.setup)).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().collect();
+        lines.get(lines.len().saturating_sub(LOG_LINES)..).unwrap_or_default().join("\n")
+    }
+
+    /// Whether it ever panicked.
+    pub fn panicked(&self) -> bool {
+        let text = fs::read_to_string(log_file(&self.setup)).unwrap_or_default();
+        text.contains("panicked")
+    }
+
+    /// Ends it.
+    pub async fn stop(mut self) -> Result<()> {
+        self.process.kill().await.context("end the controller")
+    }
+}
+
+fn clock_file(setup: &Setup) -> PathBuf {
+    setup.folder.join("clock-offset")
+}
+
+fn log_file(setup: &Setup) -> PathBuf {
+    setup.folder.join("controller.log")
+}
+
+fn spawn(setup: &Setup) -> Result<(Child, u16)> {
+    let port = free_port()?;
+    let log = fs::File::options().create(true).append(true).open(log_file(setup))?;
+    let process = Command::new(&setup.program)
+        .arg("controller")
+        .arg("--kubeconfig")
+        .arg(&setup.kubeconfig)
+        .arg("--state-dir")
+        .arg(setup.folder.join("state"))
+        .args(["--listen", &format!("127.0.0.1:{port}"), "--namespace", "argocd"])
+        .arg("--clock-offset-file")
+        .arg(clock_file(setup))
+        .stdin(Stdio::null())
+        .stdout(log.try_clone()?)
+        .stderr(log)
+        .kill_on_drop(true)
+        .spawn()
+        .with_context(|| format!("start {}", setup.program.display()))?;
+    Ok((process, port))
+}
+
+/// A port that was free a moment ago.
+fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
+async fn is_ready(port: u16) -> bool {
+    let ask = async {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
+        stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await?;
+        Ok::<_, std::io::Error>(answer)
+    };
+    ask.await.is_ok_and(|answer| answer.starts_with("HTTP/1.1 200"))
+}

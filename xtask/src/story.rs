@@ -1,0 +1,218 @@
+//! `cargo xtask story`: plays drift stories in the sandbox and on a real control plane, and says what came of each step.
+
+use std::{
+    path::PathBuf,
+    process::{Command, ExitCode},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail};
+use clap::{Args, ValueEnum};
+use futures::StreamExt;
+use trueup_testkit::story::{
+    self, ClusterWorld, Located, Outcome, Player, StepResult, World, WorldName, find_kubectl, play,
+};
+
+use crate::workspace_root;
+
+#[derive(Args)]
+pub struct Options {
+    /// Where to play
+    #[arg(long, value_enum, default_value_t = Worlds::Sandbox)]
+    world: Worlds,
+    /// A line for each story, or a line of JSON for each step
+    #[arg(short, long, value_enum, default_value_t = Output::Text)]
+    output: Output,
+    /// Leave the folder of each story (repository, state and log of the controller) in place
+    #[arg(long)]
+    keep: bool,
+    /// The program under test; built from this workspace where none is given
+    #[arg(long, value_name = "PROGRAM")]
+    trueup: Option<PathBuf>,
+    /// How long an expectation may take to come true
+    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    deadline: u64,
+    /// How many stories are played at once, in the sandbox
+    #[arg(long, value_name = "NUMBER", default_value_t = 2)]
+    jobs: usize,
+    /// Stories, or folders of stories
+    #[arg(required = true, value_name = "DIR")]
+    folders: Vec<PathBuf>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Worlds {
+    Sandbox,
+    Cluster,
+    Both,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Output {
+    Text,
+    Json,
+}
+
+/// Nothing failed, something was not judged.
+const NOT_JUDGED: u8 = 3;
+
+/// What became of one story in one world.
+struct Played {
+    name: String,
+    folder: PathBuf,
+    world: WorldName,
+    results: Vec<StepResult>,
+    took: Duration,
+}
+
+pub fn run(options: &Options) -> Result<ExitCode> {
+    let mut stories = Vec::new();
+    for folder in &options.folders {
+        stories.extend(story::find(folder)?);
+    }
+    let player = Player {
+        program: program(options)?,
+        keep: options.keep,
+        deadline: Duration::from_secs(options.deadline),
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let played = runtime.block_on(play_all(options, &player, &stories))?;
+    Ok(conclude(options, &played))
+}
+
+fn program(options: &Options) -> Result<PathBuf> {
+    if let Some(program) = &options.trueup {
+        return program.canonicalize().with_context(|| format!("find {}", program.display()));
+    }
+    let root = workspace_root();
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let built = Command::new(cargo)
+        .current_dir(&root)
+        .args(["build", "--quiet", "--package", "trueup"])
+        .status()
+        .context("run cargo build")?;
+    if !built.success() {
+        bail!("the program under test does not compile");
+    }
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+    Ok(target.join("debug/trueup"))
+}
+
+async fn play_all(options: &Options, player: &Player, stories: &[Located]) -> Result<Vec<Played>> {
+    let mut played = Vec::new();
+    if options.world != Worlds::Cluster {
+        let kubectl = tokio::task::block_in_place(|| find_kubectl(&mut |line| eprintln!("{line}")))?;
+        let each = stories.iter().map(|located| {
+            let kubectl = &kubectl;
+            async move {
+                let world = async |folder: &std::path::Path| {
+                    World::sandbox(folder, kubectl, located.story.ready).await
+                };
+                play_one(player, located, world, WorldName::Sandbox).await
+            }
+        });
+        let mut stream = futures::stream::iter(each).buffered(options.jobs.max(1));
+        while let Some(one) = stream.next().await {
+            played.push(tell(options, one?));
+        }
+    }
+    if options.world != Worlds::Sandbox {
+        // Where workloads are to become Ready and where not are two control planes; each runs as long as it is needed.
+        for ready in [true, false] {
+            let group: Vec<&Located> =
+                stories.iter().filter(|located| located.story.ready == ready).collect();
+            if group.is_empty() {
+                continue;
+            }
+            let plane = ClusterWorld::start(ready, &mut |line| eprintln!("{line}")).await?;
+            for located in group {
+                let world = async |folder: &std::path::Path| World::cluster(&plane, folder).await;
+                played.push(tell(options, play_one(player, located, world, WorldName::Cluster).await?));
+            }
+        }
+    }
+    Ok(played)
+}
+
+async fn play_one<'w>(
+    player: &Player,
+    located: &Located,
+    world: impl AsyncFnOnce(&std::path::Path) -> Result<World<'w>>,
+    name: WorldName,
+) -> Result<Played> {
+    let began = Instant::now();
+    let results = play(player, located, world, name).await?;
+    let (story, folder) = (located.story.name.clone(), located.folder.clone());
+    Ok(Played { name: story, folder, world: name, results, took: began.elapsed() })
+}
+
+impl Played {
+    fn outcome(&self) -> Outcome {
+        self.results.iter().map(|result| result.outcome).max().unwrap_or(Outcome::Passed)
+    }
+
+    fn count(&self, outcome: Outcome) -> usize {
+        self.results.iter().filter(|result| result.outcome == outcome).count()
+    }
+}
+
+/// Prints what became of a story, as soon as it is known.
+fn tell(options: &Options, played: Played) -> Played {
+    match options.output {
+        Output::Json => played.results.iter().for_each(|result| println!("{}", result.to_json())),
+        Output::Text => {
+            let not_judged = match played.count(Outcome::NotJudged) {
+                0 => String::new(),
+                number => format!(", {number} steps not judged"),
+            };
+            let word = if played.outcome() == Outcome::Failed { "FAILED" } else { "ok" };
+            println!(
+                "{:8} {:30} {word} ({} steps passed{not_judged}; {:.1} s)",
+                played.world.as_str(),
+                played.name,
+                played.count(Outcome::Passed),
+                played.took.as_secs_f64()
+            );
+            for result in played.results.iter().filter(|result| result.outcome == Outcome::Failed) {
+                println!("    step {}: {}", result.step, result.text);
+                println!("    expected {}", result.expected.to_json());
+                println!("    found    {}", result.found.to_json());
+            }
+        }
+    }
+    played
+}
+
+/// The last lines, and the exit code.
+fn conclude(options: &Options, played: &[Played]) -> ExitCode {
+    let n_failed = played.iter().filter(|played| played.outcome() == Outcome::Failed).count();
+    let n_split = disagreements(played);
+    let n_not_judged: usize = played.iter().map(|played| played.count(Outcome::NotJudged)).sum();
+    if options.output == Output::Text {
+        if n_not_judged > 0 {
+            println!("{n_not_judged} steps were not judged: they need what this build has not yet");
+        }
+        println!("stories: {} passed; {} failed", played.len() - n_failed, n_failed + n_split);
+    }
+    match (n_failed + n_split, n_not_judged) {
+        (0, 0) => ExitCode::SUCCESS,
+        (0, _) => ExitCode::from(NOT_JUDGED),
+        (_, _) => ExitCode::FAILURE,
+    }
+}
+
+/// Stories that ended differently in the two worlds: one of them does not show what really happens.
+fn disagreements(played: &[Played]) -> usize {
+    let outcomes =
+        |played: &Played| played.results.iter().map(|it| (it.step, it.outcome)).collect::<Vec<_>>();
+    let mut n_split = 0;
+    for one in played.iter().filter(|played| played.world == WorldName::Sandbox) {
+        let other = played.iter().find(|it| it.world == WorldName::Cluster && it.folder == one.folder);
+        let Some(other) = other else { continue };
+        if outcomes(one) != outcomes(other) {
+            n_split += 1;
+            eprintln!("the worlds disagree about {}", one.name);
+        }
+    }
+    n_split
+}
