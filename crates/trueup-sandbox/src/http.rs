@@ -6,6 +6,7 @@ pub mod negotiate;
 mod options;
 pub mod path;
 pub mod present;
+pub mod protobuf;
 pub mod query;
 mod reply;
 mod resource;

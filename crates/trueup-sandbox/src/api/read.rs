@@ -140,7 +140,7 @@ impl ContinueToken {
     }
 
     fn decode(text: &str) -> Result<Self, ApiStatus> {
-        let invalid = || ApiStatus::bad_request("continue key is not valid: unrecognized format");
+        let invalid = || ApiStatus::bad_request("invalid continue token: continue key is not valid");
         let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| invalid())?;
         let token = Value::from_json(&bytes).map_err(|_| invalid())?;
         let revision = token.str_at(&["rv"]).and_then(|text| text.parse().ok()).ok_or_else(invalid)?;

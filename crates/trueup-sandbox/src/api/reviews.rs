@@ -40,6 +40,7 @@ fn user_info(user: &User) -> Value {
     let groups = user.groups.iter().map(|group| Value::from(group.clone())).collect();
     Value::Map(Map::from_iter([
         ("username", Value::from(user.name.clone())),
+        ("uid", Value::from(user.name.clone())),
         ("groups", Value::List(groups)),
     ]))
 }

@@ -31,7 +31,10 @@ pub const JSON: &str = "application/json";
 
 impl Reply {
     pub fn json(code: u16, value: &Value) -> Self {
-        Self::text(code, JSON, value.to_json())
+        let mut body = value.to_json();
+        // Go's encoder ends a document with a line break.
+        body.push('\n');
+        Self::text(code, JSON, body)
     }
 
     pub fn text(code: u16, content_type: &'static str, body: impl Into<Bytes>) -> Self {

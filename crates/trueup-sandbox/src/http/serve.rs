@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, USER_AGENT};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
@@ -14,8 +14,8 @@ use trueup_object::Value;
 use super::credentials::{ADMIN, Credentials, User};
 use super::path::Route;
 use super::query::Query;
-use super::reply::{Body, Cut, Reply};
-use super::{negotiate, resource};
+use super::reply::{Body, Cut, JSON, Reply};
+use super::{negotiate, protobuf, resource};
 use crate::api::Api;
 use crate::discovery;
 use crate::faults::Faults;
@@ -84,12 +84,28 @@ impl Front {
             Err(status) => return Ok(Reply::from(status).into_response()),
         };
         let path = parts.uri.path().to_owned();
-        let call = Call { method: parts.method, path, query, headers: parts.headers, body, user };
+        let mut call = Call { method: parts.method, path, query, headers: parts.headers, body, user };
+        if let Err(status) = self.read_protobuf(&mut call) {
+            return Ok(Reply::from(status).into_response());
+        }
         match Route::parse(&call.path) {
             None => Ok(Reply::no_such_path().into_response()),
             Some(Route::Resource(path)) => resource::answer(self, &call, &path),
             Some(Route::Other(segments)) => Ok(self.other(&call, &segments).into_response()),
         }
+    }
+
+    /// Bodies in protobuf go on as JSON.
+    fn read_protobuf(&self, call: &mut Call) -> Result<(), ApiStatus> {
+        if call.body.is_empty() || !call.content_type().starts_with(protobuf::PROTOBUF) {
+            return Ok(());
+        }
+        let builtin = self.api.registry().builtin();
+        let value = protobuf::decode(&call.body, |gvk| builtin.type_name(gvk))
+            .map_err(|error| ApiStatus::bad_request(error.to_string()))?;
+        call.body = Bytes::from(value.to_json());
+        call.headers.insert(CONTENT_TYPE, HeaderValue::from_static(JSON));
+        Ok(())
     }
 
     /// Who makes a request: by token, or whom the administrator stands in for.
