@@ -8,6 +8,7 @@ mod name;
 mod refresh;
 mod rows;
 mod sides;
+mod sync;
 mod words;
 
 use clap::Subcommand;
@@ -23,6 +24,8 @@ pub enum AppCommand {
     Get(get::GetArguments),
     /// Show what differs between Git and the cluster
     Diff(diff::DiffArguments),
+    /// Bring the cluster in line with Git
+    Sync(sync::SyncArguments),
 }
 
 pub async fn run(command: AppCommand, globals: &Globals, persona: Persona) -> Result<Ending, Failure> {
@@ -30,5 +33,6 @@ pub async fn run(command: AppCommand, globals: &Globals, persona: Persona) -> Re
         AppCommand::List(arguments) => list::run(&arguments, globals).await,
         AppCommand::Get(arguments) => get::run(&arguments, globals, persona).await,
         AppCommand::Diff(arguments) => diff::run(&arguments, globals, persona).await,
+        AppCommand::Sync(arguments) => sync::run(&arguments, globals, persona).await,
     }
 }

@@ -200,6 +200,14 @@ impl Globals {
         }
     }
 
+    /// Where this user's ledger is: what was overwritten by commands without a controller.
+    pub fn state_dir(&self) -> PathBuf {
+        let state = std::env::var_os("XDG_STATE_HOME")
+            .map(PathBuf::from)
+            .or_else(|| std::env::home_dir().map(|home| home.join(".local/state")));
+        state.unwrap_or_else(std::env::temp_dir).join("trueup")
+    }
+
     /// Where copies of Git repositories are kept between commands.
     pub fn mirrors(&self) -> PathBuf {
         let cache = self.cache_dir.clone().or_else(|| {

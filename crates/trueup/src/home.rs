@@ -2,13 +2,13 @@
 //! them with the rights of the caller.
 
 use http::Method;
-use trueup_api::Application;
+use trueup_api::{Application, project_rules};
 use trueup_api::drift_report::{self, DriftReport};
 use trueup_cluster::lease::{LeaseName, read_lease};
 use trueup_cluster::path::with_query;
 use trueup_cluster::wire::{BodyKind, WireError};
 use trueup_cluster::{Access, Connection};
-use trueup_engine::app::AppKey;
+use trueup_engine::app::{App, AppKey, Unsupported};
 use trueup_object::{Text, Value};
 
 use crate::arguments::Globals;
@@ -87,6 +87,29 @@ impl Home {
         parse(&answer.body).map(completed)
     }
 
+    /// Merges into an Application in the version that the patch names; nothing where it is in another by now.
+    pub async fn merge_at_version(&self, key: &AppKey, patch: &Value) -> Result<Option<Value>, Failure> {
+        let path = with_query(&application_path(key), &[("fieldManager", MANAGER)]);
+        let body = patch.to_json().into_bytes();
+        match self.connection.wire.write(Method::PATCH, &path, BodyKind::MergePatch, body).await {
+            Ok(answer) => parse(&answer.body).map(completed).map(Some),
+            Err(error) if error.status().is_some_and(|status| status.code == 409) => Ok(None),
+            Err(error) => Err(Failure::of_wire(&format!("change the Application {key}"), &error)),
+        }
+    }
+
+    /// Who the caller is to the cluster; empty where the cluster does not say.
+    pub async fn user(&self) -> String {
+        let mut review = Value::default();
+        review.set_at(&["apiVersion"], "authentication.k8s.io/v1".into());
+        review.set_at(&["kind"], "SelfSubjectReview".into());
+        let path = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
+        let body = review.to_json().into_bytes();
+        let answer = self.connection.wire.write(Method::POST, path, BodyKind::Json, body).await;
+        let review = answer.ok().and_then(|answer| Value::from_json(&answer.body).ok()).unwrap_or_default();
+        review.str_at(&["status", "userInfo", "username"]).unwrap_or_default().to_owned()
+    }
+
     /// Creates an Application.
     pub async fn create(&self, object: &Value) -> Result<Value, Failure> {
         let key = app_key(object);
@@ -129,6 +152,19 @@ impl Home {
                 Ok(held.map(|record| record.holder))
             }
             Err(error) => Err(Failure::of_wire("see whether a controller acts (reading its Lease)", &error)),
+        }
+    }
+
+    /// What the application's AppProject asks for that this build does not enforce. A project that does not exist
+    /// asks for nothing.
+    pub async fn project_rules(&self, app: &App) -> Result<Vec<Unsupported>, Failure> {
+        use trueup_api::application::{GROUP, VERSION};
+        let namespace = &app.key.namespace;
+        let path = format!("/apis/{GROUP}/{VERSION}/namespaces/{namespace}/appprojects/{}", app.project);
+        match self.connection.wire.get(&path).await {
+            Ok(answer) => parse(&answer.body).map(|project| project_rules(&project)),
+            Err(error) if error.is_not_found() => Ok(Vec::new()),
+            Err(error) => Err(Failure::of_wire(&format!("read the AppProject {}", app.project), &error)),
         }
     }
 
