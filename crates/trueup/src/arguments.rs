@@ -7,6 +7,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::app::AppCommand;
+use crate::controller::ControllerArguments;
 use crate::output;
 use crate::sandbox::SandboxArguments;
 use crate::version::VersionArguments;
@@ -50,6 +51,8 @@ pub enum Command {
     /// Look at and change Applications
     #[command(subcommand, visible_alias = "application")]
     App(Box<AppCommand>),
+    /// Watch, compare and heal until told to stop
+    Controller(ControllerArguments),
     /// Serve a Kubernetes API in memory, to try things on
     Sandbox(SandboxArguments),
     /// Print the custom resource definitions that a cluster needs, for `kubectl apply --server-side -f -`
@@ -84,7 +87,7 @@ impl From<ArgoCdCommand> for Command {
 /// Flags of every command.
 #[derive(Debug, Args)]
 pub struct Globals {
-    /// Kubeconfig file; without it KUBECONFIG, else ~/.kube/config
+    /// Kubeconfig file, or in-cluster for the controller; without it KUBECONFIG, else ~/.kube/config
     #[arg(long, global = true, value_name = "FILE")]
     pub kubeconfig: Option<PathBuf>,
     /// Context of the kubeconfig; the current one without it

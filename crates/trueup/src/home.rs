@@ -2,8 +2,8 @@
 //! them with the rights of the caller.
 
 use http::Method;
-use trueup_api::{Application, project_rules};
 use trueup_api::drift_report::{self, DriftReport};
+use trueup_api::{Application, project_rules};
 use trueup_cluster::lease::{LeaseName, read_lease};
 use trueup_cluster::path::with_query;
 use trueup_cluster::wire::{BodyKind, WireError};
@@ -18,9 +18,6 @@ use crate::version::VERSION;
 
 /// Where Applications are unless somebody says otherwise.
 pub const NAMESPACE: &str = "argocd";
-
-/// Names the lease that tells whether a controller acts.
-const LEASE: &str = "trueup-controller";
 
 /// Writes of commands are named after the program, not after the controller that owns what is applied.
 const MANAGER: &str = "trueup-cli";
@@ -145,7 +142,7 @@ impl Home {
 
     /// The controller that acts on the Applications of a namespace, where one does.
     pub async fn controller(&self, namespace: &str) -> Result<Option<String>, Failure> {
-        let lease = LeaseName { namespace: namespace.to_owned(), name: LEASE.to_owned() };
+        let lease = LeaseName { namespace: namespace.to_owned(), name: trueup_controller::LEASE.to_owned() };
         match read_lease(&self.connection.wire, &lease).await {
             Ok(record) => {
                 let held = record.filter(|record| record.is_held(jiff::Timestamp::now()));

@@ -3,6 +3,7 @@
 
 mod app;
 mod arguments;
+mod controller;
 mod crds;
 mod failure;
 mod home;
@@ -52,6 +53,7 @@ fn main() -> ExitCode {
 async fn run(command: Command, globals: &arguments::Globals, persona: Persona) -> Result<Ending, Failure> {
     match command {
         Command::App(command) => app::run(*command, globals, persona).await,
+        Command::Controller(arguments) => controller::run(arguments, globals).await,
         Command::Sandbox(options) => sandbox::run(options).await,
         Command::Version(options) => version::run(&options).await,
         Command::Crds => crds::run(),

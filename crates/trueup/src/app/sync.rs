@@ -81,7 +81,9 @@ async fn chosen(arguments: &SyncArguments, home: &Home) -> Result<Vec<(AppKey, V
             }
         }
         if chosen.is_empty() {
-            return Err(Failure::user("no Application matches").hint("`trueup app list` takes the same -l and -p"));
+            return Err(
+                Failure::user("no Application matches").hint("`trueup app list` takes the same -l and -p")
+            );
         }
     }
     Ok(chosen)
@@ -110,7 +112,9 @@ async fn one(
     }
     let id = remote::begin(home, key, request).await?;
     if arguments.detached {
-        output::tell(&format!("asked the controller ({controller}) to sync {key}; `trueup app wait` waits for it"));
+        output::tell(&format!(
+            "asked the controller ({controller}) to sync {key}; `trueup app wait` waits for it"
+        ));
         return Ok(());
     }
     remote::finish(home, key, &id, limit, &arguments.output, persona, request).await

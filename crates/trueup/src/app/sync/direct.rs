@@ -12,8 +12,10 @@ use trueup_engine::evidence::evidence;
 use trueup_engine::fight::Fights;
 use trueup_engine::lint::lint;
 use trueup_engine::live::Live;
-use trueup_engine::operation::{Effect, Next, OperationPhase, OperationState, StepOutcome, StepResult, conclude};
-use trueup_engine::plan::{Action, Precondition, Step, SyncPlan, PlanContext, plan};
+use trueup_engine::operation::{
+    Effect, Next, OperationPhase, OperationState, StepOutcome, StepResult, conclude,
+};
+use trueup_engine::plan::{Action, PlanContext, Precondition, Step, SyncPlan, plan};
 use trueup_engine::policy::Authority;
 use trueup_ledger::{Fact, IntendedAction, Ledger, NewEntry, Seq};
 use trueup_object::{ResourceKey, Text, Value};
@@ -105,8 +107,9 @@ async fn open(
     object: &Value,
     request: &SyncRequest,
 ) -> Result<Scene, Failure> {
-    let mut scene =
-        Scene::open(home, globals, object.clone(), request.revision.as_ref()).await.map_err(Failure::or_user)?;
+    let mut scene = Scene::open(home, globals, object.clone(), request.revision.as_ref())
+        .await
+        .map_err(Failure::or_user)?;
     scene.app.unsupported.extend(home.project_rules(&scene.app).await?);
     let unsupported: Vec<_> = scene.app.unsupported.iter().chain(&scene.targets.unsupported).collect();
     if let Some(first) = unsupported.first() {
@@ -148,7 +151,8 @@ async fn steps(
     let mut results = Vec::with_capacity(plan.steps.len());
     for step in &plan.steps {
         let live = seen.live.objects.get(&step.key);
-        let intent = if request.dry_run { None } else { Some(intend(scene, seen, step, live, ledger).await?) };
+        let intent =
+            if request.dry_run { None } else { Some(intend(scene, seen, step, live, ledger).await?) };
         let outcome = match served(scene, step).await {
             None => StepOutcome::Refused {
                 message: format!("the cluster does not serve {}; install its definition first", step.gvk),
@@ -179,7 +183,9 @@ async fn intend(
 ) -> Result<Seq, Failure> {
     let (uid, resource_version) = match &step.precondition {
         Precondition::Absent => (None, None),
-        Precondition::Unchanged(version) => (Some(version.uid.clone()), Some(version.resource_version.clone())),
+        Precondition::Unchanged(version) => {
+            (Some(version.uid.clone()), Some(version.resource_version.clone()))
+        }
     };
     let action = match &step.action {
         Action::Create { .. } => IntendedAction::Create,
@@ -251,7 +257,9 @@ fn refused(action: &Action, refusal: &Refusal) -> StepOutcome {
     let message = format!("failed to {refusal}");
     match refusal {
         // What is to be deleted and is not there is deleted.
-        Refusal::NotFound { .. } if matches!(action, Action::Delete { .. }) => StepOutcome::Done(Effect::Pruned),
+        Refusal::NotFound { .. } if matches!(action, Action::Delete { .. }) => {
+            StepOutcome::Done(Effect::Pruned)
+        }
         Refusal::Conflict { .. } | Refusal::PreconditionFailed { .. } => StepOutcome::Stale { why: message },
         Refusal::AnswerUnknown { .. }
         | Refusal::Unreachable { .. }
@@ -317,7 +325,12 @@ fn report(scene: &Scene, state: &OperationState, phase: OperationPhase) -> Resul
     }
     for held in &state.held {
         let path = held.path.as_ref().map(|path| format!(" {path}")).unwrap_or_default();
-        output::tell(&format!("left alone: {}/{}{path}: {}", held.key.kind, held.key.name, held.reason.describe()));
+        output::tell(&format!(
+            "left alone: {}/{}{path}: {}",
+            held.key.kind,
+            held.key.name,
+            held.reason.describe()
+        ));
     }
     output::line(&format!("{}: {}: {}", scene.app.key, phase.as_str(), state.message));
     match phase {

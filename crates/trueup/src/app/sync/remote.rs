@@ -48,7 +48,8 @@ pub async fn begin(home: &Home, key: &AppKey, request: &SyncRequest) -> Result<S
 
 fn refuse_second(key: &AppKey, object: &Value) -> Result<(), Failure> {
     let phase = object.str_at(&["status", "operationState", "phase"]);
-    if object.get("operation").is_none_or(Value::is_null) && !matches!(phase, Some("Running" | "Terminating")) {
+    if object.get("operation").is_none_or(Value::is_null) && !matches!(phase, Some("Running" | "Terminating"))
+    {
         return Ok(());
     }
     Err(Failure::no(format!("another operation on {key} is already in progress"))
@@ -101,9 +102,11 @@ async fn end(home: &Home, key: &AppKey, id: &str) -> Result<(Value, OperationSta
 }
 
 fn is_of(state: &OperationState, id: &str) -> bool {
-    state.operation.list_at(&["info"]).iter().any(|item| {
-        item.str_at(&["name"]) == Some(INFO_REQUEST) && item.str_at(&["value"]) == Some(id)
-    })
+    state
+        .operation
+        .list_at(&["info"])
+        .iter()
+        .any(|item| item.str_at(&["name"]) == Some(INFO_REQUEST) && item.str_at(&["value"]) == Some(id))
 }
 
 /// Objects that only a prune would bring in sync are Argo CD's failure, and a word of warning here.

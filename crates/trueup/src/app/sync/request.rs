@@ -100,7 +100,11 @@ impl RequestArguments {
             ("--force", self.force, "delete the object and sync again"),
             ("--replace", self.replace, "delete the object and sync again"),
             ("--local", self.local.is_some(), "commit to a branch and use --revision BRANCH"),
-            ("--local-repo-root", self.local_repo_root.is_some(), "commit to a branch and use --revision BRANCH"),
+            (
+                "--local-repo-root",
+                self.local_repo_root.is_some(),
+                "commit to a branch and use --revision BRANCH",
+            ),
             ("--label", !self.label.is_empty(), "name the objects with --resource"),
             ("--retry-refresh", self.retry_refresh, "sync again after the commit"),
             ("--revisions", !self.revisions.is_empty(), "use --revision with a single source"),
@@ -204,7 +208,9 @@ mod tests {
 
     #[test]
     fn what_cannot_be_honoured_is_refused_by_name() {
-        for (flag, name) in [("--force", "--force"), ("--local=x", "--local"), ("--resource=!a:b:c", "!a:b:c")] {
+        for (flag, name) in
+            [("--force", "--force"), ("--local=x", "--local"), ("--resource=!a:b:c", "!a:b:c")]
+        {
             let failure = request(&[flag]).unwrap_err();
             assert!(failure.message.contains(name) && failure.hint.is_some(), "{failure:?}");
         }
