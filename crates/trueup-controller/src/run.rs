@@ -1,5 +1,6 @@
 //! Assembles a controller and runs it until it is told to end.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +19,7 @@ use trueup_repo::{Repositories, RepositoriesOptions, SourceError};
 use crate::board::Board;
 use crate::clock::SharedClock;
 use crate::installation::{Installation, Settings, Sites};
-use crate::mailbox::Mailbox;
+use crate::mailbox::{Depth, Mailbox};
 use crate::routes::Routes;
 use crate::site::{self, Site, is_scaler};
 use crate::staff::{Staff, application_kind, project_kind, report_kind};
@@ -202,7 +203,9 @@ fn note_leadership(installation: &Installation, state: &Leadership, leading: boo
 
 /// The workers of one time of leading.
 struct Crew {
-    workers: JoinSet<()>,
+    workers: JoinSet<AppKey>,
+    /// Those that run: an application never has two workers.
+    working: BTreeSet<AppKey>,
     ended: CancellationToken,
 }
 
@@ -212,7 +215,8 @@ impl Crew {
         installation: &Arc<Installation>,
         hired: &mut mpsc::UnboundedReceiver<(AppKey, Mailbox)>,
     ) -> Self {
-        let mut crew = Self { workers: JoinSet::new(), ended: CancellationToken::new() };
+        let mut crew =
+            Self { workers: JoinSet::new(), working: BTreeSet::new(), ended: CancellationToken::new() };
         while hired.try_recv().is_ok() {}
         for (app, mailbox) in installation.staff.everyone() {
             crew.hire(installation, app, mailbox);
@@ -221,10 +225,24 @@ impl Crew {
     }
 
     fn hire(&mut self, installation: &Arc<Installation>, app: AppKey, mailbox: Mailbox) {
-        // What has ended is taken out, so the set holds what runs.
-        while self.workers.try_join_next().is_some() {}
-        mailbox.wake(crate::mailbox::Depth::Git);
-        self.workers.spawn(worker::run(installation.clone(), app, mailbox, self.ended.clone()));
+        while let Some(ended) = self.workers.try_join_next() {
+            match ended {
+                Ok(app) => {
+                    self.working.remove(&app);
+                }
+                // A turn's panic is caught in the worker itself.
+                Err(error) => tracing::error!(%error, "a worker ended unexpectedly"),
+            }
+        }
+        if !self.working.insert(app.clone()) {
+            return;
+        }
+        mailbox.wake(Depth::Git);
+        let (installation, ended) = (installation.clone(), self.ended.clone());
+        self.workers.spawn(async move {
+            worker::run(installation, app.clone(), mailbox, ended).await;
+            app
+        });
     }
 
     async fn end(mut self) {

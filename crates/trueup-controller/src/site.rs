@@ -13,7 +13,7 @@ use trueup_object::{Gvk, ResourceKey};
 
 use crate::mailbox::Depth;
 use crate::routes::Routes;
-use crate::staff::Staff;
+use crate::staff::{Staff, application_kind};
 
 /// A destination cluster.
 pub struct Site {
@@ -84,6 +84,12 @@ pub async fn route(site: Arc<Site>, routes: Routes, staff: Staff, ended: Cancell
                     staff.wake_all(Depth::Live);
                 }
                 staff.kind_changed(&gvk);
+                if gvk == application_kind() {
+                    // A first listing announces its end, not each object.
+                    for (key, _) in site.cluster.whole(&gvk) {
+                        staff.object_changed(&key);
+                    }
+                }
                 for app in routes.of_kind(&gvk.group_kind()) {
                     staff.wake(&app, Depth::Live);
                 }
