@@ -169,6 +169,13 @@ impl<'a> TypeRef<'a> {
         }
     }
 
+    /// The name that the schema gives the type, as `io.k8s.api.core.v1.PodSpec`; `None` where it has none. A search, for
+    /// messages only.
+    pub fn name(self) -> Option<&'a str> {
+        let names = self.site.set.names.iter();
+        names.filter(|(_, id)| **id == self.site.ty.node).map(|(name, _)| name.as_str()).next()
+    }
+
     /// Whether a value of this type is one value for structured merge.
     pub fn is_atomic(self) -> bool {
         match (self.site.ty.atomic, self.site.node()) {

@@ -128,7 +128,8 @@ impl Pipeline<'_, '_> {
         self.check_applied_kind(&configuration)?;
         let outcome = apply(self.live(), &configuration, &self.writer(name), self.request.force, self.ty);
         let applied = outcome.map_err(|error| self.apply_refused(&configuration, error))?;
-        let decoded = self.decode(&applied.object).map_err(|error| self.unfit(&configuration, &error.0))?;
+        let decoded =
+            self.decode(&applied.object).map_err(|error| self.inconvertible(&configuration, &error.0))?;
         let mut object = decoded.object;
         if self.live().is_none() && has_text(&object, "uid") {
             let uid = object.str_at(&["metadata", "uid"]).unwrap_or_default();
@@ -172,6 +173,19 @@ impl Pipeline<'_, '_> {
                 self.unfit(configuration, reasons)
             }
         }
+    }
+
+    /// A merged object that its Go type cannot hold.
+    fn inconvertible(&self, configuration: &Value, reason: &str) -> ApiStatus {
+        let kind = &self.request.kind.gvk;
+        let typed = format!("{}, Kind={}", kind.api_version(), kind.kind);
+        let mut status = self.unfit(configuration, "");
+        let message =
+            status.message.replacen("failed to create typed patch object", "failed to convert new object", 1);
+        let place = message.strip_suffix(": ").unwrap_or(&message);
+        status.message =
+            format!("{place} to proper version: unable to convert unstructured object to {typed}: {reason}");
+        status
     }
 
     /// The server gives no reason code for a configuration that does not fit the schema.

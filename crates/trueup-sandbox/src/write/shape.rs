@@ -3,7 +3,7 @@
 //!
 //! What goes unknown is reported for field validation; a value of the wrong type refuses the object, as decoding does.
 
-use trueup_merge::schema::{Field, Shape, TypeRef, ZeroRule};
+use trueup_merge::schema::{Field, Scalar, Shape, TypeRef, ZeroRule};
 use trueup_object::{Map, Value};
 
 use super::scalar;
@@ -23,19 +23,23 @@ pub struct Mismatch(pub String);
 /// Deeper than this no object of the API is; what is deeper is refused rather than walked.
 const DEPTH_MAX: usize = 512;
 
-struct Shaper<'f> {
+struct Shaper<'f, 'a> {
     found: &'f mut Found,
     path: String,
+    /// The path as Go's messages have it: fields of structs only.
+    fields: Vec<String>,
+    /// The innermost struct.
+    owner: TypeRef<'a>,
     depth: usize,
 }
 
 /// Shapes a whole object.
 pub fn shape(object: &Value, ty: TypeRef<'_>, found: &mut Found) -> Result<Value, Mismatch> {
-    Shaper { found, path: String::new(), depth: 0 }.value(object, ty, "")
+    Shaper { found, path: String::new(), fields: Vec::new(), owner: ty, depth: 0 }.value(object, ty, "")
 }
 
-impl Shaper<'_> {
-    fn value(&mut self, value: &Value, ty: TypeRef<'_>, format: &str) -> Result<Value, Mismatch> {
+impl<'a> Shaper<'_, 'a> {
+    fn value(&mut self, value: &Value, ty: TypeRef<'a>, format: &str) -> Result<Value, Mismatch> {
         if self.depth >= DEPTH_MAX {
             return Err(Mismatch("json: exceeded max depth".to_owned()));
         }
@@ -46,19 +50,19 @@ impl Shaper<'_> {
             (Shape::Map { element, .. }, Value::Map(map)) => self.entries(map, element),
             (Shape::List { element, .. }, Value::List(items)) => self.items(items, element),
             (Shape::Scalar(scalar), _) => scalar::canonical(value, scalar, format).ok_or_else(|| {
-                self.mismatch(value, scalar::go_type(scalar, format), scalar::refusal(value, scalar))
+                scalar::refusal(value, scalar).map_or_else(|| self.mismatch(value, ty, format), Mismatch)
             }),
             (Shape::Struct { .. }, Value::Null) => self.fields(&Map::new(), ty, false),
             (Shape::Map { .. } | Shape::List { .. }, Value::Null) => Ok(Value::Null),
-            (Shape::Struct { .. }, _) => Err(self.mismatch(value, "struct", None)),
-            (Shape::Map { .. }, _) => Err(self.mismatch(value, "map", None)),
-            (Shape::List { .. }, _) => Err(self.mismatch(value, "slice", None)),
+            (Shape::Struct { .. } | Shape::Map { .. } | Shape::List { .. }, _) => {
+                Err(self.mismatch(value, ty, format))
+            }
         };
         self.depth -= 1;
         shaped
     }
 
-    fn fields(&mut self, map: &Map, ty: TypeRef<'_>, open: bool) -> Result<Value, Mismatch> {
+    fn fields(&mut self, map: &Map, ty: TypeRef<'a>, open: bool) -> Result<Value, Mismatch> {
         let mut shaped = Map::new();
         for (name, value) in map.iter() {
             let Some(field) = ty.field(name) else {
@@ -72,7 +76,11 @@ impl Shaper<'_> {
             if value.is_null() {
                 continue;
             }
+            let outer = std::mem::replace(&mut self.owner, ty);
+            self.fields.push(name.to_owned());
             let inner = self.below(name, |shaper| shaper.value(value, field.ty, field.format))?;
+            self.fields.pop();
+            self.owner = outer;
             if !is_dropped(&inner, &field) {
                 shaped.insert(name, inner);
             }
@@ -81,7 +89,7 @@ impl Shaper<'_> {
         Ok(Value::Map(shaped))
     }
 
-    fn entries(&mut self, map: &Map, element: TypeRef<'_>) -> Result<Value, Mismatch> {
+    fn entries(&mut self, map: &Map, element: TypeRef<'a>) -> Result<Value, Mismatch> {
         let mut shaped = Map::new();
         for (name, value) in map.iter() {
             // Go decodes null into the element's zero value.
@@ -94,7 +102,7 @@ impl Shaper<'_> {
         Ok(Value::Map(shaped))
     }
 
-    fn items(&mut self, items: &[Value], element: TypeRef<'_>) -> Result<Value, Mismatch> {
+    fn items(&mut self, items: &[Value], element: TypeRef<'a>) -> Result<Value, Mismatch> {
         let mut shaped = Vec::with_capacity(items.len());
         for (index, value) in items.iter().enumerate() {
             let before = self.path.len();
@@ -129,10 +137,7 @@ impl Shaper<'_> {
         self.found.unknown.push(format!("{}{dot}{name}", self.path));
     }
 
-    fn mismatch(&self, value: &Value, expected: &str, refusal: Option<String>) -> Mismatch {
-        if let Some(message) = refusal {
-            return Mismatch(message);
-        }
+    fn mismatch(&self, value: &Value, ty: TypeRef<'_>, format: &str) -> Mismatch {
         let found = match value {
             Value::Bool(_) => "bool",
             Value::Int(_) | Value::Float(_) => "number",
@@ -140,17 +145,32 @@ impl Shaper<'_> {
             Value::List(_) => "array",
             Value::Map(_) | Value::Null => "object",
         };
-        let mut field = String::new();
-        let mut in_brackets = false;
-        for char in self.path.chars() {
-            match char {
-                '[' => in_brackets = true,
-                ']' => in_brackets = false,
-                other if !in_brackets => field.push(other),
-                _ => {}
-            }
+        let owner = self.owner.name().unwrap_or_default().rsplit('.').next().unwrap_or_default();
+        let field = self.fields.join(".");
+        let expected = go_type(ty, format);
+        // A number that does not fit is shown, one in the wrong place is not.
+        let number = matches!(value, Value::Int(_) | Value::Float(_)) && expected.starts_with("int");
+        let found = if number { format!("number {}", value.to_json()) } else { found.to_owned() };
+        Mismatch(format!(
+            "json: cannot unmarshal {found} into Go struct field {owner}.{field} of type {expected}"
+        ))
+    }
+}
+
+/// The type as Go's messages name it: `int32`, `[]v1.Container`, `map[string]string`.
+fn go_type(ty: TypeRef<'_>, format: &str) -> String {
+    match ty.shape() {
+        Shape::Scalar(scalar) => scalar::go_type(scalar, format).to_owned(),
+        Shape::List { element, .. } => format!("[]{}", go_type(element, "")),
+        Shape::Map { element, .. } if matches!(element.shape(), Shape::Scalar(Scalar::Quantity)) => {
+            "v1.ResourceList".to_owned()
         }
-        Mismatch(format!("json: cannot unmarshal {found} into Go struct field .{field} of type {expected}"))
+        Shape::Map { element, .. } => format!("map[string]{}", go_type(element, "")),
+        Shape::Struct { .. } | Shape::Untyped => {
+            let mut words = ty.name().unwrap_or_default().rsplit('.');
+            let (name, package) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+            format!("{package}.{name}")
+        }
     }
 }
 

@@ -281,6 +281,34 @@ fn unknown_fields_warn_or_refuse() {
 }
 
 #[test]
+fn a_value_of_the_wrong_type_is_named_as_go_does() {
+    for (from, to, expected) in [
+        (
+            "\"replicas\":3",
+            "\"replicas\":\"x\"",
+            "string into Go struct field DeploymentSpec.spec.replicas of type int32",
+        ),
+        (
+            "\"image\":\"shop/web:1\"",
+            "\"image\":7",
+            "number into Go struct field Container.spec.template.spec.containers.image of type string",
+        ),
+        (
+            "\"matchLabels\":{\"app\":\"web\"}",
+            "\"matchLabels\":[]",
+            "array into Go struct field LabelSelector.spec.selector.matchLabels of type map[string]string",
+        ),
+    ] {
+        let refused =
+            Server::deployments().run(WriteVerb::Create, &DEPLOYMENT.replace(from, to), |request| request);
+        let expected = format!(
+            "Deployment in version \"v1\" cannot be handled as a Deployment: json: cannot unmarshal {expected}"
+        );
+        assert_eq!(refused.unwrap_err().message, expected);
+    }
+}
+
+#[test]
 fn the_selector_of_a_deployment_is_immutable() {
     let mut server = Server::deployments();
     server.create(DEPLOYMENT);
