@@ -10,6 +10,8 @@ use trueup_cluster::{Cluster, Lookup, ServedKind};
 use trueup_engine::live::{Live, LiveSet};
 use trueup_engine::operation::{Effect, StepOutcome, StepResult};
 use trueup_engine::plan::{Action, Held, Step, SyncPlan};
+use trueup_ledger::Seq;
+use trueup_object::ResourceKey;
 
 use crate::record::Recorder;
 
@@ -24,16 +26,24 @@ pub struct Execution<'a> {
     pub hand: Hand,
 }
 
-/// Executes the steps in order. A refused definition or namespace does not stop the rest: what needs it is refused by
-/// the server in its turn.
-pub async fn execute(execution: &Execution<'_>, plan: &SyncPlan, record: &Recorder<'_>) -> Vec<StepResult> {
+/// Executes the steps in order; also returns what was recorded as intended and then done. A refused definition or namespace
+/// does not stop the rest: what needs it is refused by the server in its turn.
+pub async fn execute(
+    execution: &Execution<'_>,
+    plan: &SyncPlan,
+    record: &Recorder<'_>,
+) -> (Vec<StepResult>, Vec<(Seq, ResourceKey)>) {
     let mut results = Vec::with_capacity(plan.steps.len());
+    let mut done = Vec::new();
     for step in &plan.steps {
         let live = execution.live.objects.get(&step.key);
         let outcome = match record.before(step, live).await {
             Ok(intent) => {
                 let outcome = one(execution, step, &plan.held, live).await;
                 record.after(intent, step, &outcome).await;
+                if matches!(outcome, StepOutcome::Done(_)) {
+                    done.push((intent, step.key.clone()));
+                }
                 outcome
             }
             // Without evidence nothing is overwritten (detection.md 6, fact 9).
@@ -41,7 +51,7 @@ pub async fn execute(execution: &Execution<'_>, plan: &SyncPlan, record: &Record
         };
         results.push(StepResult { key: step.key.clone(), gvk: step.gvk.clone(), outcome });
     }
-    results
+    (results, done)
 }
 
 async fn one(execution: &Execution<'_>, step: &Step, held: &[Held], live: Option<&Live>) -> StepOutcome {

@@ -9,6 +9,7 @@ mod clock;
 mod execute;
 mod installation;
 mod mailbox;
+mod packed;
 mod record;
 mod report;
 mod routes;

@@ -12,6 +12,7 @@ use trueup_cluster::act::{self, EventKind, Hand, Involved, Place, ReportedEvent}
 use trueup_cluster::{Content, Lookup, ObjectName};
 use trueup_engine::app::{App, AppKey};
 use trueup_engine::condition::{Condition, ConditionType};
+use trueup_engine::desired::TargetSet;
 use trueup_engine::look::Comparison;
 use trueup_engine::operation::{self as engine, OperationPhase};
 use trueup_engine::status::SyncStatus;
@@ -22,6 +23,7 @@ use crate::board::AppCard;
 use crate::installation::Installation;
 use crate::staff::{application_kind, report_kind};
 use crate::state::AppState;
+use crate::turn::act::Scene;
 
 /// An Application that another controller writes is looked at again after this time, or when it changes.
 pub const FOREIGN_RECHECK: SignedDuration = SignedDuration::from_secs(60);
@@ -40,16 +42,15 @@ pub struct Report {
 
 /// Puts together what one turn has to tell.
 pub fn prepare(
-    installation: &Installation,
-    state: &mut AppState,
+    scene: &Scene<'_>,
+    state: &AppState,
     application: &Application,
-    app: &App,
     verdict: &Comparison,
-    now: Timestamp,
 ) -> Report {
+    let Scene { installation, app, targets, now, .. } = *scene;
     let previous = ApplicationStatus::of(application.status());
     let compared_to = ComparedTo::of(&application.spec, &application.object);
-    let revisions = revisions(state);
+    let revisions = revisions(targets);
     let mut next = previous.clone();
     next.set_comparison(verdict, compared_to.clone(), revisions.clone());
     let mut conditions = verdict.conditions.clone();
@@ -57,7 +58,7 @@ pub fn prepare(
     conditions.extend(state.heal_condition.iter().cloned());
     next.set_conditions(&conditions);
     next.controller_namespace = Text::from(installation.settings.namespace.as_str());
-    next.summary.images = images(state);
+    next.summary.images = images(targets);
     next.source_types = app.sources.iter().map(|_| Text::from("Directory")).collect();
     let mut events = transition_events(installation, application, &previous, verdict, now);
     let mut patch = Value::default();
@@ -305,15 +306,14 @@ fn involved(application: &Application) -> Involved {
     }
 }
 
-fn revisions(state: &AppState) -> Vec<Text> {
-    let targets = state.targets.iter().flat_map(|targets| &targets.revisions);
-    targets.map(|revision| Text::from(revision.id.to_string())).collect()
+fn revisions(targets: &TargetSet) -> Vec<Text> {
+    targets.revisions.iter().map(|revision| Text::from(revision.id.to_string())).collect()
 }
 
-fn images(state: &AppState) -> Vec<Text> {
-    let targets = state.targets.iter().flat_map(|targets| targets.targets.values());
+fn images(targets: &TargetSet) -> Vec<Text> {
+    let objects = targets.targets.values();
     let mut images: Vec<Text> =
-        targets.flat_map(|target| trueup_api::status::images(&target.object)).collect();
+        objects.flat_map(|target| trueup_api::status::images(&target.object)).collect();
     images.sort();
     images.dedup();
     images

@@ -1,26 +1,30 @@
-//! From an application's sources to its targets: commits resolved, trees read, manifests rendered, each only when it has
-//! to be.
+//! From an application's sources to its manifests: commits resolved, trees read, manifests rendered, each only when it
+//! has to be.
 //!
-//! A commit that touches nothing of what a source reads costs one comparison of identities: the rendered manifests stand
+//! A commit that touches nothing of what the sources read costs one comparison of identities: what was rendered stands
 //! (performance: key by what is read, never by commit).
-
-use std::sync::Arc;
 
 use trueup_engine::app::{App, Source, Unsupported};
 use trueup_engine::desired::{Rendered, ResolvedRevision};
-use trueup_engine::source::{CommitId, Fault, Revision, SourceErrorKind};
+use trueup_engine::source::{CommitFacts, CommitId, ReadSet, Revision};
 use trueup_render::{RenderError, Rendering};
 use trueup_repo::{Freshness, Repositories, SourceError};
 
-use crate::mailbox::Depth;
-
-/// What one source gave last time, and for what.
+/// What one source was read from last time.
 #[derive(Debug, Clone)]
-pub struct SourceCache {
+pub struct SourceRead {
     source: Source,
-    pub commit: CommitId,
-    rendering: Arc<Rendering>,
-    facts: Option<trueup_engine::source::CommitFacts>,
+    commit: CommitId,
+    read_set: ReadSet,
+    facts: Option<CommitFacts>,
+}
+
+/// What asking Git gave.
+pub enum Answer {
+    /// Every source reads the same as last time, perhaps at other commits.
+    Same(Vec<ResolvedRevision>),
+    /// Manifests of every source, and what among them makes the application read-only.
+    Fresh { rendered: Vec<Rendered>, unsupported: Vec<Unsupported> },
 }
 
 /// Why an application has no (new) targets.
@@ -29,102 +33,115 @@ pub enum SourcesFailure {
     /// A source of a kind that this build cannot render: the application is read-only, by name.
     Unsupported(Unsupported),
     /// Cause and remedy. What was known before stands for a while.
-    Failed { message: String, fault: Fault },
+    Failed { message: String },
 }
 
-/// Resolves and renders every source. `cache` holds one entry for each source of the last time and is replaced.
-pub async fn render(
-    repositories: &Repositories,
-    app: &App,
-    revision: Option<&Revision>,
-    depth: Depth,
-    freshness: Freshness,
-    cache: &mut Vec<SourceCache>,
-) -> Result<(Vec<Rendered>, Vec<Unsupported>), SourcesFailure> {
-    let mut fresh = Vec::with_capacity(app.sources.len());
-    for source in &app.sources {
-        let earlier = cache.iter().find(|earlier| earlier.source == *source && depth < Depth::Hard);
-        fresh.push(one(repositories, app, source, revision, freshness, earlier).await?);
+/// How Git is asked.
+#[derive(Clone, Copy)]
+pub struct Question<'a> {
+    pub repositories: &'a Repositories,
+    pub app: &'a App,
+    /// Another revision than the sources name.
+    pub revision: Option<&'a Revision>,
+    pub freshness: Freshness,
+    /// Whether what was read last time may stand.
+    pub may_stand: bool,
+}
+
+/// Resolves every source, and renders them unless all read the same as in `earlier`, which is replaced.
+pub async fn ask(question: &Question<'_>, earlier: &mut Vec<SourceRead>) -> Result<Answer, SourcesFailure> {
+    let mut commits = Vec::with_capacity(question.app.sources.len());
+    for source in &question.app.sources {
+        let wanted = question.revision.unwrap_or(&source.revision);
+        let resolved = question.repositories.resolve(&source.repo, wanted, question.freshness).await;
+        commits.push(resolved.map_err(|error| failed(source, &error))?);
     }
-    let (rendered, unsupported): (Vec<Rendered>, Vec<Vec<Unsupported>>) = fresh.iter().map(rendered).unzip();
-    *cache = fresh;
-    Ok((rendered, unsupported.concat()))
+    if question.may_stand
+        && let Some(standing) = standing(question, earlier, &commits).await?
+    {
+        *earlier = standing;
+        return Ok(Answer::Same(earlier.iter().map(revision).collect()));
+    }
+    let (mut reads, mut rendered, mut unsupported) = (Vec::new(), Vec::new(), Vec::new());
+    for (source, commit) in question.app.sources.iter().zip(commits) {
+        let (read, rendering) = render(question, source, commit).await?;
+        let (manifests, found) = rendering.into_rendered(revision(&read));
+        rendered.push(manifests);
+        unsupported.extend(found);
+        reads.push(read);
+    }
+    *earlier = reads;
+    Ok(Answer::Fresh { rendered, unsupported })
 }
 
-async fn one(
-    repositories: &Repositories,
-    app: &App,
+/// The reads of last time at the commits of now, where every source still reads the same.
+async fn standing(
+    question: &Question<'_>,
+    earlier: &[SourceRead],
+    commits: &[CommitId],
+) -> Result<Option<Vec<SourceRead>>, SourcesFailure> {
+    let sources = &question.app.sources;
+    if earlier.len() != sources.len()
+        || earlier.iter().zip(sources).any(|(read, source)| read.source != *source)
+    {
+        return Ok(None);
+    }
+    let mut standing = Vec::with_capacity(earlier.len());
+    for (read, commit) in earlier.iter().zip(commits) {
+        if read.commit == *commit {
+            standing.push(read.clone());
+            continue;
+        }
+        let identified = question.repositories.identify(&read.source.repo, *commit, &read.read_set).await;
+        if identified.map_err(|error| failed(&read.source, &error))? != read.read_set {
+            return Ok(None);
+        }
+        let facts = question.repositories.commit_facts(&read.source.repo, *commit).await.ok();
+        standing.push(SourceRead { commit: *commit, facts, ..read.clone() });
+    }
+    Ok(Some(standing))
+}
+
+async fn render(
+    question: &Question<'_>,
     source: &Source,
-    revision: Option<&Revision>,
-    freshness: Freshness,
-    earlier: Option<&SourceCache>,
-) -> Result<SourceCache, SourcesFailure> {
-    let wanted = revision.unwrap_or(&source.revision);
-    let commit = repositories
-        .resolve(&source.repo, wanted, freshness)
-        .await
-        .map_err(|error| failed(source, &error))?;
-    if let Some(earlier) = earlier {
-        if earlier.commit == commit {
-            return Ok(earlier.clone());
+    commit: CommitId,
+) -> Result<(SourceRead, Rendering), SourcesFailure> {
+    let repositories = question.repositories;
+    let rendering = match &source.path {
+        Some(path) => {
+            let filter = trueup_render::read_filter(&source.directory).map_err(|error| unrendered(&error))?;
+            let tree = repositories.read(&source.repo, commit, path, &filter).await;
+            let tree = tree.map_err(|error| failed(source, &error))?;
+            trueup_render::render(&tree, &source.directory, &question.app.key.name)
+                .map_err(|error| unrendered(&error))?
         }
-        let now = repositories
-            .identify(&source.repo, commit, &earlier.rendering.read_set)
-            .await
-            .map_err(|error| failed(source, &error))?;
-        if now == earlier.rendering.read_set {
-            let facts = repositories.commit_facts(&source.repo, commit).await.ok();
-            return Ok(SourceCache { commit, facts, ..earlier.clone() });
-        }
-    }
-    let Some(path) = &source.path else {
-        let rendering = Rendering {
+        // A source that others refer to and that renders nothing itself.
+        None => Rendering {
             manifests: Vec::new(),
             problems: Vec::new(),
             unsupported: Vec::new(),
-            read_set: trueup_engine::source::ReadSet::new(),
-        };
-        return Ok(SourceCache {
-            source: source.clone(),
-            commit,
-            rendering: Arc::new(rendering),
-            facts: None,
-        });
+            read_set: ReadSet::new(),
+        },
     };
-    let filter = trueup_render::read_filter(&source.directory).map_err(|error| unrendered(&error))?;
-    let tree = repositories
-        .read(&source.repo, commit, path, &filter)
-        .await
-        .map_err(|error| failed(source, &error))?;
-    let rendering =
-        trueup_render::render(&tree, &source.directory, &app.key.name).map_err(|error| unrendered(&error))?;
     let facts = repositories.commit_facts(&source.repo, commit).await.ok();
-    Ok(SourceCache { source: source.clone(), commit, rendering: Arc::new(rendering), facts })
+    let read = SourceRead { source: source.clone(), commit, read_set: rendering.read_set.clone(), facts };
+    Ok((read, rendering))
 }
 
-/// The rendered manifests, and what among them makes the application read-only.
-fn rendered(cached: &SourceCache) -> (Rendered, Vec<Unsupported>) {
-    let revision = ResolvedRevision { id: cached.commit, facts: cached.facts.clone() };
-    Rendering::clone(&cached.rendering).into_rendered(revision)
+fn revision(read: &SourceRead) -> ResolvedRevision {
+    ResolvedRevision { id: read.commit, facts: read.facts.clone() }
 }
 
 fn failed(source: &Source, error: &SourceError) -> SourcesFailure {
-    let fault = match error.kind() {
-        SourceErrorKind::Internal => Fault::Ours,
-        kind => kind.fault(),
-    };
-    SourcesFailure::Failed {
-        message: format!("failed to {error} ({}); {}", source.repo, error.hint()),
-        fault,
-    }
+    SourcesFailure::Failed { message: format!("failed to {error} ({}); {}", source.repo, error.hint()) }
 }
 
 fn unrendered(error: &RenderError) -> SourcesFailure {
     match error {
         RenderError::Unsupported(unsupported) => SourcesFailure::Unsupported(unsupported.clone()),
-        RenderError::Pattern { .. } | RenderError::TooLarge { .. } => SourcesFailure::Failed {
-            message: format!("failed to {error}; {}", error.hint()),
-            fault: error.fault(),
-        },
+        RenderError::Pattern { .. } | RenderError::TooLarge { .. } => {
+            SourcesFailure::Failed { message: format!("failed to {error}; {}", error.hint()) }
+        }
     }
 }

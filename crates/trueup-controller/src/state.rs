@@ -8,16 +8,17 @@ use jiff::Timestamp;
 use trueup_engine::app::FirstSeen;
 use trueup_engine::app::{App, AppKey, SyncRequest};
 use trueup_engine::condition::Condition;
-use trueup_engine::desired::TargetSet;
+use trueup_engine::desired::Scope;
 use trueup_engine::fight::Fights;
 use trueup_engine::look::Comparison;
-use trueup_engine::memory::Memory;
 use trueup_engine::operation::OperationState;
 use trueup_engine::plan::SyncPlan;
 use trueup_engine::policy::LastSync;
-use trueup_object::{ResourceKey, Text};
+use trueup_ledger::Seq;
+use trueup_object::{Gvk, ResourceKey, Text};
 
-use crate::sources::SourceCache;
+use crate::packed::{PackedMemory, PackedTargets};
+use crate::sources::SourceRead;
 
 /// The state of one application's worker.
 pub struct AppState {
@@ -25,12 +26,16 @@ pub struct AppState {
     pub app: Option<Arc<App>>,
     /// The resourceVersion of the Application at the last turn.
     pub version: Text,
-    pub sources: Vec<SourceCache>,
-    pub targets: Option<Arc<TargetSet>>,
+    pub sources: Vec<SourceRead>,
+    pub targets: Option<PackedTargets>,
+    /// The scopes with which the targets were settled.
+    pub scopes: BTreeMap<Gvk, Scope>,
     /// Loaded from the ledger at the first turn.
-    pub memory: Option<BTreeMap<ResourceKey, Memory>>,
-    /// The targets of which every object was remembered.
-    pub remembered: Option<Arc<TargetSet>>,
+    pub memory: Option<PackedMemory>,
+    /// The version of the server for which the tables of unowned fields were taken.
+    pub context: Option<Text>,
+    /// Whether every object of the present targets was remembered.
+    pub remembered: bool,
     /// Objects that a step has just written: their targets are the new base.
     pub just_synced: BTreeSet<ResourceKey>,
     pub first_seen: FirstSeen,
@@ -51,6 +56,8 @@ pub struct AppState {
     /// When Git is asked again.
     pub poll_at: Option<Timestamp>,
     pub started_at: Option<Timestamp>,
+    /// Steps that were done and not yet seen in a watch event.
+    pub open_intents: Vec<(Seq, ResourceKey)>,
     /// Another turn is to follow at once.
     pub again: bool,
 }
@@ -95,8 +102,10 @@ impl AppState {
             version: Text::default(),
             sources: Vec::new(),
             targets: None,
+            scopes: BTreeMap::new(),
             memory: None,
-            remembered: None,
+            context: None,
+            remembered: false,
             just_synced: BTreeSet::new(),
             first_seen: FirstSeen::new(),
             fights: Fights::default(),
@@ -112,6 +121,7 @@ impl AppState {
             heal_condition: None,
             poll_at: None,
             started_at: None,
+            open_intents: Vec::new(),
             again: false,
         }
     }

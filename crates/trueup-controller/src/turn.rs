@@ -8,6 +8,7 @@ pub(crate) mod cascade;
 mod gather;
 pub(crate) mod verdict;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -16,6 +17,8 @@ use trueup_engine::app::{App, RefreshLevel};
 use trueup_engine::condition::Condition;
 use trueup_engine::desired::TargetSet;
 use trueup_engine::look::{Comparison, LookInput, look};
+use trueup_engine::memory::Memory;
+use trueup_object::ResourceKey;
 
 use crate::applications::{self, Found};
 use crate::installation::{Installation, spread};
@@ -96,7 +99,10 @@ async fn valid(
     }
     verdict::note_failure(state, failure, now);
     match (state.targets.clone(), state.failing.clone()) {
-        (Some(targets), _) => judged(installation, state, application, &app, &site, &targets, now).await,
+        (Some(targets), _) => {
+            let targets = targets.unpack();
+            judged(installation, state, application, &app, &site, &targets, now).await
+        }
         (None, Some(failing)) => blind(installation, state, application, failing.condition, now).await,
         // Targets are there or their failure is.
         (None, None) => Next::At(due(state, now)),
@@ -126,28 +132,31 @@ async fn judged(
     installation: &Installation,
     state: &mut AppState,
     application: &Application,
-    app: &Arc<App>,
+    app: &App,
     site: &Site,
-    targets: &Arc<TargetSet>,
+    targets: &TargetSet,
     now: Timestamp,
 ) -> Next {
     let begun = tokio::time::Instant::now();
-    let gathered = gather::live(installation, state, site, app, targets).await;
+    let gathered = gather::live(installation, state, site, app, targets, application.status()).await;
     let started = *state.started_at.get_or_insert(now);
     if gathered.listing && now.duration_since(started) < LISTING_MAX {
         return Next::At(Some(now + LISTING_STEP));
     }
     state.started_at = None;
-    let comparison = compare(installation, state, app, site, targets, &gathered.live, now);
     let scene = act::Scene { installation, site, app, targets, live: &gathered.live, now };
+    gather::keep_context(state, site);
+    let mut memory = state.memory.get_or_insert_default().unpack();
+    let comparison = compare(&scene, state, &memory);
     let intention = if app.deleting {
         cascade::decide(&scene, application, &comparison)
     } else {
         act::decide(&scene, state, &comparison)
     };
-    verdict::remember_agreed(installation, state, site, targets, &gathered.live, &comparison).await;
+    verdict::remember(&scene, state, &mut memory, &comparison).await;
+    drop(memory);
     let verdict = verdict::verdict(state, comparison, &gathered.live, now);
-    let report = report::prepare(installation, state, application, app, &verdict, now);
+    let report = report::prepare(&scene, state, application, &verdict);
     state.comparison = Some(verdict);
     // The status is written while the cluster is being changed: neither waits for the other.
     let (outcome, ()) = tokio::join!(act::carry_out(&scene, intention), report::send(installation, report));
@@ -163,31 +172,21 @@ async fn judged(
     if state.again { Next::Again } else { Next::At(due(state, now)) }
 }
 
-fn compare(
-    installation: &Installation,
-    state: &mut AppState,
-    app: &App,
-    site: &Site,
-    targets: &TargetSet,
-    live: &trueup_engine::live::LiveSet,
-    now: Timestamp,
-) -> Comparison {
-    let schemas = site.schemas();
-    let scalers = site.scalers();
-    let comparison = look(&LookInput {
-        app,
-        targets,
-        live,
-        memory: state.memory.get_or_insert_default(),
+fn compare(scene: &act::Scene<'_>, state: &AppState, memory: &BTreeMap<ResourceKey, Memory>) -> Comparison {
+    let schemas = scene.site.schemas();
+    let scalers = scene.site.scalers();
+    look(&LookInput {
+        app: scene.app,
+        targets: scene.targets,
+        live: scene.live,
+        memory,
         autoscalers: &scalers,
         schemas: verdict::layered(&schemas),
         our_manager: &Installation::our_manager(),
-        secret_key: installation.secret_key(),
+        secret_key: scene.installation.secret_key(),
         first_seen: &state.first_seen,
-        now,
-    });
-    state.first_seen = verdict::first_seen(&comparison);
-    comparison
+        now: scene.now,
+    })
 }
 
 /// The depth that the Application, the timer and the wake-up ask for together.

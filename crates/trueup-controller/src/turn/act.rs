@@ -1,7 +1,5 @@
 //! Acting: requests taken up, decisions made, plans carried out, outcomes noted.
 
-use std::sync::Arc;
-
 use jiff::{SignedDuration, Timestamp};
 use trueup_cluster::act::{Hand, Mode};
 use trueup_engine::app::{App, Initiator, Retry, SyncRequest};
@@ -14,6 +12,8 @@ use trueup_engine::look::Comparison;
 use trueup_engine::operation::{self, Effect, OperationPhase, OperationState, StepOutcome, StepResult};
 use trueup_engine::plan::{HeldReason, PlanContext, SyncPlan, plan};
 use trueup_engine::policy::{self, Authority, LastSync, NotNow};
+use trueup_ledger::Seq;
+use trueup_object::ResourceKey;
 
 use crate::execute::{Execution, execute};
 use crate::installation::Installation;
@@ -30,8 +30,8 @@ const HEAL_RETRY_MAX: SignedDuration = SignedDuration::from_secs(300);
 pub struct Scene<'a> {
     pub installation: &'a Installation,
     pub site: &'a Site,
-    pub app: &'a Arc<App>,
-    pub targets: &'a Arc<TargetSet>,
+    pub app: &'a App,
+    pub targets: &'a TargetSet,
     pub live: &'a LiveSet,
     pub now: Timestamp,
 }
@@ -50,6 +50,8 @@ pub struct Intention {
 pub struct Outcome {
     pub intention: Intention,
     pub results: Vec<StepResult>,
+    /// The entries of the ledger that say what was intended, one for each step that was recorded.
+    pub intents: Vec<(Seq, ResourceKey)>,
 }
 
 /// Takes up what `operation` asks for, unless it was taken up before.
@@ -244,14 +246,17 @@ pub async fn carry_out(scene: &Scene<'_>, intention: Option<Intention>) -> Optio
         schemas: scene.site.schemas(),
         secret_key: scene.installation.secret_key(),
     };
-    let results = execute(&execution, &intention.plan, &recorder).await;
-    Some(Outcome { intention, results })
+    let (results, intents) = execute(&execution, &intention.plan, &recorder).await;
+    Some(Outcome { intention, results, intents })
 }
 
 /// Takes note of what was done.
 pub fn take_note(scene: &Scene<'_>, state: &mut AppState, outcome: Option<Outcome>) {
-    let Some(Outcome { intention, results }) = outcome else { return };
+    let Some(Outcome { intention, results, intents }) = outcome else { return };
     let now = scene.installation.now();
+    if intention.mode == Mode::Real {
+        state.open_intents.extend(intents);
+    }
     for (step, result) in intention.plan.steps.iter().zip(&results) {
         let StepOutcome::Done(effect) = &result.outcome else { continue };
         if intention.mode == Mode::DryRun || *effect == Effect::Unchanged {
@@ -330,8 +335,12 @@ fn finish(scene: &Scene<'_>, state: &mut AppState, plan: &SyncPlan, phase: Opera
     count(scene, state, &running.operation, phase);
     state.finished =
         Some(Finished { operation: running.operation.clone(), resource_version: state.version.clone() });
-    state.last_operation = Some(running.operation);
+    // A sync of a revision that somebody named looked at that revision: what the sources name is looked at next.
+    if running.operation.request.revision.is_some() {
+        state.poll_at = None;
+    }
     // What the policy has to say comes next, with the outcome known.
+    state.last_operation = Some(running.operation);
     state.again = true;
 }
 

@@ -1,25 +1,26 @@
 //! Gathering: what is remembered, what Git wants, what is live.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::time::Duration;
 
 use trueup_cluster::{KindScope, KindState, Lookup};
-use trueup_engine::app::App;
+use trueup_engine::app::{App, Unsupported};
 use trueup_engine::condition::{Condition, ConditionType};
-use trueup_engine::desired::{self, Scope, TargetSet};
+use trueup_engine::desired::{self, Rendered, Scope, TargetSet};
 use trueup_engine::live::LiveSet;
 use trueup_engine::source::Revision;
 use trueup_ledger::LedgerError;
-use trueup_object::{GroupKind, Gvk, ResourceKey};
+use trueup_object::{GroupKind, Gvk, ResourceKey, Text, Value};
 
 use trueup_repo::Freshness;
 
 use crate::installation::Installation;
 use crate::mailbox::Depth;
+use crate::packed::{PackedMemory, PackedTargets};
 use crate::site::Site;
-use crate::sources::{self, SourcesFailure};
+use crate::sources::{self, Answer, Question, SourcesFailure};
 use crate::state::AppState;
+use crate::turn::verdict;
 
 /// The live objects of an application, and whether kinds of it are still being listed.
 pub struct Gathered {
@@ -40,8 +41,25 @@ pub async fn memory(installation: &Installation, state: &mut AppState) -> Result
         tracing::warn!(application = %state.key, object, why, "what is remembered of an object cannot be read");
     }
     state.first_seen = stored.first_seen;
-    state.memory = Some(stored.objects);
+    let contexts: BTreeSet<&Text> = stored.circumstances.values().map(|found| &found.context).collect();
+    // Tables of several versions are of no use: one of them is old.
+    state.context = if contexts.len() == 1 { contexts.first().map(|found| Text::clone(found)) } else { None };
+    state.memory = Some(PackedMemory::new(stored.objects));
     Ok(())
+}
+
+/// Forgets what nobody owned where it was taken for another version of the server, whose new defaults would else be
+/// false drift everywhere (detection.md 2); it is taken anew from what agrees.
+pub fn keep_context(state: &mut AppState, site: &Site) {
+    let version = verdict::server_version(site);
+    if version.is_empty() || state.context.as_ref() == Some(&version) {
+        return;
+    }
+    if let Some(memory) = &mut state.memory {
+        memory.forget_unowned();
+    }
+    state.remembered = false;
+    state.context = Some(version);
 }
 
 /// Asks Git and renders where the depth asks for it or nothing is known yet. What was known stays where that fails; the
@@ -54,41 +72,69 @@ pub async fn targets(
     depth: Depth,
     polled: bool,
 ) -> Option<Condition> {
-    if depth == Depth::Live && state.targets.is_some() {
+    if depth == Depth::Live && state.targets.is_some() && scopes_stand(state, site) {
         return state.failing.as_ref().map(|failing| failing.condition.clone());
     }
     let revision = wanted_revision(state);
-    let depth_of_cache = depth.max(Depth::Git);
-    // A poll may share the answer of another application's; a refresh wants to know what is there now.
-    let freshness = if polled { Freshness::Within(POLL_SHARED) } else { Freshness::Now };
-    let rendered = sources::render(
-        &installation.repositories,
+    let question = Question {
+        repositories: &installation.repositories,
         app,
-        revision.as_ref(),
-        depth_of_cache,
-        freshness,
-        &mut state.sources,
-    )
-    .await;
-    match rendered {
-        Ok((rendered, unsupported)) => {
-            let scope_of = |gvk: &Gvk| scope(site, gvk);
-            let mut targets = desired::settle(app, rendered, scope_of);
-            targets.unsupported.extend(unsupported);
-            // An equal set keeps its identity: what was derived from it stands.
-            if state.targets.as_deref() != Some(&targets) {
-                state.targets = Some(Arc::new(targets));
+        revision: revision.as_ref(),
+        // A poll may share the answer of another application's; a refresh wants to know what is there now.
+        freshness: if polled { Freshness::Within(POLL_SHARED) } else { Freshness::Now },
+        may_stand: depth < Depth::Hard && state.targets.is_some() && scopes_stand(state, site),
+    };
+    match sources::ask(&question, &mut state.sources).await {
+        Ok(Answer::Same(revisions)) => {
+            if let Some(targets) = &mut state.targets {
+                targets.revisions = revisions;
             }
+            None
+        }
+        Ok(Answer::Fresh { rendered, unsupported }) => {
+            take_fresh(state, site, app, rendered, unsupported);
             None
         }
         Err(SourcesFailure::Unsupported(unsupported)) => {
             state.targets = None;
             Some(trueup_api::unsupported_condition(&[unsupported]))
         }
-        Err(SourcesFailure::Failed { message, fault: _ }) => {
+        Err(SourcesFailure::Failed { message }) => {
             Some(Condition::new(ConditionType::ComparisonError, message))
         }
     }
+}
+
+fn take_fresh(
+    state: &mut AppState,
+    site: &Site,
+    app: &App,
+    rendered: Vec<Rendered>,
+    unsupported: Vec<Unsupported>,
+) {
+    let mut scopes = BTreeMap::new();
+    for manifest in rendered.iter().flat_map(|rendered| &rendered.manifests) {
+        scopes.entry(manifest.gvk().clone()).or_insert_with(|| scope(site, manifest.gvk()));
+    }
+    let scope_of = |gvk: &Gvk| scopes.get(gvk).copied().unwrap_or(Scope::Unknown);
+    let mut targets = desired::settle(app, rendered, scope_of);
+    targets.unsupported.extend(unsupported);
+    let packed = PackedTargets::new(&targets);
+    // What was derived from equal targets stands.
+    if !state.targets.as_ref().is_some_and(|known| known.wants_the_same(&packed)) {
+        state.remembered = false;
+    }
+    state.targets = Some(packed);
+    state.scopes = scopes;
+}
+
+/// Whether each kind still has the scope with which the targets were settled: a definition that was applied since may
+/// say otherwise.
+pub fn scopes_stand(state: &AppState, site: &Site) -> bool {
+    state.scopes.iter().all(|(gvk, known)| match scope(site, gvk) {
+        Scope::Unknown => true,
+        found @ (Scope::Namespaced | Scope::Cluster) => found == *known,
+    })
 }
 
 /// A running sync of a revision that somebody named looks at that revision.
@@ -116,9 +162,10 @@ pub async fn live(
     site: &Site,
     app: &App,
     targets: &TargetSet,
+    status: &Value,
 ) -> Gathered {
     let mut kinds: BTreeSet<Gvk> = targets.targets.values().map(|target| target.gvk.clone()).collect();
-    kinds.extend(kinds_applied_before(installation, state, site));
+    kinds.extend(kinds_applied_before(installation, state, site, status));
     if app.options.create_namespace {
         kinds.insert(Gvk::new("", "v1", "Namespace"));
     }
@@ -144,10 +191,19 @@ pub async fn live(
 
 /// Kinds without a target now may hold objects that are to be pruned: annotations cannot be selected on, so the kinds
 /// of what was applied before are watched too.
-fn kinds_applied_before(installation: &Installation, state: &AppState, site: &Site) -> Vec<Gvk> {
+fn kinds_applied_before(
+    installation: &Installation,
+    state: &AppState,
+    site: &Site,
+    status: &Value,
+) -> Vec<Gvk> {
     let Some(discovery) = site.cluster.discovery() else { return Vec::new() };
+    let reported = status.list_at(&["resources"]).iter().filter_map(|resource| {
+        let group = resource.str_at(&["group"]).unwrap_or_default();
+        Some(GroupKind::new(group, resource.str_at(&["kind"])?))
+    });
     let listed = installation.settings.inventory.get(&state.key).into_iter().flatten().cloned();
-    let remembered = state.memory.iter().flat_map(BTreeMap::keys).map(ResourceKey::group_kind);
-    let kinds: BTreeSet<GroupKind> = listed.chain(remembered).collect();
+    let remembered = state.memory.iter().flat_map(PackedMemory::keys).map(ResourceKey::group_kind);
+    let kinds: BTreeSet<GroupKind> = listed.chain(remembered).chain(reported).collect();
     kinds.iter().filter_map(|kind| discovery.preferred(kind)).map(|served| served.gvk.clone()).collect()
 }

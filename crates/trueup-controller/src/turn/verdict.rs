@@ -1,7 +1,7 @@
 //! The verdict on an application: the fresh comparison, or for a while the last one, marked stale; and what is remembered
 //! of it.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use trueup_engine::app::FirstSeen;
@@ -10,14 +10,14 @@ use trueup_engine::desired::{Completeness, TargetSet};
 use trueup_engine::difference::Channel;
 use trueup_engine::live::LiveSet;
 use trueup_engine::look::{Comparison, ObjectComparison, Presence};
-use trueup_engine::memory::{Layered, Memory, MemoryContext, SchemaSet, remember};
+use trueup_engine::memory::{self as engine, Layered, Memory, MemoryContext, SchemaSet};
 use trueup_engine::status::SyncStatus;
-use trueup_ledger::{Circumstances, Write};
+use trueup_ledger::{Circumstances, Fact, NewEntry, Seq, Write};
 use trueup_object::{ResourceKey, Text};
 
-use crate::installation::Installation;
 use crate::site::Site;
 use crate::state::{AppState, Failing};
+use crate::turn::act::Scene;
 
 /// How long the last verdict stands while nothing fresh is to be had (contracts: "Limits").
 pub const STALE_MAX: SignedDuration = SignedDuration::from_secs(180);
@@ -47,7 +47,7 @@ pub fn stale_warning(state: &AppState) -> Option<Condition> {
 }
 
 /// When each difference was first seen, to be carried to the next look.
-pub fn first_seen(comparison: &Comparison) -> FirstSeen {
+fn first_seen(comparison: &Comparison) -> FirstSeen {
     let all = comparison.differences().chain(comparison.notes());
     all.filter_map(|difference| Some((difference.id.clone(), difference.first_seen?))).collect()
 }
@@ -97,51 +97,125 @@ fn blind_spot(fresh: &Comparison, live: &LiveSet) -> Option<String> {
         .map(|cause| format!("{cause}; it is tried again by itself"))
 }
 
-/// Remembers every object that is as Git wants it and whose target is new, and those that a sync has just brought there.
-pub async fn remember_agreed(
-    installation: &Installation,
+/// Remembers every object that is as Git wants it and whose target is new, and those that a sync has just brought there;
+/// closes what was intended and is now seen; keeps when each difference was first seen.
+pub async fn remember(
+    scene: &Scene<'_>,
     state: &mut AppState,
-    site: &Site,
-    targets: &Arc<TargetSet>,
-    live: &LiveSet,
+    memory: &mut BTreeMap<ResourceKey, Memory>,
     comparison: &Comparison,
 ) {
-    let same_targets = state.remembered.as_ref().is_some_and(|known| Arc::ptr_eq(known, targets));
-    let now = installation.now();
-    let schemas = site.schemas();
-    let context = MemoryContext { schemas: layered(&schemas), secret_key: installation.secret_key(), now };
+    let mut writes = agreed(scene, state, memory, comparison);
+    if all_observed(comparison, scene.targets) {
+        writes.extend(forget_gone(state, memory, comparison));
+        state.remembered = true;
+    }
+    writes.extend(confirmed(scene, state, comparison));
+    writes.extend(observed(scene, state, comparison));
+    if !writes.is_empty()
+        && let Err(error) = scene.installation.ledger.write(writes).await
+    {
+        tracing::error!(application = %state.key, %error, "what was found could not be written to the ledger");
+        state.memory = None;
+    }
+}
+
+fn agreed(
+    scene: &Scene<'_>,
+    state: &mut AppState,
+    memory: &mut BTreeMap<ResourceKey, Memory>,
+    comparison: &Comparison,
+) -> Vec<Write> {
+    let schemas = scene.site.schemas();
+    let context = MemoryContext {
+        schemas: layered(&schemas),
+        secret_key: scene.installation.secret_key(),
+        now: scene.now,
+    };
+    let circumstances = circumstances(scene);
     let mut writes = Vec::new();
-    let memory = state.memory.get_or_insert_default();
     for object in &comparison.objects {
         let synced_now = state.just_synced.contains(&object.key);
         let known = memory.get(&object.key).is_some_and(|memory| memory.base.is_some());
-        if !(synced_now || agrees(object) && !(same_targets && known)) {
+        if !(synced_now || agrees(object) && !(state.remembered && known)) {
             continue;
         }
-        let (Some(target), Some(found)) = (targets.targets.get(&object.key), live.objects.get(&object.key))
-        else {
-            continue;
-        };
+        let target = scene.targets.targets.get(&object.key);
+        let (Some(target), Some(found)) = (target, scene.live.objects.get(&object.key)) else { continue };
         let earlier = memory.get(&object.key);
-        let fresh = remember(&context, target, found, object, earlier);
-        let unchanged = earlier.is_some_and(|earlier| earlier.base == fresh.base) && !synced_now;
-        if unchanged {
+        let fresh = engine::remember(&context, target, found, object, earlier);
+        let stands = |earlier: &Memory| earlier.base == fresh.base && earlier.unowned.is_some();
+        if earlier.is_some_and(stands) && !synced_now {
             continue;
         }
-        writes.extend(stored(&state.key, &object.key, &fresh, targets));
+        writes.push(Write::Inventory { app: state.key.clone(), kinds: vec![object.key.group_kind()] });
+        writes.push(Write::Memory {
+            app: state.key.clone(),
+            object: object.key.clone(),
+            memory: fresh.clone(),
+            circumstances: circumstances.clone(),
+        });
+        state.memory.get_or_insert_default().insert(object.key.clone(), fresh.clone());
         memory.insert(object.key.clone(), fresh);
     }
     state.just_synced.clear();
-    if all_observed(comparison, targets) {
-        writes.extend(forget_gone(state, comparison));
-        state.remembered = Some(targets.clone());
+    writes
+}
+
+/// What a table of unowned fields is valid for: another version of the server may fill in other fields.
+fn circumstances(scene: &Scene<'_>) -> Circumstances {
+    let revision = scene.targets.revisions.first().map(|revision| Text::from(revision.id.to_string()));
+    Circumstances { revision, context: server_version(scene.site) }
+}
+
+/// The version of the cluster's API server; empty while it is not known.
+pub fn server_version(site: &Site) -> Text {
+    site.cluster.discovery().map(|known| Text::from(known.server_version.as_str())).unwrap_or_default()
+}
+
+/// Only observation proves a change (invariant 6): the step's object was seen as the step left it, or is gone.
+fn confirmed(scene: &Scene<'_>, state: &mut AppState, comparison: &Comparison) -> Vec<Write> {
+    let (seen, open) = std::mem::take(&mut state.open_intents)
+        .into_iter()
+        .partition::<Vec<_>, _>(|(_, key)| comparison.object(key).is_none_or(agrees));
+    state.open_intents = open;
+    let entry = |(intent, key): (Seq, ResourceKey)| {
+        let live = scene.live.objects.get(&key);
+        let resource_version = live.map(|live| live.version.resource_version.clone());
+        Write::Entry(Box::new(NewEntry {
+            time: scene.now,
+            app: state.key.clone(),
+            object: Some(key),
+            fact: Fact::Confirmed { intent, resource_version },
+            evidence: None,
+        }))
+    };
+    seen.into_iter().map(entry).collect()
+}
+
+/// What is there now and was not at the last look, or the other way round.
+fn observed(scene: &Scene<'_>, state: &mut AppState, comparison: &Comparison) -> Vec<Write> {
+    let seen = first_seen(comparison);
+    if seen.keys().eq(state.first_seen.keys()) {
+        return Vec::new();
     }
-    if !writes.is_empty()
-        && let Err(error) = installation.ledger.write(writes).await
-    {
-        tracing::error!(application = %state.key, %error, "what was synced could not be remembered");
-        state.memory = None;
-    }
+    let differences: Vec<Text> =
+        comparison.differences().map(|found| Text::from(found.id.as_str())).collect();
+    let message = format!(
+        "{}: {} differences, {} notes",
+        comparison.status,
+        differences.len(),
+        comparison.notes().count()
+    );
+    state.first_seen = seen.clone();
+    let entry = NewEntry {
+        time: scene.now,
+        app: state.key.clone(),
+        object: None,
+        fact: Fact::Observed { differences, message },
+        evidence: None,
+    };
+    vec![Write::Entry(Box::new(entry)), Write::FirstSeen { app: state.key.clone(), seen }]
 }
 
 /// The cluster's own schemas before those compiled in.
@@ -166,29 +240,18 @@ fn all_observed(comparison: &Comparison, targets: &TargetSet) -> bool {
 
 /// What was pruned, or deleted after Git dropped it, is forgotten: it would else look like something that was deleted by
 /// hand when it comes back.
-fn forget_gone(state: &mut AppState, comparison: &Comparison) -> Vec<Write> {
-    let memory = state.memory.get_or_insert_default();
+fn forget_gone(
+    state: &mut AppState,
+    memory: &mut BTreeMap<ResourceKey, Memory>,
+    comparison: &Comparison,
+) -> Vec<Write> {
     let gone: Vec<ResourceKey> =
         memory.keys().filter(|key| comparison.object(key).is_none()).cloned().collect();
     gone.into_iter()
         .map(|object| {
             memory.remove(&object);
+            state.memory.get_or_insert_default().remove(&object);
             Write::ForgetObject { app: state.key.clone(), object }
         })
         .collect()
-}
-
-fn stored(
-    app: &trueup_engine::app::AppKey,
-    object: &ResourceKey,
-    memory: &Memory,
-    targets: &TargetSet,
-) -> Vec<Write> {
-    let (app, object) = (app.clone(), object.clone());
-    let revision = targets.revisions.first().map(|revision| Text::from(revision.id.to_string()));
-    let circumstances = Circumstances { revision, context: Text::default() };
-    vec![
-        Write::Inventory { app: app.clone(), kinds: vec![object.group_kind()] },
-        Write::Memory { app, object, memory: memory.clone(), circumstances },
-    ]
 }
