@@ -5,6 +5,7 @@
 //! everybody else. What to do is decided by pure functions of the objects, one module for each kind; here is only who is
 //! asked when, and the carrying out. Nothing takes longer than it must: a rollout's steps follow each other at once.
 
+mod budget;
 mod daemon_set;
 mod deployment;
 mod job;
@@ -69,7 +70,7 @@ struct Loop {
 }
 
 /// The resources that something here looks after.
-const RESOURCES: [Resource; 10] = [
+const RESOURCES: [Resource; 11] = [
     objects::NAMESPACES,
     objects::NODES,
     objects::PODS,
@@ -80,6 +81,7 @@ const RESOURCES: [Resource; 10] = [
     objects::STATEFUL_SETS,
     objects::DAEMON_SETS,
     objects::JOBS,
+    objects::BUDGETS,
 ];
 
 impl Loop {
@@ -117,13 +119,21 @@ impl Loop {
             self.enqueue(objects::NAMESPACES.id(), Name::new("", &namespace));
         }
         if objects::NODES.is(&change.resource) {
-            let (sets, _) = self.api.store().list(&objects::DAEMON_SETS.id(), "");
-            for set in sets {
-                let name = Name::new(text(&set, "namespace"), text(&set, "name"));
-                self.enqueue(objects::DAEMON_SETS.id(), name);
-            }
+            self.enqueue_all(objects::DAEMON_SETS, "");
+        }
+        if objects::PODS.is(&change.resource) {
+            self.enqueue_all(objects::BUDGETS, &namespace);
         }
         self.enqueue(change.resource.clone(), change.name.clone());
+    }
+
+    /// Every object of a resource, in one namespace or (empty) in all.
+    fn enqueue_all(&mut self, resource: Resource, namespace: &str) {
+        let (objects, _) = self.api.store().list(&resource.id(), namespace);
+        for object in objects {
+            let name = Name::new(text(&object, "namespace"), text(&object, "name"));
+            self.enqueue(resource.id(), name);
+        }
     }
 
     fn enqueue(&mut self, resource: ResourceId, name: Name) {
@@ -172,6 +182,9 @@ impl Loop {
             let pods = self.controlled(objects::PODS, &object);
             let (nodes, _) = self.api.store().list(&objects::NODES.id(), "");
             daemon_set::reconcile(&object, &pods, &nodes)
+        } else if is(objects::BUDGETS) {
+            let (pods, _) = self.api.store().list(&objects::PODS.id(), text(&object, "namespace"));
+            budget::reconcile(&object, &pods, now)
         } else if is(objects::JOBS) {
             let pods = self.controlled(objects::PODS, &object);
             job::reconcile(&object, &pods, now, self.ready())

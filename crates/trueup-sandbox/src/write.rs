@@ -26,6 +26,7 @@ use trueup_object::{Timestamp, Value};
 use crate::kind::KindInfo;
 use crate::status::ApiStatus;
 use strategy::Part;
+pub(crate) use validate::selector_matches;
 
 /// A write as it arrives.
 #[derive(Debug, Clone, Copy)]

@@ -32,6 +32,7 @@ pub const DEPLOYMENTS: Resource = resource("apps", "deployments", "Deployment");
 pub const REPLICA_SETS: Resource = resource("apps", "replicasets", "ReplicaSet");
 pub const STATEFUL_SETS: Resource = resource("apps", "statefulsets", "StatefulSet");
 pub const DAEMON_SETS: Resource = resource("apps", "daemonsets", "DaemonSet");
+pub const BUDGETS: Resource = resource("policy", "poddisruptionbudgets", "PodDisruptionBudget");
 pub const JOBS: Resource = resource("batch", "jobs", "Job");
 
 impl Resource {

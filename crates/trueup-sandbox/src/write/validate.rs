@@ -12,6 +12,8 @@ mod workload;
 
 use trueup_object::{Quantity, Value};
 
+pub use workload::matches as selector_matches;
+
 use super::strategy::Part;
 use crate::kind::KindInfo;
 use crate::status::StatusCause;
