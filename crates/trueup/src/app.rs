@@ -1,20 +1,31 @@
 //! `trueup app`: the commands about Applications, with Argo CD's flags, columns and shapes.
 
+mod create;
+mod delete;
 mod diff;
 mod document;
+mod explain;
 mod get;
+mod history;
 mod list;
+mod manifests;
 mod name;
 mod refresh;
+mod resources;
 mod rows;
+mod set;
 mod sides;
+mod spec;
 mod sync;
+mod wait;
 mod words;
 
 use clap::Subcommand;
 
 use crate::arguments::{Globals, Persona};
 use crate::failure::{Ending, Failure};
+
+use sync::selector as sync_selector;
 
 #[derive(Debug, Subcommand)]
 pub enum AppCommand {
@@ -24,8 +35,24 @@ pub enum AppCommand {
     Get(get::GetArguments),
     /// Show what differs between Git and the cluster
     Diff(diff::DiffArguments),
+    /// Say in words what differs, who made it so, and what a sync would do
+    Explain(explain::ExplainArguments),
     /// Bring the cluster in line with Git
-    Sync(sync::SyncArguments),
+    Sync(Box<sync::SyncArguments>),
+    /// Wait until an Application is as wanted
+    Wait(wait::WaitArguments),
+    /// Make an Application
+    Create(Box<create::CreateArguments>),
+    /// Change an Application
+    Set(Box<set::SetArguments>),
+    /// Delete an Application, with its objects or without
+    Delete(delete::DeleteArguments),
+    /// List what was synced before
+    History(history::HistoryArguments),
+    /// Print the manifests of an Application
+    Manifests(manifests::ManifestsArguments),
+    /// List the objects of an Application
+    Resources(resources::ResourcesArguments),
 }
 
 pub async fn run(command: AppCommand, globals: &Globals, persona: Persona) -> Result<Ending, Failure> {
@@ -33,6 +60,14 @@ pub async fn run(command: AppCommand, globals: &Globals, persona: Persona) -> Re
         AppCommand::List(arguments) => list::run(&arguments, globals).await,
         AppCommand::Get(arguments) => get::run(&arguments, globals, persona).await,
         AppCommand::Diff(arguments) => diff::run(&arguments, globals, persona).await,
+        AppCommand::Explain(arguments) => explain::run(&arguments, globals).await,
         AppCommand::Sync(arguments) => sync::run(&arguments, globals, persona).await,
+        AppCommand::Wait(arguments) => wait::run(&arguments, globals).await,
+        AppCommand::Create(arguments) => create::run(&arguments, globals).await,
+        AppCommand::Set(arguments) => set::run(&arguments, globals).await,
+        AppCommand::Delete(arguments) => delete::run(&arguments, globals).await,
+        AppCommand::History(arguments) => history::run(&arguments, globals).await,
+        AppCommand::Manifests(arguments) => manifests::run(&arguments, globals).await,
+        AppCommand::Resources(arguments) => resources::run(&arguments, globals).await,
     }
 }

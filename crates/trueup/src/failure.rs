@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 use trueup_cluster::ConnectError;
-use trueup_cluster::act::Refusal;
 use trueup_cluster::wire::WireError;
 use trueup_engine::source::Fault as SourceFault;
 
@@ -27,6 +26,8 @@ pub enum Ending {
 pub enum Fault {
     /// The answer is no: a wait that timed out, a plan that was refused.
     No,
+    /// The answer did not come in time.
+    TimedOut,
     /// The question cannot be answered: this build cannot honour what the Application asks for.
     Unknown,
     User,
@@ -61,6 +62,10 @@ impl Failure {
 
     pub fn no(message: impl Into<String>) -> Self {
         Self::new(Fault::No, message)
+    }
+
+    pub fn timed_out(message: impl Into<String>) -> Self {
+        Self::new(Fault::TimedOut, message)
     }
 
     pub fn unknown(message: impl Into<String>) -> Self {
@@ -110,22 +115,6 @@ impl Failure {
         }
     }
 
-    pub fn of_refusal(doing: &str, refusal: &Refusal) -> Self {
-        let failure = match refusal {
-            Refusal::Invalid { .. } | Refusal::NotFound { .. } => {
-                Self::user(format!("failed to {doing}: {refusal}"))
-            }
-            Refusal::Conflict { .. } | Refusal::PreconditionFailed { .. } => {
-                Self::no(format!("failed to {doing}: {refusal}"))
-            }
-            _ => Self::world(format!("failed to {doing}: {refusal}")),
-        };
-        match refusal.hint() {
-            Some(hint) => failure.hint(hint),
-            None => failure,
-        }
-    }
-
     pub fn of_source(message: String, fault: SourceFault, hint: impl Into<String>) -> Self {
         let fault = match fault {
             SourceFault::User => Fault::User,
@@ -139,7 +128,11 @@ impl Failure {
     pub fn code(&self, persona: Persona) -> u8 {
         match (persona, self.fault) {
             (Persona::Trueup | Persona::ArgoCd, Fault::No) => 1,
-            (Persona::ArgoCd, Fault::Unknown | Fault::User | Fault::World | Fault::Ours) => 20,
+            (Persona::Trueup, Fault::TimedOut) => 1,
+            (
+                Persona::ArgoCd,
+                Fault::TimedOut | Fault::Unknown | Fault::User | Fault::World | Fault::Ours,
+            ) => 20,
             (Persona::Trueup, Fault::Unknown) => 3,
             (Persona::Trueup, Fault::User) => 2,
             (Persona::Trueup, Fault::World) => 4,

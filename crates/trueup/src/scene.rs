@@ -40,7 +40,6 @@ const LIST_MAX: Duration = Duration::from_secs(60);
 
 /// One application, its targets and its cluster.
 pub struct Scene {
-    pub application: Application,
     pub app: App,
     pub targets: TargetSet,
     pub cluster: Arc<Cluster>,
@@ -97,7 +96,7 @@ impl Scene {
         let _complete = patiently("listing the cluster's objects", cluster.settled(&kinds, LIST_MAX)).await;
         let schemas = patiently("reading the cluster's schemas", cluster.schemas_known(REACH_MAX)).await;
         let revision = targets.revisions.first().map(|first| first.id.to_string()).unwrap_or_default();
-        Ok(Self { application, app, targets, cluster, schemas: schemas.unwrap_or_default(), revision })
+        Ok(Self { app, targets, cluster, schemas: schemas.unwrap_or_default(), revision })
     }
 
     pub fn schemas(&self) -> Layered<'_> {

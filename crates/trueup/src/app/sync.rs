@@ -5,6 +5,8 @@ mod preview;
 mod remote;
 mod request;
 
+pub use request::selector;
+
 use std::time::Duration;
 
 use clap::Args;
