@@ -7,7 +7,7 @@ use trueup_engine::app::{App, DriftChoice, SyncRequest};
 use trueup_engine::difference::{self as engine, masked_value};
 use trueup_engine::look::{Comparison, ObjectComparison, Presence};
 use trueup_engine::operation::{self as running, Effect, StepOutcome, StepResult};
-use trueup_engine::plan::{Held, HeldReason};
+use trueup_engine::plan::{Held, HeldReason, Limit};
 use trueup_engine::status::{Health, ObjectHealth};
 use trueup_object::{Gvk, ManagedOperation, Map, Text, Timestamp, Value};
 
@@ -210,7 +210,8 @@ fn skipped_prune(held: &Held) -> Option<ResourceResult> {
         HeldReason::PruneOff
         | HeldReason::PruneForbidden { .. }
         | HeldReason::TargetsIncomplete
-        | HeldReason::WouldEmpty => {}
+        | HeldReason::WouldEmpty
+        | HeldReason::Limit(Limit::Prunes { .. }) => {}
         HeldReason::ReadOnly
         | HeldReason::Unknown { .. }
         | HeldReason::ClusterMoved
@@ -219,7 +220,8 @@ fn skipped_prune(held: &Held) -> Option<ResourceResult> {
         | HeldReason::Addition
         | HeldReason::Deleting
         | HeldReason::Shared { .. }
-        | HeldReason::Fight { .. } => return None,
+        | HeldReason::Fight { .. }
+        | HeldReason::Limit(Limit::Restarts { .. } | Limit::RestartRate { .. }) => return None,
     }
     Some(ResourceResult {
         gvk: Gvk { group: held.key.group.clone(), version: Text::default(), kind: held.key.kind.clone() },

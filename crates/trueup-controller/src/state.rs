@@ -12,7 +12,7 @@ use trueup_engine::desired::Scope;
 use trueup_engine::fight::Fights;
 use trueup_engine::look::Comparison;
 use trueup_engine::operation::OperationState;
-use trueup_engine::plan::SyncPlan;
+use trueup_engine::plan::{Pace, SyncPlan};
 use trueup_engine::policy::LastSync;
 use trueup_ledger::Seq;
 use trueup_object::{Gvk, ResourceKey, Text};
@@ -40,6 +40,10 @@ pub struct AppState {
     pub just_synced: BTreeSet<ResourceKey>,
     pub first_seen: FirstSeen,
     pub fights: Fights,
+    /// What policy has restarted and pruned of late.
+    pub pace: Pace,
+    /// When a limit lets go by itself of what it holds.
+    pub limited_until: Option<Timestamp>,
     /// The verdict as last reported.
     pub comparison: Option<Comparison>,
     /// The sources or the cluster cannot be read since then, and why.
@@ -109,6 +113,8 @@ impl AppState {
             just_synced: BTreeSet::new(),
             first_seen: FirstSeen::new(),
             fights: Fights::default(),
+            pace: Pace::default(),
+            limited_until: None,
             comparison: None,
             failing: None,
             running: None,

@@ -218,5 +218,6 @@ fn due(state: &AppState, now: Timestamp) -> Option<Timestamp> {
         state.failing.as_ref().map(|failing| failing.since + verdict::STALE_MAX).filter(|at| *at > now);
     let running = state.running.as_ref().and_then(|running| running.wake_at).filter(|at| *at > now);
     let held_back = state.heal_after.filter(|at| *at > now);
-    fights.chain(state.poll_at).chain(stale).chain(running).chain(held_back).min()
+    let limited = state.limited_until.filter(|at| *at > now);
+    fights.chain(state.poll_at).chain(stale).chain(running).chain(held_back).chain(limited).min()
 }

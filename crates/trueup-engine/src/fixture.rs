@@ -9,8 +9,8 @@ use trueup_object::manifest::{FileOrigin, read_manifests};
 use trueup_object::{FieldPath, ResourceKey, Text, Value};
 
 use crate::app::{App, AppKey, ClusterName, Destination, Directory, OnCommit, Source, SyncOptions};
-use crate::desired::{Completeness, Rendered, ResolvedRevision, Scope, TargetSet, settle};
-use crate::difference::{Channel, Origin};
+use crate::desired::{Completeness, Rendered, ResolvedRevision, Scope, Target, TargetSet, settle};
+use crate::difference::{Attribution, Change, Channel, Class, Confidence, Difference, DifferenceId, Origin};
 use crate::live::{KindCoverage, Live, LiveSet};
 use crate::look::{Comparison, Judgement, ObjectComparison, Presence};
 use crate::source::{CommitId, RepoUrl, Revision, SourcePath};
@@ -114,7 +114,16 @@ pub fn judgement(path: &[&str], origin: Origin) -> Judgement {
 /// A comparison with one matched object that has these judgements.
 pub fn matched(targets: &TargetSet, judgements: Vec<Judgement>) -> Comparison {
     let target = targets.targets.values().next().unwrap();
-    comparison(vec![ObjectComparison {
+    comparison(vec![object(target, judgements)])
+}
+
+/// A comparison in which every target is matched and has this one judgement.
+pub fn matched_each(targets: &TargetSet, judgement: &Judgement) -> Comparison {
+    comparison(targets.targets.values().map(|target| object(target, vec![judgement.clone()])).collect())
+}
+
+fn object(target: &Target, judgements: Vec<Judgement>) -> ObjectComparison {
+    ObjectComparison {
         key: target.key.clone(),
         gvk: target.gvk.clone(),
         presence: Presence::Matched,
@@ -127,7 +136,57 @@ pub fn matched(targets: &TargetSet, judgements: Vec<Judgement>) -> Comparison {
         judgements,
         problem: None,
         counts: true,
-    }])
+    }
+}
+
+/// The same object with these judgements alone.
+pub fn only(object: ObjectComparison, judgements: Vec<Judgement>) -> ObjectComparison {
+    ObjectComparison { judgements, ..object }
+}
+
+/// An object that somebody deleted, or that Git dropped.
+pub fn existence(live: &Live, presence: Presence) -> ObjectComparison {
+    let origin = if presence == Presence::Missing { Origin::Cluster } else { Origin::Git };
+    let difference = Difference {
+        id: DifferenceId::from_text(&live.key.name),
+        key: live.key.clone(),
+        gvk: live.gvk.clone(),
+        channel: Channel::Existence,
+        path: None,
+        pointer: None,
+        change: if presence == Presence::Missing { Change::Missing } else { Change::Extraneous },
+        origin,
+        target: None,
+        live: None,
+        base: None,
+        attribution: Attribution {
+            class: Class::Unattributed,
+            confidence: Confidence::None,
+            manager: None,
+            operation: None,
+            subresource: None,
+            time: None,
+        },
+        first_seen: None,
+        inherited: false,
+        sensitive: false,
+        ignored_by: None,
+        message: None,
+    };
+    ObjectComparison {
+        key: live.key.clone(),
+        gvk: live.gvk.clone(),
+        presence,
+        status: SyncStatus::OutOfSync,
+        health: trueup_health::ObjectHealth::Unjudged,
+        health_counts: true,
+        differences: vec![difference],
+        notes: Vec::new(),
+        ignored: Vec::new(),
+        judgements: Vec::new(),
+        problem: None,
+        counts: true,
+    }
 }
 
 pub fn comparison(objects: Vec<ObjectComparison>) -> Comparison {

@@ -6,6 +6,7 @@
 mod body;
 mod edit;
 mod existence;
+mod limits;
 mod order;
 
 use std::collections::BTreeMap;
@@ -23,6 +24,7 @@ use crate::older_tool::OlderTool;
 use crate::policy::{Asked, Authority, BothMoved};
 use crate::status::SyncStatus;
 
+pub use limits::{Limit, Pace, limit_conditions, limits_until};
 pub use order::kind_rank;
 
 /// Everything that planning needs.
@@ -34,6 +36,7 @@ pub struct PlanContext<'a> {
     pub live: &'a LiveSet,
     pub authority: &'a Authority,
     pub fights: &'a Fights,
+    pub pace: &'a Pace,
     pub now: Timestamp,
 }
 
@@ -127,6 +130,8 @@ pub enum HeldReason {
     Shared { with: Text },
     /// Two owners undo each other; healing backs off.
     Fight { opponent: Option<Text>, until: Timestamp },
+    /// Policy does not do so much by itself: somebody must ask for it.
+    Limit(Limit),
 }
 
 impl HeldReason {
@@ -154,6 +159,7 @@ impl HeldReason {
                 let who = opponent.as_deref().unwrap_or("an unknown writer");
                 format!("{who} changes it back each time; not corrected again before {until}")
             }
+            Self::Limit(limit) => limit.describe(),
         }
     }
 }
@@ -180,6 +186,8 @@ pub fn plan(context: &PlanContext<'_>) -> SyncPlan {
             Presence::Matched => change(context, &mut plan, object),
         }
     }
+    order::sort(&mut plan.steps);
+    limits::obey(context, &mut plan);
     existence::create_namespace(context, &mut plan, read_only);
     order::sort(&mut plan.steps);
     plan.held.sort();

@@ -10,7 +10,7 @@ use trueup_engine::lint::lint;
 use trueup_engine::live::LiveSet;
 use trueup_engine::look::Comparison;
 use trueup_engine::operation::{self, Effect, OperationPhase, OperationState, StepOutcome, StepResult};
-use trueup_engine::plan::{HeldReason, PlanContext, SyncPlan, plan};
+use trueup_engine::plan::{HeldReason, PlanContext, SyncPlan, limit_conditions, limits_until, plan};
 use trueup_engine::policy::{self, Authority, LastSync, NotNow};
 use trueup_ledger::Seq;
 use trueup_object::ResourceKey;
@@ -131,6 +131,7 @@ fn go_on(scene: &Scene<'_>, state: &mut AppState, comparison: &Comparison) -> Op
 /// What the application's own policy does by itself.
 fn by_policy(scene: &Scene<'_>, state: &mut AppState, comparison: &Comparison) -> Option<Intention> {
     state.policy_conditions.clear();
+    state.limited_until = None;
     if state.failing.is_some() || scene.app.deleting {
         return None;
     }
@@ -155,6 +156,7 @@ fn by_policy(scene: &Scene<'_>, state: &mut AppState, comparison: &Comparison) -
     let reason = if heals { "self-heal" } else { "a commit" };
     let intention = planned(scene, state, comparison, &authority, Mode::Real, reason, heals);
     state.policy_conditions.extend(held_conditions(&intention.plan));
+    state.limited_until = limits_until(&intention.plan);
     if intention.plan.steps.is_empty() {
         return None;
     }
@@ -189,6 +191,7 @@ fn planned(
         live: scene.live,
         authority,
         fights: &state.fights,
+        pace: &state.pace,
         now: scene.now,
     });
     let faults = lint(scene.app, scene.targets, scene.live, &plan);
@@ -222,11 +225,13 @@ fn held_conditions(plan: &SyncPlan) -> Vec<Condition> {
             | HeldReason::PruneForbidden { .. }
             | HeldReason::TargetsIncomplete
             | HeldReason::Deleting
-            | HeldReason::Shared { .. } => return None,
+            | HeldReason::Shared { .. }
+            // Many objects at once: told together.
+            | HeldReason::Limit(_) => return None,
         };
         Some(Condition::new(kind, format!("{place}: {}", held.reason.describe())))
     });
-    conditions.collect()
+    conditions.chain(limit_conditions(plan)).collect()
 }
 
 /// Carries an intention out.
@@ -257,6 +262,8 @@ pub fn take_note(scene: &Scene<'_>, state: &mut AppState, outcome: Option<Outcom
     if intention.mode == Mode::Real {
         state.open_intents.extend(intents);
     }
+    let by_policy = intention.heals
+        || state.running.as_ref().is_some_and(|running| running.operation.request.initiated_by.automated);
     for (step, result) in intention.plan.steps.iter().zip(&results) {
         let StepOutcome::Done(effect) = &result.outcome else { continue };
         if intention.mode == Mode::DryRun || *effect == Effect::Unchanged {
@@ -268,6 +275,9 @@ pub fn take_note(scene: &Scene<'_>, state: &mut AppState, outcome: Option<Outcom
                 correction.opponent.clone(),
                 now,
             );
+        }
+        if by_policy {
+            state.pace.note(step, now);
         }
     }
     state.fights.forget_settled(now);

@@ -15,6 +15,7 @@ struct Case {
     targets: TargetSet,
     live: LiveSet,
     fights: Fights,
+    pace: Pace,
 }
 
 impl Case {
@@ -25,7 +26,7 @@ impl Case {
         let mut object = (*objects.remove(0).object).clone();
         object.set_at(&["data", "KEY"], "cluster".into());
         let live = live(vec![live_object(object)], &targets);
-        Self { app, targets, live, fights: Fights::default() }
+        Self { app, targets, live, fights: Fights::default(), pace: Pace::default() }
     }
 
     fn automated(mut self, self_heal: bool) -> Self {
@@ -41,6 +42,7 @@ impl Case {
             live: &self.live,
             authority,
             fights: &self.fights,
+            pace: &self.pace,
             now: now(),
         };
         let plan = plan(&context);
@@ -319,6 +321,7 @@ fn namespaces_and_definitions_come_before_what_needs_them() {
         live: &live,
         authority: &authority,
         fights: &fights,
+        pace: &Pace::default(),
         now: now(),
     };
     let plan = plan(&context);

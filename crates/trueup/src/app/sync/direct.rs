@@ -15,7 +15,7 @@ use trueup_engine::live::Live;
 use trueup_engine::operation::{
     Effect, Next, OperationPhase, OperationState, StepOutcome, StepResult, conclude,
 };
-use trueup_engine::plan::{Action, PlanContext, Precondition, Step, SyncPlan, plan};
+use trueup_engine::plan::{Action, Pace, PlanContext, Precondition, Step, SyncPlan, plan};
 use trueup_engine::policy::Authority;
 use trueup_ledger::{Fact, IntendedAction, Ledger, NewEntry, Seq};
 use trueup_object::{ResourceKey, Text, Value};
@@ -131,6 +131,7 @@ fn planned(scene: &Scene, seen: &Seen, request: &SyncRequest) -> Result<SyncPlan
         live: &seen.live,
         authority: &authority,
         fights: &Fights::default(),
+        pace: &Pace::default(),
         now: Timestamp::now(),
     });
     let faults = lint(&scene.app, &scene.targets, &seen.live, &made);
