@@ -10,6 +10,7 @@ mod version;
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use tokio::sync::watch;
 use trueup_object::value::Text;
 use trueup_object::{Gvk, Value};
 
@@ -57,6 +58,8 @@ pub struct Kinds {
 pub struct Registry {
     builtin: Arc<Builtin>,
     kinds: RwLock<Arc<Kinds>>,
+    /// Counts changes of the kinds, for watches of kinds that vanish.
+    generation: watch::Sender<u64>,
 }
 
 impl ServedResource {
@@ -141,12 +144,17 @@ impl Kinds {
 impl Registry {
     pub fn new(builtin: Arc<Builtin>) -> Self {
         let kinds = RwLock::new(builtin.kinds().clone());
-        Self { builtin, kinds }
+        Self { builtin, kinds, generation: watch::Sender::new(0) }
     }
 
     /// The kinds served now.
     pub fn kinds(&self) -> Arc<Kinds> {
         self.kinds.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Tells of every change of the kinds.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.generation.subscribe()
     }
 
     pub fn builtin(&self) -> &Builtin {
@@ -180,6 +188,7 @@ impl Registry {
             kinds.add(resource);
         }
         *self.kinds.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(kinds);
+        self.generation.send_modify(|generation| *generation += 1);
     }
 }
 

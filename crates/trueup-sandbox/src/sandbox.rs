@@ -52,8 +52,8 @@ pub struct Sandbox {
     tasks: JoinSet<()>,
 }
 
-/// As many changes as the real server's watch cache holds for a busy kind, many times over.
-const N_CHANGES_MAX: usize = 20_000;
+/// Far more than a watch lags behind, and few enough that the past states of large objects fit beside the present ones.
+const N_CHANGES_MAX: usize = 10_000;
 
 impl Default for SandboxOptions {
     /// Seed 1, the machine's time, any free port of the loopback interface.

@@ -86,6 +86,9 @@ pub(super) fn answer(front: &Front, call: &Call, path: &ResourcePath) -> Result<
     let Some(served) = kinds.resource(&path.group, &path.version, &path.resource) else {
         return Ok(Reply::no_such_path().into_response());
     };
+    if !in_scope(served, path) {
+        return Ok(Reply::no_such_path().into_response());
+    }
     let verb = Verb::of(call, path).filter(|verb| allowed(served, path, *verb));
     let Some(verb) = verb else {
         let message = "the server does not allow this method on the requested resource";
@@ -126,8 +129,21 @@ fn record(front: &Front, call: &Call, verb: Verb, code: u16) {
     });
 }
 
-/// Whether discovery offers the verb on this resource or subresource.
+/// Whether the path names a namespace where the kind has one. Collections of all namespaces name none.
+fn in_scope(served: &ServedResource, path: &ResourcePath) -> bool {
+    match (served.kind.is_namespaced(), path.namespace.is_empty()) {
+        (true, true) => path.name.is_none(),
+        (true, false) | (false, true) => true,
+        (false, false) => false,
+    }
+}
+
+/// Whether discovery offers the verb on this resource or subresource. All namespaces at once are only read.
 fn allowed(served: &ServedResource, path: &ResourcePath, verb: Verb) -> bool {
+    if served.kind.is_namespaced() && path.namespace.is_empty() && verb.is_write() {
+        // Reviews of access in a namespace aside, which name it in their body, nothing is written without one.
+        return false;
+    }
     match &path.subresource {
         None => served.serves(verb.as_str()),
         Some(name) => served
@@ -244,7 +260,7 @@ impl Handler<'_> {
         Ok(Watching {
             stream: self.front.api.watch(target, options),
             faults: self.front.faults.clone(),
-            clock: self.front.api.clock().clone(),
+            api: self.front.api.clone(),
             shutdown: self.front.shutdown.clone(),
             namespace: self.path.namespace.clone(),
             name: self.path.name.clone().unwrap_or_default(),

@@ -15,8 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::negotiate::Representation;
 use super::present::Presentation;
 use super::reply::{Body, Cut};
-use crate::api::{EventKind, WatchEvent, WatchStream};
-use crate::clock::Clock;
+use crate::api::{Api, EventKind, WatchEvent, WatchStream};
 use crate::faults::{Attributes, Faults};
 use crate::table::IncludeObject;
 
@@ -26,8 +25,8 @@ const BOOKMARK_INTERVAL: Duration = Duration::from_secs(60);
 /// Everything a running watch needs.
 pub struct Watching {
     pub stream: WatchStream,
+    pub api: Api,
     pub faults: Faults,
-    pub clock: Clock,
     pub shutdown: CancellationToken,
     pub namespace: String,
     /// The one object that is watched, if it is one.
@@ -42,6 +41,7 @@ pub struct Watching {
 struct Running {
     watching: Watching,
     fault_changes: watch::Receiver<u64>,
+    kind_changes: watch::Receiver<u64>,
     began: Instant,
     ends: Instant,
     next_bookmark: Instant,
@@ -53,6 +53,7 @@ enum Woken {
     Events(Option<Vec<WatchEvent>>),
     Bookmark,
     FaultsChanged,
+    KindsChanged,
     End,
 }
 
@@ -61,6 +62,7 @@ impl Watching {
         let began = Instant::now();
         let running = Running {
             fault_changes: self.faults.changes(),
+            kind_changes: self.api.registry().changes(),
             began,
             ends: began + self.timeout,
             next_bookmark: began + BOOKMARK_INTERVAL,
@@ -93,6 +95,11 @@ impl Running {
                     }
                 }
                 Woken::FaultsChanged => {}
+                Woken::KindsChanged => {
+                    let kinds = self.watching.api.registry().kinds();
+                    // Whoever watches a kind that is no longer served learns it by the end of the watch.
+                    kinds.by_kind(&self.watching.stream.kind().gvk)?;
+                }
                 Woken::End => return None,
             }
         }
@@ -107,6 +114,7 @@ impl Running {
         tokio::select! {
             biased;
             () = self.watching.shutdown.cancelled() => Woken::End,
+            Ok(()) = self.kind_changes.changed() => Woken::KindsChanged,
             Ok(()) = self.fault_changes.changed() => Woken::FaultsChanged,
             () = sleep_until(drop_at) => Woken::End,
             events = self.watching.stream.next() => Woken::Events(events),
@@ -137,12 +145,12 @@ impl Running {
                 self.ends = Instant::now();
                 break;
             }
-            let Watching { stream, representation, include_object, clock, .. } = &self.watching;
+            let Watching { stream, representation, include_object, api, .. } = &self.watching;
             let presentation = Presentation {
                 kind: stream.kind(),
                 representation: *representation,
                 include_object: *include_object,
-                now: clock.now(),
+                now: api.clock().now(),
             };
             out.push_str(&presentation.event(event, self.n_events == 0));
             self.n_events += u64::from(event.kind != EventKind::Bookmark);

@@ -1,9 +1,10 @@
 //! Custom kinds: served as soon as they are defined, by their schema, and gone with their definition.
 
-use kube::api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
+use futures::StreamExt as _;
+use kube::api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams, WatchParams};
 use serde_json::json;
 
-use crate::world::{World, object, refusal, until};
+use crate::world::{World, object, refusal, soon, until};
 
 fn definition() -> DynamicObject {
     object(json!({
@@ -108,6 +109,7 @@ async fn a_definition_takes_its_objects_along() {
     let world = with_definition().await;
     let tickets = world.dynamic("example.com/v1", "Ticket", "tickets", Some("default"));
     tickets.create(&PostParams::default(), &ticket(json!({"title": "a"}))).await.unwrap();
+    let watch = tickets.watch(&WatchParams::default(), "0").await.unwrap();
     let definitions = world.dynamic(
         "apiextensions.k8s.io/v1",
         "CustomResourceDefinition",
@@ -117,6 +119,7 @@ async fn a_definition_takes_its_objects_along() {
     definitions.delete("tickets.example.com", &DeleteParams::default()).await.unwrap();
     let gone = || async { definitions.get_opt("tickets.example.com").await.unwrap().is_none() };
     until("the definition is gone", gone).await;
+    soon("the end of the watch", watch.for_each(|_| async {})).await;
     let missing = refusal(tickets.list(&ListParams::default()).await);
     assert_eq!(missing.code, 404);
 }

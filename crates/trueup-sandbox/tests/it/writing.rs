@@ -16,6 +16,15 @@ async fn nothing_is_created_where_there_is_no_namespace() {
 }
 
 #[tokio::test]
+async fn nothing_is_created_in_all_namespaces_at_once() {
+    let world = World::start().await;
+    let everywhere: Api<ConfigMap> = Api::all(world.client.clone());
+    let object: ConfigMap = serde_json::from_value(json!({"metadata": {"name": "a"}})).unwrap();
+    let status = refusal(everywhere.create(&PostParams::default(), &object).await);
+    assert_eq!((status.code, status.reason.as_str()), (405, "MethodNotAllowed"));
+}
+
+#[tokio::test]
 async fn nothing_is_created_twice() {
     let world = World::start().await;
     world.create_config_map("a", &json!({})).await;
