@@ -2,8 +2,8 @@
 
 mod openapi;
 
-use trueup_object::Value;
 use trueup_object::value::{Map, Text};
+use trueup_object::{Gvk, Value};
 
 use crate::kind::Scope;
 use crate::registry::{Builtin, Group, Kinds, ServedResource};
@@ -19,6 +19,8 @@ pub fn version(builtin: &Builtin) -> Value {
     let mut numbers = version.split('.');
     let mut number = || Value::from(numbers.next().unwrap_or_default());
     let (major, minor) = (number(), number());
+    let previous =
+        minor.as_str().and_then(|minor| minor.parse::<u32>().ok()).unwrap_or_default().saturating_sub(1);
     map([
         ("buildDate", "1970-01-01T00:00:00Z".into()),
         ("compiler", "gc".into()),
@@ -28,7 +30,9 @@ pub fn version(builtin: &Builtin) -> Value {
         ("gitTreeState", "clean".into()),
         ("gitVersion", format!("v{version}").into()),
         ("goVersion", "".into()),
-        ("major", major),
+        ("major", major.clone()),
+        ("minCompatibilityMajor", major.clone()),
+        ("minCompatibilityMinor", previous.to_string().into()),
         ("minor", minor),
         ("platform", "linux/amd64".into()),
     ])
@@ -63,12 +67,16 @@ pub fn resources(kinds: &Kinds, group: &str, version: &str) -> Option<Value> {
     let served = kinds.resources(group, version)?;
     let resources = served.iter().flat_map(|served| plain_resources(served)).collect();
     let group_version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
-    Some(map([
-        ("apiVersion", "v1".into()),
+    let mut list = map([
         ("groupVersion", group_version.into()),
         ("kind", "APIResourceList".into()),
         ("resources", Value::List(resources)),
-    ]))
+    ]);
+    if !group.is_empty() {
+        // The core group's list is older than this field.
+        list.set_at(&["apiVersion"], "v1".into());
+    }
+    Some(list)
 }
 
 /// `/api` or `/apis`, with all their resources at once.
@@ -169,7 +177,7 @@ fn aggregated_resource(served: &ServedResource) -> Value {
     };
     let mut resource = Map::from_iter([
         ("resource", Value::from(kind.plural.clone())),
-        ("responseKind", gvk_value(&kind.gvk)),
+        ("responseKind", response_kind(&kind.gvk, &kind.gvk)),
         ("scope", scope.into()),
         ("singularResource", kind.singular.clone().into()),
         ("verbs", texts(&served.verbs)),
@@ -183,7 +191,7 @@ fn aggregated_resource(served: &ServedResource) -> Value {
     if !served.subresources.is_empty() {
         let subresources = served.subresources.iter().map(|subresource| {
             map([
-                ("responseKind", gvk_value(&subresource.kind)),
+                ("responseKind", response_kind(&subresource.kind, &kind.gvk)),
                 ("subresource", subresource.name.clone().into()),
                 ("verbs", texts(&subresource.verbs)),
             ])
@@ -193,7 +201,15 @@ fn aggregated_resource(served: &ServedResource) -> Value {
     Value::Map(resource)
 }
 
-fn gvk_value(gvk: &trueup_object::Gvk) -> Value {
+/// A kind as aggregated discovery names it: group and version only where they are not those of the list.
+fn response_kind(gvk: &Gvk, own: &Gvk) -> Value {
+    if (&gvk.group, &gvk.version) == (&own.group, &own.version) {
+        return gvk_value(&Gvk::new("", "", &gvk.kind));
+    }
+    gvk_value(gvk)
+}
+
+fn gvk_value(gvk: &Gvk) -> Value {
     map([
         ("group", gvk.group.clone().into()),
         ("kind", gvk.kind.clone().into()),

@@ -174,10 +174,10 @@ fn parse_fields(kind: &KindInfo, text: &str) -> Result<Vec<FieldRequirement>, Ap
         .filter(|part| !part.is_empty())
         .map(|part| {
             let (field, value, equal) = split_field(part).ok_or_else(|| {
-                ApiStatus::bad_request(format!("invalid selector: {text:?}; can't understand {part:?}"))
+                ApiStatus::bad_request(format!("invalid selector: '{text}'; can't understand '{part}'"))
             })?;
             if !is_selectable(kind, field) {
-                return Err(ApiStatus::bad_request(format!("field label not supported: {field}")));
+                return Err(unknown_field(kind, field));
             }
             let path = field.split('.').map(Text::from).collect();
             Ok(FieldRequirement { path, value: Text::from(value), equal })
@@ -193,12 +193,24 @@ fn split_field(part: &str) -> Option<(&str, &str, bool)> {
     Some((field, value, true))
 }
 
-/// The fields that the server lets a kind be selected by (the conversions registered in `k8s.io/kubernetes/pkg/apis`).
+fn unknown_field(kind: &KindInfo, field: &str) -> ApiStatus {
+    ApiStatus::bad_request(if kind.is_builtin() && own_fields(kind).is_empty() {
+        format!("{field:?} is not a known field selector: only \"metadata.name\", \"metadata.namespace\"")
+    } else {
+        format!("field label not supported: {field}")
+    })
+}
+
 fn is_selectable(kind: &KindInfo, field: &str) -> bool {
-    if field == "metadata.name" || (field == "metadata.namespace" && kind.is_namespaced()) {
-        return true;
-    }
-    let fields: &[&str] = match (kind.gvk.group.as_str(), kind.plural.as_str()) {
+    field == "metadata.name"
+        || (field == "metadata.namespace" && kind.is_namespaced())
+        || own_fields(kind).contains(&field)
+}
+
+/// The fields besides name and namespace that the server lets a kind be selected by (the conversions registered in
+/// `k8s.io/kubernetes/pkg/apis`).
+fn own_fields(kind: &KindInfo) -> &'static [&'static str] {
+    match (kind.gvk.group.as_str(), kind.plural.as_str()) {
         ("", "pods") => &[
             "spec.nodeName",
             "spec.restartPolicy",
@@ -229,8 +241,7 @@ fn is_selectable(kind: &KindInfo, field: &str) -> bool {
         ("", "replicationcontrollers") | ("apps", "replicasets") => &["status.replicas"],
         ("batch", "jobs") => &["status.successful"],
         _ => &[],
-    };
-    fields.contains(&field)
+    }
 }
 
 #[cfg(test)]

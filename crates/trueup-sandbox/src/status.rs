@@ -59,6 +59,8 @@ pub struct StatusDetails {
     pub uid: Text,
     pub causes: Vec<StatusCause>,
     pub retry_after_seconds: u32,
+    /// The server made the failure from a bare status code: details are there though they say nothing.
+    pub generic: bool,
 }
 
 impl StatusReason {
@@ -253,8 +255,8 @@ impl ApiStatus {
     }
 
     pub fn not_acceptable(offered: &[&str]) -> Self {
-        let message = format!("only the following media types are accepted: {}", offered.join(", "));
-        Self::new(406, StatusReason::NotAcceptable, message)
+        let message = format!("406: Not Acceptable\n\nAvailable representations: {}", offered.join(", "));
+        Self::new(406, StatusReason::NotAcceptable, message).as_generic()
     }
 
     pub fn too_large(limit: usize) -> Self {
@@ -278,6 +280,34 @@ impl ApiStatus {
         status
     }
 
+    /// A failure that the server makes from a bare status code.
+    #[must_use]
+    pub fn as_generic(mut self) -> Self {
+        self.details.generic = true;
+        self
+    }
+
+    /// A path below a group that is served, which leads nowhere.
+    pub fn no_such_resource() -> Self {
+        let message = "the server could not find the requested resource";
+        Self::new(404, StatusReason::NotFound, message).as_generic()
+    }
+
+    /// A method that a path does not take.
+    pub fn no_such_method() -> Self {
+        let message = "the server does not allow this method on the requested resource";
+        Self::new(405, StatusReason::MethodNotAllowed, message).as_generic()
+    }
+
+    /// Invalid options of a request (`CreateOptions`, `ListOptions`, ...).
+    pub fn invalid_options(options: &str, cause: StatusCause) -> Self {
+        let message = format!("{options}.meta.k8s.io \"\" is invalid: {}: {}", cause.field, cause.message);
+        let mut status = Self::new(422, StatusReason::Invalid, message).with_causes(vec![cause]);
+        status.details.group = Text::from("meta.k8s.io");
+        status.details.kind = Text::from(options);
+        status
+    }
+
     /// The `Status` object that goes to the client.
     pub fn to_value(&self) -> Value {
         let Self { code, reason, message, details } = self;
@@ -289,8 +319,9 @@ impl ApiStatus {
         status.insert("metadata", Value::Map(Map::new()));
         insert_text(&mut status, "reason", reason.as_str());
         status.insert("status", "Failure".into());
+        let generic = details.generic;
         let details = details.to_value();
-        if !matches!(&details, Value::Map(map) if map.is_empty()) {
+        if generic || !matches!(&details, Value::Map(map) if map.is_empty()) {
             status.insert("details", details);
         }
         Value::Map(status)
@@ -299,7 +330,7 @@ impl ApiStatus {
 
 impl StatusDetails {
     fn to_value(&self) -> Value {
-        let Self { name, group, kind, uid, causes, retry_after_seconds } = self;
+        let Self { name, group, kind, uid, causes, retry_after_seconds, generic: _ } = self;
         let mut details = Map::new();
         insert_text(&mut details, "name", name);
         insert_text(&mut details, "group", group);

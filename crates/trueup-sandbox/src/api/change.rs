@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use trueup_object::Value;
+use trueup_object::value::Text;
 
 use super::read::name_of;
 use super::{Api, Target, shown_as};
@@ -135,7 +136,14 @@ impl Api {
             WriteVerb::Patch(PatchKind::Json | PatchKind::Merge | PatchKind::Strategic) => false,
         };
         if creates {
-            return self.refuse_missing_namespace(change.target, name);
+            let refused = self.refuse_missing_namespace(change.target, name);
+            // The body is read for its name only where a refusal wants it.
+            return match change.target.name {
+                None if refused.is_err() => {
+                    self.refuse_missing_namespace(change.target, &name_in(change.body))
+                }
+                None | Some(_) => refused,
+            };
         }
         if exists { Ok(()) } else { Err(ApiStatus::not_found(kind, name)) }
     }
@@ -165,6 +173,11 @@ pub(super) fn is_finished(object: &Value) -> bool {
     object.at(&["metadata", "deletionTimestamp"]).is_some_and(|time| !time.is_null())
         && object.list_at(&["metadata", "finalizers"]).is_empty()
         && !held_by_namespace
+}
+
+fn name_in(body: &[u8]) -> Text {
+    let object = Value::from_json(body).unwrap_or_default();
+    Text::from(object.str_at(&["metadata", "name"]).unwrap_or_default())
 }
 
 fn has_generated_name(body: &[u8]) -> bool {

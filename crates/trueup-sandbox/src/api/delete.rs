@@ -10,7 +10,7 @@ use super::{Api, ListOptions, Target};
 use crate::clock::wire_time;
 use crate::kind::KindInfo;
 use crate::state::{Commit, CommitError, revision_of};
-use crate::status::ApiStatus;
+use crate::status::{ApiStatus, StatusCause};
 
 /// What becomes of an object's dependents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,16 +63,15 @@ impl DeleteOptions {
             (None, Some(false)) => Some(Propagation::Background),
             (None, None) => None,
             (Some(_), Some(_)) => {
-                let message = "DeleteOptions.meta.k8s.io \"\" is invalid: propagationPolicy: Invalid value: \
-                               orphanDependents and deletionPropagation cannot be both set";
-                return Err(ApiStatus::new(422, crate::status::StatusReason::Invalid, message));
+                let detail = "orphanDependents and deletionPropagation cannot be both set";
+                let value = body.get("propagationPolicy").cloned().unwrap_or_default();
+                let cause = StatusCause::invalid("propagationPolicy", &value, detail);
+                return Err(ApiStatus::invalid_options("DeleteOptions", cause));
             }
             (Some(other), None) => {
-                let message = format!(
-                    "DeleteOptions.meta.k8s.io \"\" is invalid: propagationPolicy: Unsupported value: {other:?}: \
-                     supported values: \"Foreground\", \"Background\", \"Orphan\", \"nil\""
-                );
-                return Err(ApiStatus::new(422, crate::status::StatusReason::Invalid, message));
+                let supported = ["Foreground", "Background", "Orphan", "nil"];
+                let cause = StatusCause::not_supported("propagationPolicy", &Value::from(other), &supported);
+                return Err(ApiStatus::invalid_options("DeleteOptions", cause));
             }
         };
         Ok(Self {
@@ -197,19 +196,30 @@ impl DeleteOptions {
     fn check(&self, kind: &KindInfo, name: &str, live: &Value) -> Result<(), ApiStatus> {
         let uid = live.str_at(&["metadata", "uid"]).unwrap_or_default();
         if let Some(wanted) = self.uid.as_deref().filter(|wanted| *wanted != uid) {
-            let detail =
-                format!("Precondition failed: UID in precondition: {wanted}, UID in object meta: {uid}");
-            return Err(ApiStatus::conflict(kind, name, &detail));
+            let detail = format!(
+                "the UID in the precondition ({wanted}) does not match the UID in record ({uid}). The object might have \
+                 been deleted and then recreated"
+            );
+            return Err(precondition_failed(kind, name, &detail));
         }
         let revision = live.str_at(&["metadata", "resourceVersion"]).unwrap_or_default();
         if let Some(wanted) = self.revision.as_deref().filter(|wanted| *wanted != revision) {
             let detail = format!(
-                "Precondition failed: ResourceVersion in precondition: {wanted}, ResourceVersion in object meta: {revision}"
+                "the ResourceVersion in the precondition ({wanted}) does not match the ResourceVersion in record \
+                 ({revision}). The object might have been modified"
             );
-            return Err(ApiStatus::conflict(kind, name, &detail));
+            return Err(precondition_failed(kind, name, &detail));
         }
         Ok(())
     }
+}
+
+/// The server names the kind here where it otherwise names the resource.
+fn precondition_failed(kind: &KindInfo, name: &str, detail: &str) -> ApiStatus {
+    let mut status = ApiStatus::conflict(kind, name, detail);
+    status.message = format!("Operation cannot be fulfilled on {} {name:?}: {detail}", kind.qualified_kind());
+    status.details.kind = kind.gvk.kind.clone();
+    status
 }
 
 /// What an object's own finalizers say, else the kind's default: a Job made before propagation existed orphaned its pods,

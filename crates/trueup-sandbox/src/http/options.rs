@@ -6,9 +6,9 @@ use super::query::Query;
 use crate::api::{DeleteOptions, ListOptions, RevisionMatch, WatchOptions};
 use crate::kind::KindInfo;
 use crate::selector::Selector;
-use crate::status::{ApiStatus, StatusCause, StatusReason};
+use crate::status::{ApiStatus, StatusCause};
 use crate::table::IncludeObject;
-use crate::write::FieldValidation;
+use crate::write::{FieldValidation, PatchKind, WriteVerb};
 
 /// The options of a list.
 pub fn list(query: &Query, kind: &KindInfo) -> Result<ListOptions, ApiStatus> {
@@ -74,7 +74,10 @@ fn revision(query: &Query) -> Result<Option<u64>, ApiStatus> {
         .text("resourceVersion")
         .map(|text| {
             text.parse().map_err(|_| {
-                ApiStatus::bad_request(format!("Invalid value: {text:?}: invalid resource version"))
+                ApiStatus::bad_request(format!(
+                    "invalid resource version: resourceVersion: Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: \
+                     invalid syntax"
+                ))
             })
         })
         .transpose()
@@ -97,37 +100,44 @@ pub fn delete(query: &Query, body: &[u8]) -> Result<DeleteOptions, ApiStatus> {
         Value::from_json(body).map_err(|error| ApiStatus::bad_request(error.to_string()))?
     };
     let mut options = DeleteOptions::parse(&given)?;
-    options.dry_run |= dry_run(query)?;
+    options.dry_run |= dry_run(query, "DeleteOptions")?;
     Ok(options)
 }
 
-/// Whether the request only asks what would be.
-pub fn dry_run(query: &Query) -> Result<bool, ApiStatus> {
+/// Whether the request only asks what would be. `options` is the kind of its options, for the refusal.
+pub fn dry_run(query: &Query, options: &str) -> Result<bool, ApiStatus> {
     match query.text("dryRun") {
         None => Ok(false),
         Some("All") => Ok(true),
         Some(other) => {
-            let value = Value::from(other);
-            let cause = StatusCause::not_supported("dryRun", &value, &["All"]);
-            let message = format!(" \"\" is invalid: dryRun: {}", cause.message);
-            Err(ApiStatus::new(422, StatusReason::Invalid, message).with_causes(vec![cause]))
+            let value = Value::List(vec![other.into()]);
+            Err(ApiStatus::invalid_options(options, StatusCause::not_supported("dryRun", &value, &["All"])))
         }
     }
 }
 
-pub fn field_validation(query: &Query) -> Result<FieldValidation, ApiStatus> {
+/// What is to be done about unknown fields.
+pub fn field_validation(query: &Query, options: &str) -> Result<FieldValidation, ApiStatus> {
     match query.text("fieldValidation") {
         Some("Ignore") => Ok(FieldValidation::Ignore),
         None | Some("Warn") => Ok(FieldValidation::Warn),
         Some("Strict") => Ok(FieldValidation::Strict),
         Some(other) => {
-            let value = Value::from(other);
-            let cause =
-                StatusCause::not_supported("fieldValidation", &value, &["", "Ignore", "Strict", "Warn"]);
-            let message = format!(" \"\" is invalid: fieldValidation: {}", cause.message);
-            Err(ApiStatus::new(422, StatusReason::Invalid, message).with_causes(vec![cause]))
+            let supported = ["", "Ignore", "Strict", "Warn"];
+            let cause = StatusCause::not_supported("fieldValidation", &Value::from(other), &supported);
+            Err(ApiStatus::invalid_options(options, cause))
         }
     }
+}
+
+/// Whether an apply takes fields from their owners; other patches may not ask for it.
+pub fn force(query: &Query, verb: WriteVerb) -> Result<bool, ApiStatus> {
+    let given = query.text("force").is_some();
+    if given && matches!(verb, WriteVerb::Patch(PatchKind::Json | PatchKind::Merge | PatchKind::Strategic)) {
+        let cause = StatusCause::forbidden("force", "may not be specified for non-apply patch");
+        return Err(ApiStatus::invalid_options("PatchOptions", cause));
+    }
+    Ok(query.flag("force"))
 }
 
 pub fn include_object(query: &Query) -> Result<IncludeObject, ApiStatus> {
@@ -140,17 +150,10 @@ pub fn include_object(query: &Query) -> Result<IncludeObject, ApiStatus> {
 }
 
 fn forbidden(field: &str, detail: &str) -> ApiStatus {
-    invalid_options(StatusCause::forbidden(field, detail))
+    ApiStatus::invalid_options("ListOptions", StatusCause::forbidden(field, detail))
 }
 
 fn unsupported_match(value: &str, supported: &[&str]) -> ApiStatus {
-    invalid_options(StatusCause::not_supported("resourceVersionMatch", &Value::from(value), supported))
-}
-
-fn invalid_options(cause: StatusCause) -> ApiStatus {
-    let message = format!("ListOptions.meta.k8s.io \"\" is invalid: {}: {}", cause.field, cause.message);
-    let mut status = ApiStatus::new(422, StatusReason::Invalid, message).with_causes(vec![cause]);
-    status.details.group = "meta.k8s.io".into();
-    status.details.kind = "ListOptions".into();
-    status
+    let cause = StatusCause::not_supported("resourceVersionMatch", &Value::from(value), supported);
+    ApiStatus::invalid_options("ListOptions", cause)
 }

@@ -45,7 +45,9 @@ impl Query {
     pub fn number(&self, name: &str) -> Result<Option<u64>, ApiStatus> {
         self.text(name)
             .map(|text| {
-                text.parse().map_err(|_| ApiStatus::bad_request(format!("invalid value {text:?} for {name}")))
+                text.parse().map_err(|_| {
+                    ApiStatus::bad_request(format!("strconv.ParseInt: parsing {text:?}: invalid syntax"))
+                })
             })
             .transpose()
     }

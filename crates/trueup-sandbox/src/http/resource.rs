@@ -13,7 +13,7 @@ use super::present::Presentation;
 use super::reply::{Body, Cut, JSON, Reply};
 use super::serve::{Call, Front};
 use super::watching::Watching;
-use super::{negotiate, reply};
+use super::{negotiate, protobuf, reply};
 use crate::api::{Change, Deleted, ListOptions, Target, WriteRecord};
 use crate::faults::{Attributes, Interference};
 use crate::kind::KindInfo;
@@ -44,7 +44,7 @@ impl Verb {
             &Method::GET | &Method::HEAD if call.query.flag("watch") => Self::Watch,
             &Method::GET | &Method::HEAD if named => Self::Get,
             &Method::GET | &Method::HEAD => Self::List,
-            &Method::POST => Self::Create,
+            &Method::POST if !named || path.subresource.is_some() => Self::Create,
             &Method::PUT if named => Self::Update,
             &Method::PATCH if named => Self::Patch,
             &Method::DELETE if named => Self::Delete,
@@ -83,16 +83,18 @@ enum Answer {
 /// Answers a request for a resource; an error drops the connection.
 pub(super) fn answer(front: &Front, call: &Call, path: &ResourcePath) -> Result<Response<Body>, Cut> {
     let kinds = front.api.registry().kinds();
-    let Some(served) = kinds.resource(&path.group, &path.version, &path.resource) else {
-        return Ok(Reply::no_such_path().into_response());
+    let served = kinds.resource(&path.group, &path.version, &path.resource);
+    let Some(served) = served.filter(|served| leads_somewhere(served, path)) else {
+        let reply = if kinds.groups().iter().any(|group| group.name == path.group) {
+            Reply::from(ApiStatus::no_such_resource())
+        } else {
+            Reply::no_such_path()
+        };
+        return Ok(reply.into_response());
     };
-    if !in_scope(served, path) {
-        return Ok(Reply::no_such_path().into_response());
-    }
     let verb = Verb::of(call, path).filter(|verb| allowed(served, path, *verb));
     let Some(verb) = verb else {
-        let message = "the server does not allow this method on the requested resource";
-        return Ok(Reply::from(ApiStatus::new(405, StatusReason::MethodNotAllowed, message)).into_response());
+        return Ok(Reply::from(ApiStatus::no_such_method()).into_response());
     };
     let request = Attributes {
         verb: verb.as_str(),
@@ -125,12 +127,16 @@ fn record(front: &Front, call: &Call, verb: Verb, code: u16) {
         user: call.user.name.clone(),
         user_agent: call.user_agent().to_owned(),
         code,
-        dry_run: options::dry_run(&call.query).unwrap_or_default(),
+        dry_run: options::dry_run(&call.query, "").unwrap_or_default(),
     });
 }
 
-/// Whether the path names a namespace where the kind has one. Collections of all namespaces name none.
-fn in_scope(served: &ServedResource, path: &ResourcePath) -> bool {
+/// Whether there is such a subresource, and the path names a namespace where the kind has one. Collections of all namespaces
+/// name none.
+fn leads_somewhere(served: &ServedResource, path: &ResourcePath) -> bool {
+    if path.subresource.as_deref().is_some_and(|name| served.subresource(name).is_none()) {
+        return false;
+    }
     match (served.kind.is_namespaced(), path.namespace.is_empty()) {
         (true, true) => path.name.is_none(),
         (true, false) | (false, true) => true,
@@ -273,11 +279,16 @@ impl Handler<'_> {
 
     fn change(&self) -> Result<Reply, ApiStatus> {
         let presentation = self.presentation()?;
-        let verb = match self.verb {
-            Verb::Create => WriteVerb::Create,
-            Verb::Patch => WriteVerb::Patch(patch_kind(self.call.content_type(), self.kind())?),
-            _ => WriteVerb::Update,
+        let (verb, options_kind) = match self.verb {
+            Verb::Create => (WriteVerb::Create, "CreateOptions"),
+            Verb::Patch => {
+                (WriteVerb::Patch(patch_kind(self.call.content_type(), self.kind())?), "PatchOptions")
+            }
+            _ => (WriteVerb::Update, "UpdateOptions"),
         };
+        if self.verb != Verb::Patch {
+            refuse_unknown_format(self.call.content_type(), self.kind())?;
+        }
         let (target, call) = (self.target(), self.call);
         if let Some(review) = self.front.api.review(target, &call.user, &call.body) {
             return review.map(|review| Reply::json(201, &review));
@@ -289,9 +300,9 @@ impl Handler<'_> {
             content_type: call.content_type(),
             field_manager: call.query.text("fieldManager"),
             user_agent: call.user_agent(),
-            force: call.query.flag("force"),
-            field_validation: options::field_validation(&call.query)?,
-            dry_run: options::dry_run(&call.query)?,
+            force: options::force(&call.query, verb)?,
+            field_validation: options::field_validation(&call.query, options_kind)?,
+            dry_run: options::dry_run(&call.query, options_kind)?,
         })?;
         let code = if changed.created { 201 } else { 200 };
         let body = match self.path.subresource.as_deref() {
@@ -326,19 +337,35 @@ impl Handler<'_> {
 
 /// The kind of a patch, by its content type.
 fn patch_kind(content_type: &str, kind: &KindInfo) -> Result<PatchKind, ApiStatus> {
-    const STRATEGIC: &str = "application/strategic-merge-patch+json";
-    let mut accepted =
-        vec!["application/json-patch+json", "application/merge-patch+json", "application/apply-patch+yaml"];
-    if kind.is_builtin() {
-        accepted.insert(2, STRATEGIC);
-    }
-    match content_type.split(';').next().unwrap_or_default().trim() {
+    match media_type(content_type) {
         "application/json-patch+json" => Ok(PatchKind::Json),
         "application/merge-patch+json" => Ok(PatchKind::Merge),
-        STRATEGIC if kind.is_builtin() => Ok(PatchKind::Strategic),
+        "application/strategic-merge-patch+json" => Ok(PatchKind::Strategic),
         "application/apply-patch+yaml" => Ok(PatchKind::Apply),
-        _ => Err(ApiStatus::unsupported_media_type(&accepted)),
+        _ if kind.is_builtin() => {
+            let message = "415: Unsupported Media Type";
+            Err(ApiStatus::new(415, StatusReason::UnsupportedMediaType, message).as_generic())
+        }
+        _ => Err(ApiStatus::unsupported_media_type(&CUSTOM_PATCHES)),
     }
+}
+
+/// The patches that custom kinds take.
+const CUSTOM_PATCHES: [&str; 3] =
+    ["application/json-patch+json", "application/merge-patch+json", "application/apply-patch+yaml"];
+
+/// Whole objects come as JSON or YAML (protobuf was read before); a body that does not say is JSON.
+fn refuse_unknown_format(content_type: &str, kind: &KindInfo) -> Result<(), ApiStatus> {
+    let accepted = ["application/json", "application/yaml", protobuf::PROTOBUF];
+    let accepted = if kind.is_builtin() { &accepted[..] } else { &accepted[..2] };
+    match media_type(content_type) {
+        "" | "application/json" | "application/yaml" => Ok(()),
+        _ => Err(ApiStatus::unsupported_media_type(accepted)),
+    }
+}
+
+fn media_type(content_type: &str) -> &str {
+    content_type.split(';').next().unwrap_or_default().trim()
 }
 
 /// The kinds whose deletion answers with the object instead of a status (`ReturnDeletedObject` in the server's registry).

@@ -19,6 +19,7 @@ use super::{negotiate, protobuf, resource};
 use crate::api::Api;
 use crate::discovery;
 use crate::faults::Faults;
+use crate::registry::Kinds;
 use crate::status::{ApiStatus, StatusReason};
 
 /// The largest body that is read: etcd's limit with the room that the API server gives it.
@@ -158,8 +159,8 @@ impl Front {
                 Some(group) => group,
                 None => return Reply::no_such_path(),
             },
-            ["api", version] => return resources_reply(discovery::resources(&kinds, "", version)),
-            ["apis", group, version] => return resources_reply(discovery::resources(&kinds, group, version)),
+            ["api", version] => return resources_reply(&kinds, "", version),
+            ["apis", group, version] => return resources_reply(&kinds, group, version),
             ["openapi", "v3"] => discovery::openapi_index(&kinds),
             ["openapi", "v3", "api", version] => return self.openapi("", version),
             ["openapi", "v3", "apis", group, version] => return self.openapi(group, version),
@@ -198,8 +199,15 @@ impl Front {
     }
 }
 
-fn resources_reply(document: Option<Value>) -> Reply {
-    document.map_or_else(Reply::no_such_path, |document| Reply::json(200, &document))
+/// The resources of a group version; what is missing in a group that is there is told as a `Status`.
+fn resources_reply(kinds: &Kinds, group: &str, version: &str) -> Reply {
+    match discovery::resources(kinds, group, version) {
+        Some(document) => Reply::json(200, &document),
+        None if kinds.groups().iter().any(|served| served.name == group) => {
+            ApiStatus::no_such_resource().into()
+        }
+        None => Reply::no_such_path(),
+    }
 }
 
 /// Reads a whole body, within limits.

@@ -35,7 +35,8 @@ impl PatchError {
                 422,
                 StatusReason::Invalid,
                 "the server rejected our request due to an error in our request",
-            ),
+            )
+            .as_generic(),
         }
     }
 }

@@ -53,7 +53,10 @@ async fn selectors_choose() {
     assert_eq!(names(ListParams::default().labels("app notin (web)")).await, ["c"]);
     assert_eq!(names(ListParams::default().fields("metadata.name=b")).await, ["b"]);
     let refused = refusal(pods.list(&ListParams::default().fields("data.x=1")).await);
-    assert_eq!((refused.code, refused.message.as_str()), (400, "field label not supported: data.x"));
+    assert_eq!(
+        (refused.code, refused.message.as_str()),
+        (400, "\"data.x\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\"")
+    );
 }
 
 #[tokio::test]
