@@ -107,7 +107,13 @@ impl Document<'_> {
     fn add_wanted(&mut self) {
         while let Some(name) = self.wanted.pop_first() {
             if !self.schemas.contains(&name) {
-                let schema = well_known(&name).unwrap_or_else(|| self.type_schema(&name));
+                let mut schema = well_known(&name).unwrap_or_else(|| self.type_schema(&name));
+                // A kind can be a part of another one: a claim of a stateful set.
+                let kinds: Vec<Value> =
+                    self.builtin.kinds_of_type(&name).map(|gvk| gvk_value(&gvk)).collect();
+                if !kinds.is_empty() {
+                    schema.set_at(&["x-kubernetes-group-version-kind"], Value::List(kinds));
+                }
                 self.schemas.insert(name, schema);
             }
         }

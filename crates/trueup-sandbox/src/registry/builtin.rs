@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use trueup_object::value::Text;
+use trueup_object::value::{Map, Text};
 use trueup_object::{Gvk, Value};
 
 use super::{Group, Kinds, ServedResource, ServedSubresource, scope};
@@ -49,6 +49,15 @@ impl Builtin {
     /// The types by name, as the table has them.
     pub fn types(&self) -> Option<&Value> {
         self.table.get("types")
+    }
+
+    /// The kinds whose objects have a type.
+    pub fn kinds_of_type<'a>(&'a self, name: &'a str) -> impl Iterator<Item = Gvk> + 'a {
+        let kinds = self.table.get("kinds").and_then(Value::as_map).into_iter().flat_map(Map::iter);
+        kinds.filter(move |(_, kind)| kind.str_at(&["type"]) == Some(name)).filter_map(|(key, _)| {
+            let (api_version, kind) = key.rsplit_once('/')?;
+            Some(Gvk::from_api_version(api_version, kind))
+        })
     }
 
     /// The name of the type of a kind's objects.
