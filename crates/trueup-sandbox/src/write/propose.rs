@@ -303,7 +303,12 @@ struct TypePatch<'a>(TypeRef<'a>);
 impl PatchSchema for TypePatch<'_> {
     fn field(&self, name: &str) -> FieldPatch<Self> {
         let Some(field) = self.0.field(name) else {
-            return FieldPatch { merges: false, merge_key: None, below: Self(TypeRef::untyped()) };
+            return FieldPatch {
+                merges: false,
+                replaces: false,
+                merge_key: None,
+                below: Self(TypeRef::untyped()),
+            };
         };
         let Field { ty, patch, .. } = field;
         let below = match ty.shape() {
@@ -314,6 +319,9 @@ impl PatchSchema for TypePatch<'_> {
             PatchStrategy::Merge { key, retain_keys: _ } => (true, key.map(str::to_owned)),
             PatchStrategy::Replace | PatchStrategy::RetainKeys => (false, None),
         };
-        FieldPatch { merges, merge_key, below: Self(below) }
+        // The one map that the API's types declare to be replaced.
+        let budget = "io.k8s.api.policy.v1.PodDisruptionBudgetSpec";
+        let replaces = name == "selector" && self.0.name() == Some(budget);
+        FieldPatch { merges, replaces, merge_key, below: Self(below) }
     }
 }

@@ -16,8 +16,10 @@ const ELEMENT_ORDER_PREFIX: &str = "$setElementOrder";
 /// What the API's types say about one field, for patching.
 #[derive(Debug, Clone)]
 pub struct FieldPatch<S> {
-    /// Whether a list merges; otherwise it is replaced. Maps always merge.
+    /// Whether a list merges; otherwise it is replaced.
     pub merges: bool,
+    /// Whether a map is replaced; otherwise it merges.
+    pub replaces: bool,
     pub merge_key: Option<String>,
     /// The schema of the field's value, or of its items where it is a list.
     pub below: S,
@@ -85,7 +87,9 @@ fn merge_field<S: PatchSchema>(
 ) -> Result<(), PatchError> {
     let merged = match (original.remove(name), change) {
         (Some(Value::Map(live)), Value::Map(change)) if !deletes => {
-            Some(Value::Map(merge_map(live, change, &schema.field(name).below)?))
+            let field = schema.field(name);
+            let merged = if field.replaces { change } else { merge_map(live, change, &field.below)? };
+            Some(Value::Map(merged))
         }
         (Some(Value::List(live)), Value::List(change)) => {
             let field = schema.field(name);

@@ -15,7 +15,8 @@ impl PatchSchema for Small {
             "finalizers" => (true, None),
             _ => (false, None),
         };
-        FieldPatch { merges, merge_key: merge_key.map(str::to_owned), below: Small }
+        let replaces = name == "replaced";
+        FieldPatch { merges, replaces, merge_key: merge_key.map(str::to_owned), below: Small }
     }
 }
 
@@ -47,8 +48,8 @@ fn lists_without_strategy_are_replaced() {
 #[test]
 fn maps_merge_and_null_removes() {
     assert_eq!(
-        patched(r#"{"m":{"a":1,"b":2},"n":{"x":1}}"#, r#"{"m":{"a":null,"c":3},"n":{"y":1}}"#),
-        r#"{"m":{"b":2,"c":3},"n":{"x":1,"y":1}}"#
+        patched(r#"{"m":{"a":1,"b":2},"replaced":{"x":1}}"#, r#"{"m":{"a":null,"c":3},"replaced":{"y":1}}"#),
+        r#"{"m":{"b":2,"c":3},"replaced":{"y":1}}"#
     );
 }
 

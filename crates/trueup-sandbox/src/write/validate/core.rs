@@ -113,7 +113,7 @@ pub fn binding(report: &mut Report, object: &Value) {
         let path = format!("subjects[{index}]");
         report.text(subject, &path, "name");
         let account = subject.str_at(&["kind"]) == Some("ServiceAccount");
-        if account && subject.str_at(&["namespace"]).is_none_or(str::is_empty) {
+        if account && !namespaced && subject.str_at(&["namespace"]).is_none_or(str::is_empty) {
             report.required(&join(&path, "namespace"), "");
         }
     }

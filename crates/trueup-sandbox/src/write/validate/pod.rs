@@ -33,6 +33,7 @@ pub fn pod_spec(report: &mut Report, spec: &Value, path: &str) {
     report.one_of(spec, path, "restartPolicy", &["Always", "OnFailure", "Never"]);
     report.one_of(spec, path, "dnsPolicy", &["ClusterFirst", "ClusterFirstWithHostNet", "Default", "None"]);
     report.not_negative(spec, path, "terminationGracePeriodSeconds");
+    placement(report, spec, path);
 }
 
 fn volumes(report: &mut Report, spec: &Value, path: &str) -> BTreeSet<String> {
@@ -55,11 +56,61 @@ fn volumes(report: &mut Report, spec: &Value, path: &str) -> BTreeSet<String> {
         let order =
             ["emptyDir", "hostPath", "secret", "nfs", "persistentVolumeClaim", "configMap", "downwardAPI"];
         sources.sort_by_key(|source| order.iter().position(|known| known == source).unwrap_or(order.len()));
+        volume_source(report, volume, &path);
         for extra in sources.iter().skip(1) {
             report.forbidden(&join(&path, extra), "may not specify more than 1 volume type");
         }
     }
     names
+}
+
+/// What a volume of a kind cannot do without.
+fn volume_source(report: &mut Report, volume: &Value, path: &str) {
+    for (source, field) in [
+        ("hostPath", "path"),
+        ("secret", "secretName"),
+        ("persistentVolumeClaim", "claimName"),
+        ("configMap", "name"),
+    ] {
+        if let Some(given) = volume.get(source) {
+            report.text(given, &join(path, source), field);
+        }
+    }
+}
+
+/// The last checks of a pod, in the server's order.
+fn placement(report: &mut Report, spec: &Value, path: &str) {
+    for (index, alias) in spec.list_at(&["hostAliases"]).iter().enumerate() {
+        let address = alias.str_at(&["ip"]).unwrap_or_default();
+        if address.parse::<std::net::IpAddr>().is_err() {
+            let field = format!("{path}.hostAliases[{index}].ip");
+            report.invalid(&field, address, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)");
+        }
+    }
+    for (index, toleration) in spec.list_at(&["tolerations"]).iter().enumerate() {
+        let effect = toleration.str_at(&["effect"]).unwrap_or_default();
+        if toleration.get("tolerationSeconds").is_some() && effect != "NoExecute" {
+            let field = format!("{path}.tolerations[{index}].effect");
+            report.invalid(&field, effect, "effect must be 'NoExecute' when `tolerationSeconds` is set");
+        }
+    }
+}
+
+fn lifecycle(report: &mut Report, container: &Value, path: &str) {
+    for name in ["postStart", "preStop"] {
+        let Some(handler) = container.at(&["lifecycle", name]) else { continue };
+        let path = format!("{path}.lifecycle.{name}");
+        if ["exec", "httpGet", "tcpSocket", "sleep"].iter().all(|kind| handler.get(kind).is_none()) {
+            report.required(&path, "must specify a handler type");
+        }
+        command(report, handler, &path);
+    }
+}
+
+fn command(report: &mut Report, handler: &Value, path: &str) {
+    if handler.get("exec").is_some() && handler.list_at(&["exec", "command"]).is_empty() {
+        report.required(&join(path, "exec.command"), "");
+    }
 }
 
 fn containers(
@@ -91,8 +142,10 @@ fn containers(
         report.one_of(container, &path, "terminationMessagePolicy", &["FallbackToLogsOnError", "File"]);
         ports(report, container, &path);
         environment(report, container, &path);
+        environment_sources(report, container, &path);
         mounts(report, container, &path, volumes);
         resources(report, container, &path);
+        lifecycle(report, container, &path);
         for name in ["livenessProbe", "readinessProbe", "startupProbe"] {
             probe(report, container, &path, name);
         }
@@ -149,9 +202,21 @@ fn environment(report: &mut Report, container: &Value, path: &str) {
                     "",
                     "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`",
                 ),
-                1 => {}
+                1 => {
+                    if let Some(field) = source.get("fieldRef") {
+                        report.text(field, &join(&path, "fieldRef"), "fieldPath");
+                    }
+                }
                 _ => report.invalid(&path, "", "may not have more than one field specified at a time"),
             }
+        }
+    }
+}
+
+fn environment_sources(report: &mut Report, container: &Value, path: &str) {
+    for source in container.list_at(&["envFrom"]) {
+        if source.get("configMapRef").is_none() && source.get("secretRef").is_none() {
+            report.invalid(&join(path, "envFrom"), "", "must specify one of: `configMapRef` or `secretRef`");
         }
     }
 }
@@ -206,6 +271,7 @@ fn probe(report: &mut Report, container: &Value, path: &str, name: &str) {
         1 => {}
         _ => report.forbidden(&path, "may not specify more than 1 handler type"),
     }
+    command(report, probe, &path);
     for field in
         ["initialDelaySeconds", "timeoutSeconds", "periodSeconds", "successThreshold", "failureThreshold"]
     {
