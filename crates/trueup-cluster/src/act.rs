@@ -285,7 +285,9 @@ async fn send(
     let sent = wire.write(method, path, kind, body.to_json().into_bytes()).await;
     sent.map_err(|error| match kind {
         BodyKind::JsonPatch => Refusal::of_json_patch(error, &place.kind.gvk),
-        BodyKind::Json | BodyKind::MergePatch | BodyKind::Apply => place.refusal(error),
+        BodyKind::Json | BodyKind::MergePatch | BodyKind::StrategicMergePatch | BodyKind::Apply => {
+            place.refusal(error)
+        }
     })
 }
 

@@ -102,6 +102,11 @@ impl ConnectError {
 impl Connection {
     /// Builds a client; nothing is sent yet. Must run within a tokio runtime.
     pub async fn open(access: &Access, version: &str) -> Result<Self, ConnectError> {
+        Self::open_as(access, &format!("trueup/{version}")).await
+    }
+
+    /// The same under another program's name: the API server calls a writer after its user agent.
+    pub async fn open_as(access: &Access, agent: &str) -> Result<Self, ConnectError> {
         install_crypto();
         let mut config = match access {
             Access::InCluster => kube::Config::incluster()
@@ -110,7 +115,7 @@ impl Connection {
                 of_kubeconfig(file.as_deref(), context.as_deref()).await?
             }
         };
-        let agent = HeaderValue::from_str(&format!("trueup/{version}"))
+        let agent = HeaderValue::from_str(agent)
             .map_err(|error| ConnectError::Settings { message: error.to_string() })?;
         config.headers.push((USER_AGENT, agent));
         // Answers to writes are not asked for twice behind the caller's back; watches have their own back-off.

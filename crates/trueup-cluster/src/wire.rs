@@ -83,6 +83,8 @@ pub struct Answer {
 pub enum BodyKind {
     Json,
     MergePatch,
+    /// Kubernetes' own merge patch, which knows list-maps.
+    StrategicMergePatch,
     JsonPatch,
     Apply,
 }
@@ -92,6 +94,7 @@ impl BodyKind {
         match self {
             Self::Json => "application/json",
             Self::MergePatch => "application/merge-patch+json",
+            Self::StrategicMergePatch => "application/strategic-merge-patch+json",
             Self::JsonPatch => "application/json-patch+json",
             Self::Apply => "application/apply-patch+yaml",
         }

@@ -18,7 +18,7 @@ mod sides;
 mod spec;
 mod sync;
 mod wait;
-mod words;
+pub mod words;
 
 use clap::Subcommand;
 

@@ -8,6 +8,7 @@ use clap_complete::Shell;
 
 use crate::app::AppCommand;
 use crate::controller::ControllerArguments;
+use crate::demo::DemoArguments;
 use crate::output;
 use crate::sandbox::SandboxArguments;
 use crate::version::VersionArguments;
@@ -53,6 +54,8 @@ pub enum Command {
     App(Box<AppCommand>),
     /// Watch, compare and heal until told to stop
     Controller(ControllerArguments),
+    /// Play a drift incident on a cluster in memory
+    Demo(DemoArguments),
     /// Serve a Kubernetes API in memory, to try things on
     Sandbox(SandboxArguments),
     /// Print the custom resource definitions that a cluster needs, for `kubectl apply --server-side -f -`

@@ -5,6 +5,7 @@ mod app;
 mod arguments;
 mod controller;
 mod crds;
+mod demo;
 mod failure;
 mod home;
 mod logs;
@@ -54,6 +55,7 @@ async fn run(command: Command, globals: &arguments::Globals, persona: Persona) -
     match command {
         Command::App(command) => app::run(*command, globals, persona).await,
         Command::Controller(arguments) => controller::run(arguments, globals).await,
+        Command::Demo(arguments) => demo::run(&arguments).await,
         Command::Sandbox(options) => sandbox::run(options).await,
         Command::Version(options) => version::run(&options).await,
         Command::Crds => crds::run(),
