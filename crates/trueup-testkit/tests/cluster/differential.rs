@@ -18,8 +18,8 @@ use generate::{Generator, Operation, definition};
 
 const NAMESPACE: &str = "differential";
 
-/// Enough to meet every kind of write on every kind of object, and done in under a minute.
-const N_OPERATIONS: usize = 120;
+/// Enough to meet every kind of write on every kind of object, and done in about a minute.
+const N_OPERATIONS: usize = 100;
 
 /// A cluster, as kubectl sees it.
 struct World {
