@@ -2,6 +2,7 @@
 //!
 //! The HTTP front and the built-in controllers both come through here, so that there is one way to change anything.
 
+mod autoscaling;
 mod change;
 mod collect;
 mod convert;

@@ -1,12 +1,13 @@
 //! One object in the versions in which its kind is served.
 //!
 //! An object is stored in the version in which it was last written. Versions of one kind differ in `apiVersion` only, save
-//! for events, whose two groups name the same fields differently.
+//! for events, whose two groups name the same fields differently, and autoscalers.
 
 use std::sync::Arc;
 
 use trueup_object::Value;
 
+use super::autoscaling;
 use crate::kind::KindInfo;
 
 /// The object as this kind's version shows it.
@@ -27,6 +28,13 @@ pub fn shown_as(object: &Value, kind: &KindInfo) -> Value {
         rename(&mut shown, |(new, core)| (new, core));
     } else if kind.plural == "events" && kind.gvk.group == "events.k8s.io" && !from_events_group {
         rename(&mut shown, |(new, core)| (core, new));
+    }
+    if kind.plural == "horizontalpodautoscalers" {
+        match (object.str_at(&["apiVersion"]), kind.gvk.version.as_str()) {
+            (Some("autoscaling/v2"), "v1") => autoscaling::to_v1(&mut shown),
+            (Some("autoscaling/v1"), "v2") => autoscaling::to_v2(&mut shown),
+            _ => {}
+        }
     }
     shown.set_at(&["apiVersion"], kind.gvk.api_version().into());
     shown
