@@ -14,7 +14,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use trueup_api::Application;
 use trueup_engine::app::{App, RefreshLevel};
-use trueup_engine::condition::Condition;
+use trueup_engine::condition::{Condition, ConditionType};
 use trueup_engine::desired::TargetSet;
 use trueup_engine::look::{Comparison, LookInput, look};
 use trueup_engine::memory::Memory;
@@ -118,7 +118,11 @@ async fn blind(
     now: Timestamp,
 ) -> Next {
     verdict::note_failure(state, Some(condition.clone()), now);
-    let stands = verdict::stands(state, now);
+    // Only a verdict of before can stand; what this build cannot read at all is no passing trouble.
+    let sync = application.object.str_at(&["status", "sync", "status"]);
+    let stands = matches!(sync, Some("Synced" | "OutOfSync"))
+        && condition.kind != ConditionType::UnsupportedError
+        && verdict::stands(state, now);
     let mut conditions = vec![condition];
     if stands {
         conditions.extend(verdict::stale_warning(state));

@@ -12,6 +12,7 @@ use trueup_engine::live::LiveSet;
 use trueup_engine::look::{Comparison, ObjectComparison, Presence};
 use trueup_engine::memory::{self as engine, Layered, Memory, MemoryContext, SchemaSet};
 use trueup_engine::status::SyncStatus;
+use trueup_engine::tracking::{takes_mark, tracked_by};
 use trueup_ledger::{Circumstances, Fact, NewEntry, Seq, Write};
 use trueup_object::{ResourceKey, Text};
 
@@ -142,6 +143,11 @@ fn agreed(
         }
         let target = scene.targets.targets.get(&object.key);
         let (Some(target), Some(found)) = (target, scene.live.objects.get(&object.key)) else { continue };
+        // What nobody has put under this application's care is not remembered before its first sync: what is there then
+        // would pass as inherited.
+        if !(synced_now || tracked_by(&found.object, &object.key).is_some() || !takes_mark(&object.key)) {
+            continue;
+        }
         let earlier = memory.get(&object.key);
         let fresh = engine::remember(&context, target, found, object, earlier);
         let stands = |earlier: &Memory| earlier.base == fresh.base && earlier.unowned.is_some();

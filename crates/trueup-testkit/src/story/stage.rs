@@ -76,8 +76,9 @@ impl<'a> Stage<'a> {
         run(apply.args(["apply", "--server-side", "-f", "-"]), &text)
             .await?
             .checked("install the definitions")?;
+        // A definition that was just made is first unknown and then not ready.
         until("the definitions are served", || async {
-            Ok(client.find(APPLICATIONS).await?.is_some() && client.find(REPORTS).await?.is_some())
+            Ok(client.get(APPLICATIONS).await?.code == 200 && client.get(REPORTS).await?.code == 200)
         })
         .await?;
         create_namespaces(&client, located).await?;
