@@ -4,3 +4,5 @@ check "control plane module: vet" env CGO_ENABLED=0 go -C tools/controlplane vet
 tests "control plane" cargo test --quiet --package trueup-testkit --features cluster --test cluster
 tests "cluster crate" cargo test --quiet --package trueup-cluster --features cluster --test cluster
 check "generated table is fresh" cargo xtask codegen --check
+# In both worlds, which must agree about each step.
+tests "stories" stories both
