@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use trueup_cluster::act::{self, Executed, Hand, Refusal};
+use trueup_cluster::act::{self, Executed, Hand, Mode, Refusal};
 use trueup_cluster::{Cluster, Lookup, ServedKind};
 use trueup_engine::live::{Live, LiveSet};
 use trueup_engine::operation::{Effect, StepOutcome, StepResult};
@@ -23,11 +23,11 @@ const KIND_WAIT_STEP: Duration = Duration::from_millis(100);
 pub struct Execution<'a> {
     pub cluster: &'a Cluster,
     pub live: &'a LiveSet,
-    pub hand: Hand,
+    pub mode: Mode,
 }
 
-/// Executes the steps in order; also returns what was recorded as intended and then done. A refused definition or namespace
-/// does not stop the rest: what needs it is refused by the server in its turn.
+/// Executes the steps in order; also returns what was recorded as intended and then done, of which a dry run has nothing.
+/// A refused definition or namespace does not stop the rest: what needs it is refused by the server in its turn.
 pub async fn execute(
     execution: &Execution<'_>,
     plan: &SyncPlan,
@@ -37,17 +37,20 @@ pub async fn execute(
     let mut done = Vec::new();
     for step in &plan.steps {
         let live = execution.live.objects.get(&step.key);
-        let outcome = match record.before(step, live).await {
-            Ok(intent) => {
-                let outcome = one(execution, step, &plan.held, live).await;
-                record.after(intent, step, &outcome).await;
-                if matches!(outcome, StepOutcome::Done(_)) {
-                    done.push((intent, step.key.clone()));
+        let outcome = match execution.mode {
+            Mode::DryRun => one(execution, step, &plan.held, live).await,
+            Mode::Real => match record.before(step, live).await {
+                Ok(intent) => {
+                    let outcome = one(execution, step, &plan.held, live).await;
+                    record.after(intent, step, &outcome).await;
+                    if matches!(outcome, StepOutcome::Done(_)) {
+                        done.push((intent, step.key.clone()));
+                    }
+                    outcome
                 }
-                outcome
-            }
-            // Without evidence nothing is overwritten (detection.md 6, fact 9).
-            Err(why) => StepOutcome::Refused { message: format!("failed to write the ledger: {why}") },
+                // Without evidence nothing is overwritten (detection.md 6, fact 9).
+                Err(why) => StepOutcome::Refused { message: format!("failed to write the ledger: {why}") },
+            },
         };
         results.push(StepResult { key: step.key.clone(), gvk: step.gvk.clone(), outcome });
     }
@@ -60,7 +63,11 @@ async fn one(execution: &Execution<'_>, step: &Step, held: &[Held], live: Option
         return StepOutcome::Refused { message };
     };
     let wire = &execution.cluster.connection().wire;
-    match act::execute(wire, &kind, step, held, live, &execution.hand).await {
+    let hand = match execution.mode {
+        Mode::Real => Hand::real(),
+        Mode::DryRun => Hand::dry_run(),
+    };
+    match act::execute(wire, &kind, step, held, live, &hand).await {
         Ok(Executed::Applied(done)) => StepOutcome::Done(effect(done.effect)),
         Ok(Executed::Deleted(_)) => StepOutcome::Done(Effect::Pruned),
         Err(stopped) => refused(&step.action, &stopped.refusal),

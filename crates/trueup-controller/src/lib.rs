@@ -23,4 +23,6 @@ mod worker;
 
 pub use board::{AppCard, Board, Shown};
 pub use clock::{Clock, OffsetClock, SharedClock, SystemClock};
+pub use execute::{Execution, execute};
+pub use record::Recorder;
 pub use run::{LEASE, Options, StartError, run};

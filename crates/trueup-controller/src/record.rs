@@ -1,30 +1,29 @@
 //! Evidence and intent before each step, its outcome after it, in the ledger.
 
-use std::sync::Arc;
-
 use trueup_engine::app::AppKey;
-use trueup_engine::desired::TargetSet;
 use trueup_engine::evidence::{Evidence, evidence};
 use trueup_engine::live::Live;
-use trueup_engine::memory::SchemaSet;
+use trueup_engine::look::Comparison;
+use trueup_engine::memory::Layered;
 use trueup_engine::operation::StepOutcome;
 use trueup_engine::plan::{Action, Precondition, Step};
 use trueup_ledger::{Fact, IntendedAction, Ledger, NewEntry, Seq};
 use trueup_object::Text;
 
 use crate::clock::SharedClock;
-use crate::turn::act::Intention;
-use crate::turn::verdict::layered;
 
 /// Writes the steps of one plan to the ledger.
 pub struct Recorder<'a> {
     pub ledger: &'a Ledger,
     pub clock: &'a SharedClock,
     pub app: &'a AppKey,
-    pub intention: &'a Intention,
-    pub targets: &'a TargetSet,
-    pub schemas: Arc<SchemaSet>,
-    pub secret_key: &'a [u8; 32],
+    /// Why the steps are taken, in words.
+    pub reason: &'a str,
+    /// The look that the plan was made from.
+    pub comparison: &'a Comparison,
+    /// The commit whose targets are applied.
+    pub revision: Option<Text>,
+    pub schemas: Layered<'a>,
 }
 
 impl Recorder<'_> {
@@ -40,13 +39,11 @@ impl Recorder<'_> {
 
     /// The live object, masked, with the differences that are about to be undone.
     fn evidence(&self, step: &Step, live: &Live) -> Evidence {
-        let object = self.intention.comparison.object(&step.key);
+        let object = self.comparison.object(&step.key);
         let differences = object.map(|object| object.differences.as_slice()).unwrap_or_default();
-        evidence(live, differences, layered(&self.schemas), self.secret_key)
+        evidence(live, differences, self.schemas, self.ledger.key().as_bytes())
     }
-}
 
-impl Recorder<'_> {
     /// Writes evidence and intent; the step is not carried out where this fails.
     pub async fn before(&self, step: &Step, live: Option<&Live>) -> Result<Seq, String> {
         let (uid, resource_version) = match &step.precondition {
@@ -64,9 +61,9 @@ impl Recorder<'_> {
             step.corrects.iter().filter_map(|correction| correction.path.as_ref()).map(ToString::to_string);
         let fact = Fact::Intended {
             action,
-            reason: self.intention.reason.clone(),
+            reason: self.reason.to_owned(),
             paths: paths.collect(),
-            revision: self.targets.revisions.first().map(|revision| Text::from(revision.id.to_string())),
+            revision: self.revision.clone(),
             uid,
             resource_version,
         };

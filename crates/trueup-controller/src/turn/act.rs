@@ -1,7 +1,7 @@
 //! Acting: requests taken up, decisions made, plans carried out, outcomes noted.
 
 use jiff::{SignedDuration, Timestamp};
-use trueup_cluster::act::{Hand, Mode};
+use trueup_cluster::act::Mode;
 use trueup_engine::app::{App, Initiator, Retry, SyncRequest};
 use trueup_engine::condition::{Condition, ConditionType};
 use trueup_engine::desired::TargetSet;
@@ -20,6 +20,7 @@ use crate::installation::Installation;
 use crate::record::Recorder;
 use crate::site::Site;
 use crate::state::{AppState, Finished, Running};
+use crate::turn::verdict::layered;
 
 /// The wait after a heal that the server refused, tripled each time.
 const HEAL_RETRY_BASE: SignedDuration = SignedDuration::from_secs(2);
@@ -237,19 +238,16 @@ fn held_conditions(plan: &SyncPlan) -> Vec<Condition> {
 /// Carries an intention out.
 pub async fn carry_out(scene: &Scene<'_>, intention: Option<Intention>) -> Option<Outcome> {
     let intention = intention?;
-    let hand = match intention.mode {
-        Mode::Real => Hand::real(),
-        Mode::DryRun => Hand::dry_run(),
-    };
-    let execution = Execution { cluster: &scene.site.cluster, live: scene.live, hand };
+    let execution = Execution { cluster: &scene.site.cluster, live: scene.live, mode: intention.mode };
+    let schemas = scene.site.schemas();
     let recorder = Recorder {
         ledger: &scene.installation.ledger,
         clock: &scene.installation.clock,
         app: &scene.app.key,
-        intention: &intention,
-        targets: scene.targets,
-        schemas: scene.site.schemas(),
-        secret_key: scene.installation.secret_key(),
+        reason: &intention.reason,
+        comparison: &intention.comparison,
+        revision: revisions(scene.targets).into_iter().next(),
+        schemas: layered(&schemas),
     };
     let (results, intents) = execute(&execution, &intention.plan, &recorder).await;
     Some(Outcome { intention, results, intents })
@@ -259,9 +257,7 @@ pub async fn carry_out(scene: &Scene<'_>, intention: Option<Intention>) -> Optio
 pub fn take_note(scene: &Scene<'_>, state: &mut AppState, outcome: Option<Outcome>) {
     let Some(Outcome { intention, results, intents }) = outcome else { return };
     let now = scene.installation.now();
-    if intention.mode == Mode::Real {
-        state.open_intents.extend(intents);
-    }
+    state.open_intents.extend(intents);
     let by_policy = intention.heals
         || state.running.as_ref().is_some_and(|running| running.operation.request.initiated_by.automated);
     for (step, result) in intention.plan.steps.iter().zip(&results) {

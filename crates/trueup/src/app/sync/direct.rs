@@ -1,23 +1,22 @@
 //! A sync without a controller: the same look, plan and steps, with the rights of the caller. Evidence and intent are in
 //! the caller's own ledger before anything is overwritten.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use trueup_api::difference::Difference;
-use trueup_cluster::act::{self, Executed, Hand, Refusal};
-use trueup_cluster::{Lookup, ServedKind};
+use trueup_cluster::act::Mode;
+use trueup_controller::{Execution, Recorder, SharedClock, SystemClock, execute};
 use trueup_engine::app::SyncRequest;
-use trueup_engine::evidence::evidence;
 use trueup_engine::fight::Fights;
 use trueup_engine::lint::lint;
-use trueup_engine::live::Live;
 use trueup_engine::operation::{
     Effect, Next, OperationPhase, OperationState, StepOutcome, StepResult, conclude,
 };
-use trueup_engine::plan::{Action, Pace, PlanContext, Precondition, Step, SyncPlan, plan};
+use trueup_engine::plan::{Pace, PlanContext, SyncPlan, plan};
 use trueup_engine::policy::Authority;
-use trueup_ledger::{Fact, IntendedAction, Ledger, NewEntry, Seq};
+use trueup_ledger::Ledger;
 use trueup_object::{ResourceKey, Text, Value};
 
 use super::preview;
@@ -27,9 +26,6 @@ use crate::failure::Failure;
 use crate::home::Home;
 use crate::output::{self, Table};
 use crate::scene::{Scene, Seen};
-
-/// A new kind is served a moment after its definition is accepted.
-const KIND_WAIT_MAX: Duration = Duration::from_secs(10);
 
 /// Syncs an application; `asks` lets a person at a terminal decide about drift.
 pub async fn sync(
@@ -69,7 +65,7 @@ async fn carry_out(
     let mut state = OperationState::begin(request.clone(), Timestamp::now());
     let phase = loop {
         let plan = planned(&scene, &seen, request)?;
-        state.results = steps(&scene, &seen, &plan, request, &ledger).await?;
+        state.results = steps(&scene, &seen, &plan, request, &ledger).await;
         state.held.clone_from(&plan.held);
         if request.dry_run {
             break outcome_of_dry_run(&mut state);
@@ -147,135 +143,20 @@ async fn steps(
     plan: &SyncPlan,
     request: &SyncRequest,
     ledger: &Ledger,
-) -> Result<Vec<StepResult>, Failure> {
-    let hand = if request.dry_run { Hand::dry_run() } else { Hand::real() };
-    let mut results = Vec::with_capacity(plan.steps.len());
-    for step in &plan.steps {
-        let live = seen.live.objects.get(&step.key);
-        let intent =
-            if request.dry_run { None } else { Some(intend(scene, seen, step, live, ledger).await?) };
-        let outcome = match served(scene, step).await {
-            None => StepOutcome::Refused {
-                message: format!("the cluster does not serve {}; install its definition first", step.gvk),
-            },
-            Some(kind) => {
-                let wire = &scene.cluster.connection().wire;
-                match act::execute(wire, &kind, step, &plan.held, live, &hand).await {
-                    Ok(Executed::Applied(done)) => StepOutcome::Done(effect(done.effect)),
-                    Ok(Executed::Deleted(_)) => StepOutcome::Done(Effect::Pruned),
-                    Err(stopped) => refused(&step.action, &stopped.refusal),
-                }
-            }
-        };
-        if let Some(intent) = intent {
-            conclude_entry(scene, step, intent, &outcome, ledger).await?;
-        }
-        results.push(StepResult { key: step.key.clone(), gvk: step.gvk.clone(), outcome });
-    }
-    Ok(results)
-}
-
-async fn intend(
-    scene: &Scene,
-    seen: &Seen,
-    step: &Step,
-    live: Option<&Live>,
-    ledger: &Ledger,
-) -> Result<Seq, Failure> {
-    let (uid, resource_version) = match &step.precondition {
-        Precondition::Absent => (None, None),
-        Precondition::Unchanged(version) => {
-            (Some(version.uid.clone()), Some(version.resource_version.clone()))
-        }
-    };
-    let action = match &step.action {
-        Action::Create { .. } => IntendedAction::Create,
-        Action::Apply { .. } => IntendedAction::Apply,
-        Action::Delete { .. } => IntendedAction::Delete,
-    };
-    let paths = step.corrects.iter().filter_map(|correction| correction.path.as_ref());
-    let fact = Fact::Intended {
-        action,
-        reason: "a sync by command, without a controller".to_owned(),
-        paths: paths.map(ToString::to_string).collect(),
+) -> Vec<StepResult> {
+    let clock: SharedClock = Arc::new(SystemClock);
+    let recorder = Recorder {
+        ledger,
+        clock: &clock,
+        app: &scene.app.key,
+        reason: "a sync by command, without a controller",
+        comparison: &seen.comparison,
         revision: Some(Text::from(scene.revision.as_str())),
-        uid,
-        resource_version,
+        schemas: scene.schemas(),
     };
-    let object = seen.comparison.object(&step.key);
-    let differences = object.map(|object| object.differences.as_slice()).unwrap_or_default();
-    let evidence = live.map(|live| evidence(live, differences, scene.schemas(), ledger.key().as_bytes()));
-    let entry = NewEntry { evidence, ..entry(scene, step, fact) };
-    // Without evidence nothing is overwritten.
-    ledger.append(entry).await.map_err(|error| ledger_failure(&error))
-}
-
-fn entry(scene: &Scene, step: &Step, fact: Fact) -> NewEntry {
-    let (time, app, object) = (Timestamp::now(), scene.app.key.clone(), Some(step.key.clone()));
-    NewEntry { time, app, object, fact, evidence: None }
-}
-
-async fn conclude_entry(
-    scene: &Scene,
-    step: &Step,
-    intent: Seq,
-    outcome: &StepOutcome,
-    ledger: &Ledger,
-) -> Result<(), Failure> {
-    let fact = match outcome {
-        StepOutcome::Done(_) => Fact::Done { intent, uid: None, resource_version: None },
-        StepOutcome::Stale { why: reason }
-        | StepOutcome::Refused { message: reason }
-        | StepOutcome::Unanswered { message: reason } => Fact::Refused { intent, reason: reason.clone() },
-    };
-    let written = ledger.append(entry(scene, step, fact)).await;
-    written.map(|_| ()).map_err(|error| ledger_failure(&error))
-}
-
-async fn served(scene: &Scene, step: &Step) -> Option<ServedKind> {
-    let waited = async {
-        loop {
-            let discovery = scene.cluster.discovery()?;
-            if let Lookup::Served(kind) = discovery.find(&step.gvk) {
-                return Some(kind.clone());
-            }
-            scene.cluster.rediscover();
-            tokio::time::sleep(STEP).await;
-        }
-    };
-    tokio::time::timeout(KIND_WAIT_MAX, waited).await.ok().flatten()
-}
-
-fn effect(effect: act::Effect) -> Effect {
-    match effect {
-        act::Effect::Created => Effect::Created,
-        act::Effect::Changed | act::Effect::Joined => Effect::Changed,
-        act::Effect::Unchanged => Effect::Unchanged,
-    }
-}
-
-fn refused(action: &Action, refusal: &Refusal) -> StepOutcome {
-    let message = format!("failed to {refusal}");
-    match refusal {
-        // What is to be deleted and is not there is deleted.
-        Refusal::NotFound { .. } if matches!(action, Action::Delete { .. }) => {
-            StepOutcome::Done(Effect::Pruned)
-        }
-        Refusal::Conflict { .. } | Refusal::PreconditionFailed { .. } => StepOutcome::Stale { why: message },
-        Refusal::AnswerUnknown { .. }
-        | Refusal::Unreachable { .. }
-        | Refusal::Busy { .. }
-        | Refusal::Server { .. } => StepOutcome::Unanswered { message },
-        Refusal::NotFound { .. }
-        | Refusal::Invalid { .. }
-        | Refusal::Denied { .. }
-        | Refusal::Forbidden { .. }
-        | Refusal::Unauthorized { .. }
-        | Refusal::Rejected { .. } => {
-            let hint = refusal.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
-            StepOutcome::Refused { message: format!("{message}{hint}") }
-        }
-    }
+    let mode = if request.dry_run { Mode::DryRun } else { Mode::Real };
+    let execution = Execution { cluster: &scene.cluster, live: &seen.live, mode };
+    execute(&execution, plan, &recorder).await.0
 }
 
 /// Waits until what was applied is observed as applied, as long as that may take.
