@@ -21,9 +21,13 @@ impl Within {
     /// The Application of a name.
     pub fn key(&self, name: &str) -> Result<AppKey, Failure> {
         let (namespace, name) = name.split_once('/').unwrap_or((self.namespace(), name));
+        // A name of Kubernetes' subdomain form; anything else would also lead out of the path of a request.
         let is_plain = |text: &str| {
-            !text.is_empty()
-                && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.')
+            let alphanumeric = |byte: &u8| byte.is_ascii_alphanumeric();
+            let bytes = text.as_bytes();
+            bytes.first().is_some_and(alphanumeric)
+                && bytes.last().is_some_and(alphanumeric)
+                && bytes.iter().all(|byte| alphanumeric(byte) || *byte == b'-' || *byte == b'.')
         };
         if is_plain(namespace) && is_plain(name) {
             return Ok(AppKey::new(namespace, name));

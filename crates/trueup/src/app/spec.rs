@@ -71,6 +71,10 @@ pub struct SpecFlags {
 impl SpecFlags {
     /// Whether no flag is given.
     pub fn is_empty(&self) -> bool {
+        // Taking something away shows on nothing.
+        if self.sync_policy.is_some() || !self.sync_option.is_empty() {
+            return false;
+        }
         let mut probe = Value::Map(Map::new());
         self.apply(&mut probe).is_ok() && probe == Value::Map(Map::new())
     }

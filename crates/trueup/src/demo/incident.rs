@@ -17,6 +17,9 @@ use crate::output::{self, paint};
 /// A verdict that takes longer is a failure of the demo.
 const VERDICT_MAX: Duration = Duration::from_secs(10);
 
+/// What changes nothing may never be looked at; what is looked at at all is looked at sooner.
+const QUIET_MAX: Duration = Duration::from_secs(1);
+
 /// One thing that happens.
 pub struct Event {
     /// What, as a person would tell it.
@@ -111,11 +114,15 @@ pub async fn play(stage: &Stage, number: usize, event: &Event) -> Result<(), Fai
     let looks = stage.looks(event.application);
     event.carry_out(stage).await?;
     let done = Instant::now();
-    let verdict = tokio::time::timeout(VERDICT_MAX, async {
-        // A verdict on what was before says nothing: the controller must have looked since.
+    // A verdict on what was before says nothing: the controller must have looked since. A write that leaves an object as
+    // it was is no event, so that nobody has to look.
+    let looked = tokio::time::timeout(if event.is_drift { VERDICT_MAX } else { QUIET_MAX }, async {
         while stage.looks(event.application) == looks {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
+    });
+    let has_looked = looked.await.is_ok();
+    let verdict = tokio::time::timeout(VERDICT_MAX, async {
         loop {
             let state = stage.state_of(event.application).await?;
             if state.starts_with("OutOfSync") == event.is_drift {
@@ -134,7 +141,8 @@ pub async fn play(stage: &Stage, number: usize, event: &Event) -> Result<(), Fai
     let colour = if event.is_drift { AnsiColor::Yellow } else { AnsiColor::Green };
     let state = paint(&state, colour);
     if !event.is_drift {
-        output::line(&format!("   {}: {state}, looked at and left alone", event.application));
+        let why = if has_looked { "looked at and left alone" } else { "the server found nothing to change" };
+        output::line(&format!("   {}: {state}, {why}", event.application));
         return Ok(());
     }
     output::line(&format!("   {}: {state}, seen after {took} ms", event.application));

@@ -1,0 +1,64 @@
+//! The documents of comparisons: their shape, and that no value of a Secret is in them.
+
+use trueup_object::Value;
+
+use crate::world::World;
+
+const SECRET: &str = "apiVersion: v1
+kind: Secret
+metadata: {name: login}
+stringData: {password: from-git-c0ffee}
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_document_has_every_key() {
+    let world = World::new().await;
+    world.create().await;
+    world.ok(&["app", "sync", "web"]).await;
+    world.patch(crate::world::CONFIG_PATH, r#"{"data":{"colour":"red"}}"#).await;
+    let run = world.trueup(&["app", "diff", "web", "-o", "json"]).await;
+    assert_eq!(run.code, 1, "{run:?}");
+    let document = Value::from_json(run.out.as_bytes()).unwrap();
+    assert_eq!(document.str_at(&["status"]), Some("OutOfSync"));
+    let [object] = document.list_at(&["objects"]) else { panic!("{}", run.out) };
+    let keys: Vec<_> = object.as_map().unwrap().keys().collect();
+    assert_eq!(
+        keys,
+        ["differences", "group", "kind", "name", "namespace", "notes", "problem", "status", "version"]
+    );
+    let [difference] = object.list_at(&["differences"]) else { panic!("{}", run.out) };
+    let mut expected = trueup_api::difference::KEYS.to_vec();
+    expected.sort_unstable();
+    assert_eq!(difference.as_map().unwrap().keys().collect::<Vec<_>>(), expected);
+    assert_eq!(difference.str_at(&["path"]), Some(".data.colour"));
+    assert_eq!(difference.str_at(&["target"]), Some("blue"));
+    assert_eq!(difference.str_at(&["live"]), Some("red"));
+    assert_eq!(difference.str_at(&["manager"]), Some("kubectl-patch"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_value_of_a_secret_is_shown() {
+    let world = World::new().await;
+    world.commit("apps/web/secret.yaml", SECRET).await;
+    world.create().await;
+    let missing = world.trueup(&["app", "diff", "web"]).await;
+    world.ok(&["app", "sync", "web"]).await;
+    // bGl2ZS1zM2NyZXQ= is live-s3cret.
+    world.patch("/api/v1/namespaces/web/secrets/login", r#"{"data":{"password":"bGl2ZS1zM2NyZXQ="}}"#).await;
+    let text = world.trueup(&["app", "diff", "web"]).await;
+    assert_eq!(text.code, 1, "{text:?}");
+    assert!(text.out.contains("-  password: ++++") && text.out.contains("+  password: +++"), "{}", text.out);
+    for line in [
+        &["app", "diff", "web", "-o", "json"][..],
+        &["app", "explain", "web"],
+        &["app", "manifests", "web"],
+        &["app", "manifests", "web", "--source=live"],
+    ] {
+        let run = world.trueup(line).await;
+        let all = format!("{}{}{}{}", run.out, run.err, text.out, missing.out);
+        // Neither value, neither as it is nor in base64.
+        for value in ["from-git-c0ffee", "ZnJvbS1naXQtYzBmZmVl", "live-s3cret", "bGl2ZS1zM2NyZXQ="] {
+            assert!(!all.contains(value), "{line:?} shows {value}");
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Commands where a controller acts: they ask it, and wait.
+
+use crate::world::{CONFIG_PATH, World};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sync_is_asked_for_and_waited_for() {
+    let world = World::new().await;
+    let (_controller, address) = world.controller().await;
+    world.create().await;
+    let run = world.ok(&["app", "sync", "web"]).await;
+    assert!(run.out.contains("Phase:              Succeeded"), "{}", run.out);
+    assert!(run.out.contains("GROUP  KIND"), "{}", run.out);
+    let run = world.ok(&["app", "wait", "web", "--timeout=30"]).await;
+    assert!(run.out.contains("Sync Status:        Synced to main ("), "{}", run.out);
+
+    let history = world.ok(&["app", "history", "web"]).await.out;
+    let rows: Vec<Vec<&str>> = history.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(
+        (rows[0][0], rows[1].as_slice(), rows[2][0]),
+        ("SOURCE", &["ID", "DATE", "REVISION"][..], "0")
+    );
+    let resources = world.ok(&["app", "resources", "web"]).await.out;
+    assert!(resources.lines().nth(1).is_some_and(|row| row.contains("ConfigMap") && row.ends_with("No")));
+    metrics_tell(&world, &address).await;
+}
+
+async fn metrics_tell(world: &World, address: &str) {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let ask = async |path: &str| {
+        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    };
+    assert!(ask("/healthz").await.starts_with("HTTP/1.1 200"));
+    assert!(ask("/readyz").await.starts_with("HTTP/1.1 200"));
+    let told = "sync_status=\"Synced\"";
+    world.until("the metrics tell the status", async || ask("/metrics").await.contains(told)).await;
+    let metrics = ask("/metrics").await;
+    assert!(
+        metrics.contains("argocd_app_info{namespace=\"argocd\",name=\"web\",project=\"default\""),
+        "{metrics}"
+    );
+    assert!(metrics.contains("phase=\"Succeeded\",dry_run=\"false\"} 1"), "{metrics}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wait_names_what_others_have_added() {
+    let world = World::new().await;
+    let (_controller, _) = world.controller().await;
+    world.create().await;
+    world.ok(&["app", "sync", "web"]).await;
+    world.patch(CONFIG_PATH, r#"{"data":{"extra":"1"}}"#).await;
+    world
+        .until("it is OutOfSync", async || {
+            world.application().await.str_at(&["status", "sync", "status"]) == Some("OutOfSync")
+        })
+        .await;
+    let run = world.trueup(&["app", "wait", "web", "--sync", "--timeout=20"]).await;
+    assert_eq!(run.code, 6, "{run:?}");
+    assert!(run.err.contains(".data.extra"), "{}", run.err);
+
+    world.patch(CONFIG_PATH, r#"{"data":{"colour":"red"}}"#).await;
+    world
+        .until("the report names it", async || {
+            let path = "/apis/trueup.dev/v1alpha1/namespaces/argocd/driftreports/web";
+            world.live(path).await.is_some_and(|report| report.to_json().contains(".data.colour"))
+        })
+        .await;
+    let run = world.trueup(&["app", "wait", "web", "--sync", "--timeout=1"]).await;
+    assert!(run.code == 1 && run.err.contains("sync is OutOfSync"), "{run:?}");
+    let explained = world.ok(&["app", "explain", "web"]).await.out;
+    for words in ["who moved: cluster", "by kubectl-patch", "seen since: ", "at the last sync: \"blue\""] {
+        assert!(explained.contains(words), "{words}: {explained}");
+    }
+    let json = world.trueup(&["app", "diff", "web", "-o", "json"]).await.out;
+    assert!(json.contains("\"origin\": \"cluster\""), "{json}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refresh_sees_a_commit() {
+    let world = World::new().await;
+    let (_controller, _) = world.controller().await;
+    world.create().await;
+    world.ok(&["app", "sync", "web"]).await;
+    world.commit("apps/web/config.yaml", &crate::world::CONFIG.replace("blue", "green")).await;
+    let run = world.ok(&["app", "get", "web", "--refresh"]).await;
+    assert!(run.out.contains("OutOfSync from main"), "{}", run.out);
+    assert!(run.out.contains("1 pending change; origin git"), "{}", run.out);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deleting_takes_the_objects_along() {
+    let world = World::new().await;
+    let (_controller, _) = world.controller().await;
+    world.create().await;
+    world.ok(&["app", "sync", "web"]).await;
+    let run = world.trueup(&["app", "delete", "web"]).await;
+    assert!(run.code == 1 && run.err.contains("-y"), "nobody can be asked: {run:?}");
+    world.ok(&["app", "delete", "web", "-y", "--wait"]).await;
+    assert!(world.live(CONFIG_PATH).await.is_none());
+    assert_eq!(world.trueup(&["app", "get", "web"]).await.code, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_controller_stops_when_it_is_told_to() {
+    let world = World::new().await;
+    let (mut controller, _) = world.controller().await;
+    let id = controller.id().unwrap().to_string();
+    let told = tokio::process::Command::new("kill").args(["-TERM", &id]).status().await.unwrap();
+    assert!(told.success());
+    let ended = tokio::time::timeout(crate::world::DEADLINE, controller.wait()).await.unwrap().unwrap();
+    assert_eq!(ended.code(), Some(0));
+    world.create().await;
+    let run = world.ok(&["app", "sync", "web"]).await;
+    assert!(run.err.contains("no controller acts"), "the Lease was given up: {run:?}");
+}

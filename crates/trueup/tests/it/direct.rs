@@ -1,0 +1,98 @@
+//! Commands without a controller: they do the work themselves.
+
+use crate::world::{CONFIG, CONFIG_PATH, World};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_application_is_made_compared_and_synced() {
+    let world = World::new().await;
+    world.create().await;
+
+    let run = world.trueup(&["app", "diff", "web"]).await;
+    assert_eq!(run.code, 1, "{run:?}");
+    assert!(run.out.contains("\n===== /ConfigMap web/settings ======\n"), "{}", run.out);
+    assert!(run.out.contains("--- the cluster (live)\n+++ Git ("), "{}", run.out);
+    assert!(run.out.contains("+  colour: blue"), "{}", run.out);
+
+    let dry = world.ok(&["app", "sync", "web", "--dry-run"]).await;
+    assert!(dry.out.contains("dry run: 1 objects would be written"), "{}", dry.out);
+    assert!(world.live(CONFIG_PATH).await.is_none());
+
+    let run = world.ok(&["app", "sync", "web"]).await;
+    assert!(run.err.contains("with your rights"), "{}", run.err);
+    assert!(run.out.contains("created") && run.out.contains("Succeeded"), "{}", run.out);
+    assert_eq!(world.trueup(&["app", "diff", "web"]).await.code, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn drift_is_kept_or_overwritten_as_the_flags_say() {
+    let world = World::new().await;
+    world.create().await;
+    world.ok(&["app", "sync", "web"]).await;
+    world.patch(CONFIG_PATH, r#"{"data":{"colour":"red","extra":"1"}}"#).await;
+
+    let run = world.trueup(&["app", "diff", "web"]).await;
+    assert_eq!(run.code, 1);
+    assert!(run.out.contains("-  colour: red\n") && run.out.contains("+  colour: blue\n"), "{}", run.out);
+    assert!(run.out.contains("by kubectl-patch (manual)"), "{}", run.out);
+    assert_eq!(world.trueup(&["app", "diff", "web", "--exit-code=false"]).await.code, 0);
+    assert_eq!(world.trueup(&["app", "diff", "web", "--diff-exit-code=9"]).await.code, 9);
+
+    let data = async || {
+        let live = world.live(CONFIG_PATH).await.unwrap();
+        let text = |name: &str| live.str_at(&["data", name]).map(str::to_owned);
+        (text("colour").unwrap(), text("extra"))
+    };
+    world.ok(&["app", "sync", "web"]).await;
+    assert_eq!(data().await, ("blue".to_owned(), Some("1".to_owned())), "additions stay");
+    world.ok(&["app", "sync", "web", "--remove-additions"]).await;
+    assert_eq!(data().await, ("blue".to_owned(), None));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_git_dropped_is_pruned_only_when_asked() {
+    let world = World::new().await;
+    world.commit("apps/web/second.yaml", &CONFIG.replace("settings", "second")).await;
+    world.create().await;
+    world.ok(&["app", "sync", "web"]).await;
+    world.commit("apps/web/second.yaml", "# nothing\n").await;
+    let second = "/api/v1/namespaces/web/configmaps/second";
+
+    let run = world.trueup(&["app", "diff", "web"]).await;
+    assert!(run.out.contains("the cluster has the object, Git has it no more"), "{}", run.out);
+    world.ok(&["app", "sync", "web"]).await;
+    assert!(world.live(second).await.is_some());
+    world.ok(&["app", "sync", "web", "--prune"]).await;
+    assert!(world.live(second).await.is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sources_that_cannot_be_read_say_whose_fault_it_is() {
+    let world = World::new().await;
+    world.create().await;
+    let run = world.trueup(&["app", "diff", "web", "--revision=no-such-branch"]).await;
+    assert!(run.code == 2 && run.err.contains("no-such-branch") && run.err.contains("hint: "), "{run:?}");
+    world.ok(&["app", "set", "web", "--path=apps/nowhere"]).await;
+    let run = world.trueup(&["app", "diff", "web"]).await;
+    assert!(run.code == 2 && run.err.contains("apps/nowhere"), "{run:?}");
+    world.ok(&["app", "set", "web", "--path=apps/web", "--repo=file:///no/such/repository"]).await;
+    let run = world.trueup(&["app", "diff", "web"]).await;
+    assert!(matches!(run.code, 2 | 4) && run.err.contains("/no/such/repository"), "{run:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_this_build_cannot_honour_is_refused_by_name() {
+    let world = World::new().await;
+    world.create().await;
+    world
+        .patch(
+            "/apis/argoproj.io/v1alpha1/namespaces/argocd/applications/web",
+            r#"{"spec":{"source":{"helm":{"releaseName":"x"}}}}"#,
+        )
+        .await;
+    let run = world.trueup(&["app", "diff", "web"]).await;
+    assert!(run.code == 3 && run.err.contains("UnsupportedError"), "{run:?}");
+    let run = world.trueup(&["app", "sync", "web"]).await;
+    assert!(run.code == 2 && run.err.contains("helm"), "{run:?}");
+    let run = world.trueup(&["app", "sync", "web", "--force"]).await;
+    assert!(run.code == 2 && run.err.contains("--force"), "{run:?}");
+}

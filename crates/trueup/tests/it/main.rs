@@ -1,0 +1,10 @@
+//! The program as people run it: each test starts a sandbox of its own and calls the binary.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod compare;
+mod controlled;
+mod direct;
+mod lifecycle;
+mod persona;
+mod program;
+mod world;

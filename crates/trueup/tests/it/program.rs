@@ -1,0 +1,85 @@
+//! What needs no cluster, and what happens where there is none.
+
+use std::path::Path;
+
+use crate::world::{World, call, program};
+
+async fn trueup(arguments: &[&str]) -> crate::world::Run {
+    let home = tempfile::tempdir().unwrap();
+    call(Path::new(program()), arguments, home.path()).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn version_tells_the_tools_too() {
+    let run = trueup(&["version", "-o", "json"]).await;
+    let value = trueup_object::Value::from_json(run.out.as_bytes()).unwrap();
+    assert!(value.str_at(&["git"]).unwrap().starts_with(|first: char| first.is_ascii_digit()), "{}", run.out);
+    assert!(value.int_at(&["schemas", "kinds"]).unwrap() > 50);
+    assert_eq!(trueup(&["version", "-o", "xml"]).await.code, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn definitions_and_completion_are_printed() {
+    let crds = trueup(&["crds"]).await.out;
+    assert!(crds.contains("applications.argoproj.io") && crds.contains("driftreports.trueup.dev"));
+    for shell in ["bash", "zsh", "fish"] {
+        let run = trueup(&["completion", shell]).await;
+        assert!(run.code == 0 && run.out.contains("explain"), "{shell}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mistakes_of_the_line_end_with_2() {
+    for line in [&["app", "no-such-command"][..], &["app", "get"], &["app", "list", "-o", "html"], &[]] {
+        assert_eq!(trueup(line).await.code, 2, "{line:?}");
+    }
+    assert_eq!(trueup(&["--help"]).await.code, 0);
+    let run = trueup(&["sandbox", "--listen=0.0.0.0:0", "--kubeconfig-out=x"]).await;
+    assert!(run.code == 2 && run.err.contains("hint: "), "{run:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_that_is_away_is_the_worlds_fault() {
+    let folder = tempfile::tempdir().unwrap();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let kubeconfig = folder.path().join("kubeconfig");
+    let text = format!(
+        "{{apiVersion: v1, kind: Config, current-context: c, clusters: [{{name: c, cluster: {{server: 'http://127.0.0.1:{port}'}}}}],
+          contexts: [{{name: c, context: {{cluster: c, user: u}}}}], users: [{{name: u, user: {{}}}}]}}"
+    );
+    std::fs::write(&kubeconfig, text).unwrap();
+    let kubeconfig = kubeconfig.to_str().unwrap();
+    let run = call(Path::new(program()), &["app", "list", "--kubeconfig", kubeconfig], folder.path()).await;
+    assert_eq!(run.code, 4, "{run:?}");
+    assert!(run.err.contains("reach the API server") && run.err.contains("hint: "), "{}", run.err);
+    let run = call(Path::new(program()), &["app", "list", "--kubeconfig", "/nowhere"], folder.path()).await;
+    assert_eq!(run.code, 2, "{run:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_without_definitions_is_told_what_it_needs() {
+    let world = World::bare().await;
+    let run = world.trueup(&["app", "list"]).await;
+    assert_eq!(run.code, 2, "{run:?}");
+    assert!(run.err.contains("trueup crds | kubectl apply"), "{}", run.err);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_demo_plays_to_its_end() {
+    let run = trueup(&["demo", "--once"]).await;
+    assert_eq!(run.code, 0, "{run:?}");
+    let rows = run.out.lines().skip_while(|line| !line.starts_with("APPLICATION"));
+    let rows: Vec<Vec<&str>> = rows.take(7).map(|row| row.split_whitespace().collect()).collect();
+    let states: Vec<_> = rows.iter().skip(1).map(|row| (row[0], row[1], row[2])).collect();
+    assert_eq!(
+        states,
+        [
+            ("payment-service", "OutOfSync", "cluster"),
+            ("user-service", "Synced", "none"),
+            ("feature-flags", "OutOfSync", "cluster"),
+            ("logging-agent", "OutOfSync", "cluster"),
+            ("cert-manager", "Synced", "none"),
+            ("frontend", "Synced", "none"),
+        ]
+    );
+}
