@@ -32,7 +32,7 @@ pub use equal::equal;
 pub use finding::{Change, Channel, CompareInput, Comparison, Finding, Moved};
 pub use ignore::{IgnoreError, IgnoreRule, IgnoreSpec};
 pub use mask::{Masked, mask};
-pub use normalise::{normalise_live, normalise_target};
+pub use normalise::{normalise_live, normalise_target, sent_form};
 pub use owners::Owner;
 pub use predict::predict;
 pub use remainder::unowned_table;

@@ -33,6 +33,30 @@ pub fn normalise_target(target: &Value) -> Value {
     strip(in_form(target).into_owned())
 }
 
+/// The target as it is sent to the server.
+///
+/// A Secret's `stringData` goes as `data`: applied as it stands, the server would note nobody as the owner of the keys in
+/// `data`, and a key that Git drops later would stay. Empty `rules` of an aggregated role are left out: sent, they would
+/// take away what the aggregation controller has put there.
+pub fn sent_form(target: &Value) -> Value {
+    match Gvk::of(target) {
+        Some(gvk) if gvk.group.is_empty() && gvk.kind == "Secret" => {
+            let plain = target.get("stringData").and_then(Value::as_map);
+            // A value that is no text is for the server to refuse.
+            let is_text = plain.is_some_and(|plain| plain.iter().all(|(_, value)| text(value).is_some()));
+            if is_text { in_form(target).into_owned() } else { target.clone() }
+        }
+        Some(gvk) if gvk.group == "rbac.authorization.k8s.io" && gvk.kind == "ClusterRole" => {
+            let mut role = in_form(target).into_owned();
+            if role.get("rules").is_some_and(Value::is_null) {
+                role.remove_at(&["rules"]);
+            }
+            role
+        }
+        Some(_) | None => target.clone(),
+    }
+}
+
 /// The live object in the same form.
 pub fn normalise_live(live: &Value) -> Value {
     strip(in_form(live).into_owned())

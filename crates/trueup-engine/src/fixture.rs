@@ -100,10 +100,12 @@ pub fn judgement(path: &[&str], origin: Origin) -> Judgement {
     let path = FieldPath::fields(path);
     Judgement {
         pointer: format!("/{}", path.to_string().trim_start_matches('.').replace('.', "/")),
+        unit: path.clone(),
         path,
         channel: Channel::Declared,
         origin,
         pending_removal: false,
+        ours: origin != Origin::Cluster,
         foreign: origin == Origin::Cluster,
         owners: vec![Text::from("kubectl-edit")],
         opponent: Some(Text::from("kubectl-edit")),

@@ -27,4 +27,6 @@ pub mod unsupported;
 pub mod weight;
 
 #[cfg(test)]
+mod closed_loop;
+#[cfg(test)]
 mod fixture;

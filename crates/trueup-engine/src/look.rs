@@ -6,6 +6,7 @@
 mod existence;
 mod matched;
 mod total;
+mod unit;
 
 use std::collections::BTreeMap;
 
@@ -57,10 +58,14 @@ pub enum Excuse {
 pub struct Judgement {
     pub path: FieldPath,
     pub pointer: String,
+    /// What is applied or kept as one: the atomic value that the path lies in, else the path itself.
+    pub unit: FieldPath,
     pub channel: Channel,
     pub origin: Origin,
     /// Git no longer declares it, and live still has it.
     pub pending_removal: bool,
+    /// We own the live path.
+    pub ours: bool,
     /// Another manager owns the live path.
     pub foreign: bool,
     /// The managers other than ours that own the live path.

@@ -24,6 +24,11 @@ use crate::older_tool::OlderTool;
 use crate::policy::{Asked, Authority, BothMoved};
 use crate::status::SyncStatus;
 
+#[cfg(test)]
+pub(crate) fn delete_at(object: &mut Value, path: &FieldPath) {
+    edit::delete(object, path.elements());
+}
+
 pub use limits::{Limit, Pace, limit_conditions, limits_until};
 pub use order::kind_rank;
 

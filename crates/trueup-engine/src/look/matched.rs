@@ -3,9 +3,10 @@
 use jiff::{SignedDuration, Timestamp};
 use trueup_diff::{CompareInput, Finding};
 use trueup_merge::schema::TypeRef;
-use trueup_object::{ManagedFields, ResourceKey};
+use trueup_object::{Gvk, ManagedFields, ResourceKey};
 
 use super::existence::{blank, health_of};
+use super::unit::unit;
 use super::{Excuse, Judgement, LookInput, ObjectComparison, ObjectProblem, Presence};
 use crate::app::Weight;
 use crate::class;
@@ -39,11 +40,7 @@ pub fn matched(input: &LookInput<'_>, key: &ResourceKey, target: &Target, live: 
         base: memory.and_then(|memory| memory.base.as_ref()),
         managed: &managed,
         our_manager: input.our_manager,
-        // Not `unwrap_or_else`: the untyped schema is static, the known one is borrowed.
-        ty: match known {
-            Some(ty) => ty,
-            None => TypeRef::untyped(),
-        },
+        ty: type_of(input, &target.gvk),
         schema_known: known.is_some(),
         ignore: input.app.ignore.rules(),
         unowned: memory.and_then(|memory| memory.unowned.as_ref()),
@@ -73,6 +70,14 @@ pub fn matched(input: &LookInput<'_>, key: &ResourceKey, target: &Target, live: 
     object
 }
 
+fn type_of<'a>(input: &LookInput<'a>, gvk: &Gvk) -> TypeRef<'a> {
+    // Not `unwrap_or_else`: the untyped schema is static, the known one is borrowed.
+    match input.schemas.lookup(gvk) {
+        Some(ty) => ty,
+        None => TypeRef::untyped(),
+    }
+}
+
 fn judge(
     input: &LookInput<'_>,
     object: &mut ObjectComparison,
@@ -96,9 +101,11 @@ fn judge(
     object.judgements.push(Judgement {
         path: finding.path.clone(),
         pointer: finding.pointer.clone(),
+        unit: unit(&finding.path, type_of(input, &object.gvk)),
         channel,
         origin,
         pending_removal: finding.pending_removal,
+        ours: finding.ours,
         foreign: !finding.owners.is_empty(),
         owners: finding.owners.iter().map(|owner| owner.manager.as_str().into()).collect(),
         opponent: attribution.manager.clone(),

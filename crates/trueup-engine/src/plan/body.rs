@@ -1,13 +1,17 @@
 //! The body of one object's apply: the target, with what must stay as it is live.
 //!
 //! A path that stays is left out where another manager owns it, and sent as it is live where nobody else does: leaving
-//! out a field that only we own would delete it (detection.md 9).
+//! out a field that only we own would delete it (detection.md 9). What is in an atomic value stays or goes with all of
+//! it; where a part of it is applied, the rest is sent as it is live.
 
-use trueup_object::{FieldManager, FieldPath, ManagedFields, ManagedOperation, PathElement, Value};
+use std::collections::BTreeSet;
+
+use trueup_object::{FieldManager, FieldPath, ManagedFields, ManagedOperation, Value};
 
 use super::{Action, Correction, Precondition, Removal, Step, edit};
 use crate::app::App;
 use crate::desired::Target;
+use crate::difference::Channel;
 use crate::live::Live;
 use crate::look::Judgement;
 use crate::tracking;
@@ -20,6 +24,9 @@ pub struct Draft<'a> {
     removals: Vec<Removal>,
     corrects: Vec<Correction>,
     applies: bool,
+    /// What is applied, and what is kept.
+    applied_units: BTreeSet<FieldPath>,
+    kept: Vec<&'a Judgement>,
     tracked: bool,
     /// An apply of ours has written it before.
     ours: bool,
@@ -32,10 +39,12 @@ impl<'a> Draft<'a> {
         Self {
             target,
             live,
-            object: (*target.object).clone(),
+            object: trueup_diff::sent_form(&target.object),
             removals: Vec::new(),
             corrects: Vec::new(),
             applies: false,
+            applied_units: BTreeSet::new(),
+            kept: Vec::new(),
             tracked,
             ours: is_ours(live),
         }
@@ -46,17 +55,18 @@ impl<'a> Draft<'a> {
         !self.ours
     }
 
-    /// The target's value is applied; a field that Git no longer declares and another manager owns too needs an explicit
-    /// removal.
+    /// The target's value is applied. A field that Git no longer declares needs an explicit removal where leaving it out
+    /// does not remove it: another manager owns it too, or we do not.
     pub fn apply(&mut self, judgement: &Judgement, correction: bool) {
         self.applies = true;
+        self.applied_units.insert(judgement.unit.clone());
         if correction {
             self.corrects.push(Correction {
                 path: Some(judgement.path.clone()),
                 opponent: judgement.opponent.clone(),
             });
         }
-        if judgement.pending_removal && judgement.foreign {
+        if judgement.pending_removal && (judgement.foreign || !judgement.ours) {
             self.remove(judgement);
         }
     }
@@ -72,21 +82,35 @@ impl<'a> Draft<'a> {
         }
     }
 
-    pub fn keep(&mut self, judgement: &Judgement) {
-        let path = granular(&judgement.path);
-        let live = trueup_merge::get(&self.live.object, &path);
-        match live {
-            Some(value) if !judgement.foreign => edit::set(&mut self.object, path.elements(), value.clone()),
-            Some(_) | None => edit::delete(&mut self.object, path.elements()),
+    /// The live value stays. An addition stays by itself: sent, it would become ours.
+    pub fn keep(&mut self, judgement: &'a Judgement) {
+        match judgement.channel {
+            Channel::Declared => self.kept.push(judgement),
+            Channel::Undeclared | Channel::Unowned | Channel::Existence => {}
+        }
+    }
+
+    fn put_kept(&mut self) {
+        for judgement in std::mem::take(&mut self.kept) {
+            let is_part = judgement.unit != judgement.path;
+            let composed = is_part && self.applied_units.contains(&judgement.unit);
+            let path = if composed { &judgement.path } else { &judgement.unit };
+            // An atomic value that is taken over loses its older owner with the entry.
+            let sent = composed || !judgement.foreign || (is_part && self.takes_over());
+            match trueup_merge::get(&self.live.object, path) {
+                Some(value) if sent => edit::set(&mut self.object, path.elements(), value.clone()),
+                Some(_) | None => edit::delete(&mut self.object, path.elements()),
+            }
         }
     }
 
     /// The step, where anything is to be done. `take_over`: also an object that differs in nothing is brought under our
     /// manager and mark.
-    pub fn finish(self, take_over: bool) -> Option<Step> {
+    pub fn finish(mut self, take_over: bool) -> Option<Step> {
         if !self.applies && !(take_over && (!self.ours || !self.tracked)) {
             return None;
         }
+        self.put_kept();
         Some(Step {
             key: self.target.key.clone(),
             gvk: self.target.gvk.clone(),
@@ -103,15 +127,4 @@ fn is_ours(live: &Live) -> bool {
             && entry.operation == ManagedOperation::Apply
             && entry.subresource.is_empty()
     })
-}
-
-/// An atomic list is kept or applied as a whole: its items have no owners of their own.
-fn granular(path: &FieldPath) -> FieldPath {
-    let elements = path
-        .elements()
-        .iter()
-        .take_while(|element| !matches!(element, PathElement::Index(_)))
-        .cloned()
-        .collect();
-    FieldPath::new(elements)
 }

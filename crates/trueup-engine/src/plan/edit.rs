@@ -1,5 +1,6 @@
 //! Setting and deleting one path of a value.
 
+use trueup_merge::{KeyMatch, same_key};
 use trueup_object::{Map, PathElement, Text, Value};
 
 /// Sets the value at a path, making maps and list-map items on the way. An index that does not exist is left alone.
@@ -22,7 +23,7 @@ pub fn set(object: &mut Value, path: &[PathElement], value: Value) {
                 *object = Value::List(Vec::new());
             }
             let Some(items) = object.as_list_mut() else { return };
-            let index = items.iter().position(|item| is_item(item, first)).unwrap_or_else(|| {
+            let index = position(items, first).unwrap_or_else(|| {
                 items.push(new_item(first));
                 items.len() - 1
             });
@@ -54,9 +55,10 @@ pub fn delete(object: &mut Value, path: &[PathElement]) {
         }
         (PathElement::Key(_) | PathElement::Value(_), last) => {
             let Some(items) = object.as_list_mut() else { return };
+            let Some(index) = position(items, first) else { return };
             if last {
-                items.retain(|item| !is_item(item, first));
-            } else if let Some(item) = items.iter_mut().find(|item| is_item(item, first)) {
+                items.remove(index);
+            } else if let Some(item) = items.get_mut(index) {
                 delete(item, rest);
             }
         }
@@ -71,16 +73,16 @@ pub fn delete(object: &mut Value, path: &[PathElement]) {
     }
 }
 
-/// Whether a list item is the one that an element names. A key field that the item leaves out has its default there, so
-/// it says nothing against the match.
-fn is_item(item: &Value, element: &PathElement) -> bool {
+/// Where the list item is that an element names: one that has all its keys, else one that lacks some, which then have
+/// their defaults there.
+fn position(items: &[Value], element: &PathElement) -> Option<usize> {
     match element {
         PathElement::Key(keys) => {
-            keys.iter().all(|(name, value)| item.get(name).is_none_or(|found| found == value))
-                && keys.iter().any(|(name, _)| item.get(name).is_some())
+            let fits = |wanted: KeyMatch| items.iter().position(|item| same_key(item, keys) == wanted);
+            fits(KeyMatch::Yes).or_else(|| fits(KeyMatch::ButForDefaults))
         }
-        PathElement::Value(value) => item == value,
-        PathElement::Field(_) | PathElement::Index(_) => false,
+        PathElement::Value(value) => items.iter().position(|item| item == value),
+        PathElement::Field(_) | PathElement::Index(_) => None,
     }
 }
 

@@ -32,7 +32,7 @@ pub fn create(context: &PlanContext<'_>, plan: &mut SyncPlan, object: &ObjectCom
     plan.steps.push(Step {
         key: object.key.clone(),
         gvk: target.gvk.clone(),
-        action: Action::Create { object: (*target.object).clone() },
+        action: Action::Create { object: trueup_diff::sent_form(&target.object) },
         precondition: Precondition::Absent,
         corrects,
     });

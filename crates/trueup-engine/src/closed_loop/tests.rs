@@ -1,0 +1,246 @@
+//! What a kept path does to the object, and to who owns it.
+
+use trueup_object::Value;
+
+use super::World;
+use crate::app::{DriftChoice, IgnoreRules, IgnoreSpec, SyncRequest};
+use crate::plan::HeldReason;
+
+const DEPLOYMENT: &str = "
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  replicas: 3
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      nodeSelector: {disk: ssd, zone: a}
+      containers:
+      - name: web
+        image: 'web:1'
+        env: [{name: A, value: '1'}, {name: B, value: '2'}]
+";
+
+fn text<'a>(object: &'a Value, path: &[&str]) -> Option<&'a str> {
+    object.str_at(path)
+}
+
+fn pod(object: &Value) -> Value {
+    object.at(&["spec", "template", "spec"]).unwrap().clone()
+}
+
+fn container(object: &Value) -> Value {
+    pod(object).list_at(&["containers"])[0].clone()
+}
+
+fn ignoring(world: &mut World, pointer: &str) {
+    let spec = IgnoreSpec {
+        group: "*".into(),
+        kind: "*".into(),
+        json_pointers: vec![pointer.into()],
+        ..IgnoreSpec::default()
+    };
+    world.app.ignore = IgnoreRules::new(vec![spec]).unwrap();
+}
+
+fn keep() -> SyncRequest {
+    SyncRequest { drift: DriftChoice::Keep, ..SyncRequest::default() }
+}
+
+#[test]
+fn what_was_synced_is_in_sync() {
+    let world = World::synced(DEPLOYMENT);
+    assert_eq!(world.declared(), Vec::<String>::new());
+    assert!(world.ours().contains(".spec.replicas"));
+}
+
+#[test]
+fn a_hotfix_in_an_atomic_map_survives_an_unrelated_commit() {
+    let mut world = World::synced(DEPLOYMENT).automated(false);
+    world.edit("kubectl-edit", |object| {
+        object.set_at(&["spec", "template", "spec", "nodeSelector", "disk"], "hdd".into());
+    });
+    world.commit(&DEPLOYMENT.replace("web:1", "web:2"));
+    world.heal();
+    assert_eq!(text(&pod(&world.object()), &["nodeSelector", "disk"]), Some("hdd"));
+    assert_eq!(text(&pod(&world.object()), &["nodeSelector", "zone"]), Some("a"));
+    assert_eq!(text(&container(&world.object()), &["image"]), Some("web:2"));
+}
+
+#[test]
+fn a_commit_to_an_atomic_map_keeps_what_the_cluster_moved_beside_it() {
+    let mut world = World::synced(DEPLOYMENT).automated(false);
+    world.edit("kubectl-edit", |object| {
+        object.set_at(&["spec", "template", "spec", "nodeSelector", "disk"], "hdd".into());
+    });
+    world.commit(&DEPLOYMENT.replace("zone: a", "zone: b"));
+    world.heal();
+    assert_eq!(text(&pod(&world.object()), &["nodeSelector", "disk"]), Some("hdd"));
+    assert_eq!(text(&pod(&world.object()), &["nodeSelector", "zone"]), Some("b"));
+}
+
+#[test]
+fn an_ignored_path_that_only_we_own_keeps_its_live_value() {
+    let mut world = World::synced(DEPLOYMENT).automated(true);
+    ignoring(&mut world, "/spec/replicas");
+    world.commit(&DEPLOYMENT.replace("replicas: 3", "replicas: 9").replace("web:1", "web:2"));
+    world.heal();
+    assert_eq!(world.object().int_at(&["spec", "replicas"]), Some(3));
+    assert_eq!(text(&container(&world.object()), &["image"]), Some("web:2"));
+}
+
+#[test]
+fn an_ignored_field_that_git_dropped_stays() {
+    let mut world = World::synced(DEPLOYMENT).automated(true);
+    ignoring(&mut world, "/spec/replicas");
+    world.commit(&DEPLOYMENT.replace("  replicas: 3\n", "").replace("web:1", "web:2"));
+    world.heal();
+    assert_eq!(world.object().int_at(&["spec", "replicas"]), Some(3));
+}
+
+#[test]
+fn an_item_that_the_cluster_removed_stays_away_without_self_heal() {
+    let mut world = World::synced(DEPLOYMENT).automated(false);
+    world.edit("kubectl-edit", |object| {
+        let containers = object.get_mut("spec").unwrap().get_mut("template").unwrap();
+        let list = containers.get_mut("spec").unwrap().get_mut("containers").unwrap().as_list_mut().unwrap();
+        list[0].get_mut("env").unwrap().as_list_mut().unwrap().remove(0);
+    });
+    world.commit(&DEPLOYMENT.replace("web:1", "web:2"));
+    let plan = world.heal();
+    assert!(plan.held.iter().any(|held| held.reason == HeldReason::ClusterMoved));
+    let container = container(&world.object());
+    let names: Vec<_> =
+        container.list_at(&["env"]).iter().filter_map(|item| item.str_at(&["name"])).collect();
+    assert_eq!(names, ["B"]);
+    assert_eq!(container.str_at(&["image"]), Some("web:2"));
+}
+
+#[test]
+fn every_field_of_an_item_may_be_kept() {
+    let mut world = World::synced(DEPLOYMENT).automated(false);
+    world.edit("kubectl-edit", |object| {
+        let template = object.get_mut("spec").unwrap().get_mut("template").unwrap();
+        let list = template.get_mut("spec").unwrap().get_mut("containers").unwrap().as_list_mut().unwrap();
+        list[0].get_mut("env").unwrap().as_list_mut().unwrap()[0].set_at(&["value"], "hot".into());
+    });
+    world.commit(&DEPLOYMENT.replace("web:1", "web:2"));
+    world.heal();
+    let container = container(&world.object());
+    assert_eq!(container.list_at(&["env"])[0].str_at(&["value"]), Some("hot"));
+    assert_eq!(container.list_at(&["env"])[1].str_at(&["value"]), Some("2"));
+}
+
+#[test]
+fn an_addition_that_nobody_owns_is_not_taken_by_a_commit() {
+    let without = DEPLOYMENT.replace("  replicas: 3\n", "");
+    let mut world = World::synced(&without).automated(true);
+    // A write to `scale` where nobody owns the field leaves no trace.
+    let mut object = world.object();
+    object.set_at(&["spec", "replicas"], Value::Int(5));
+    world.store(object);
+    world.commit(&without.replace("web:1", "web:2"));
+    let plan = world.heal();
+    assert!(plan.held.iter().any(|held| held.reason == HeldReason::Addition), "{:?}", plan.held);
+    assert_eq!(world.object().int_at(&["spec", "replicas"]), Some(5));
+    assert!(!world.ours().contains(".spec.replicas"), "{}", world.ours());
+}
+
+#[test]
+fn a_person_may_keep_what_the_cluster_moved_and_git_dropped() {
+    let mut world = World::synced(DEPLOYMENT);
+    world.edit("kubectl-edit", |object| object.set_at(&["spec", "replicas"], Value::Int(7)));
+    world.commit(&DEPLOYMENT.replace("  replicas: 3\n", "").replace("web:1", "web:2"));
+    world.sync(&keep());
+    assert_eq!(world.object().int_at(&["spec", "replicas"]), Some(7));
+    assert_eq!(text(&container(&world.object()), &["image"]), Some("web:2"));
+}
+
+const SECRET: &str = "
+apiVersion: v1
+kind: Secret
+metadata: {name: db}
+stringData: {user: a, password: b}
+";
+
+#[test]
+fn a_key_that_string_data_dropped_goes() {
+    let mut world = World::synced(SECRET);
+    assert!(world.ours().contains(".data.user"), "{}", world.ours());
+    world.commit(&SECRET.replace("user: a, ", ""));
+    world.sync(&SyncRequest::default());
+    assert_eq!(world.object().at(&["data", "user"]), None);
+    assert_eq!(world.declared(), Vec::<String>::new());
+}
+
+#[test]
+fn a_secret_that_the_cluster_moved_is_kept_although_git_has_it_as_text() {
+    let mut world = World::synced(SECRET).automated(false);
+    world.edit("kubectl-edit", |object| object.set_at(&["data", "user"], "eA==".into()));
+    world.commit(&SECRET.replace("password: b", "password: c"));
+    world.heal();
+    assert_eq!(text(&world.object(), &["data", "user"]), Some("eA=="));
+    assert_eq!(text(&world.object(), &["data", "password"]), Some("Yw=="));
+}
+
+const ROLE: &str = "
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: all}
+aggregationRule: {clusterRoleSelectors: [{matchLabels: {a: b}}]}
+rules: []
+";
+
+#[test]
+fn the_rules_of_an_aggregated_role_are_left_to_the_aggregation() {
+    let mut world = World::synced(ROLE).automated(true);
+    world.apply_as(
+        "clusterrole-aggregation-controller",
+        "{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {name: all},
+          rules: [{apiGroups: [''], resources: [pods], verbs: [get]}]}",
+    );
+    assert_eq!(world.declared(), Vec::<String>::new());
+    world.commit(&ROLE.replace("a: b", "a: c"));
+    world.heal();
+    assert_eq!(world.object().list_at(&["rules"]).len(), 1);
+    assert_eq!(world.declared(), Vec::<String>::new());
+}
+
+const SERVICE: &str = "
+apiVersion: v1
+kind: Service
+metadata: {name: dns}
+spec:
+  ports:
+  - {name: tcp, port: 53, targetPort: 1053}
+  - {name: udp, port: 53, targetPort: 1053, protocol: UDP}
+";
+
+#[test]
+fn an_item_is_found_by_all_its_keys_before_by_those_that_it_has() {
+    let mut world = World::synced(SERVICE).automated(false);
+    world.edit("kubectl-edit", |object| {
+        let ports = object.get_mut("spec").unwrap().get_mut("ports").unwrap().as_list_mut().unwrap();
+        ports[1].set_at(&["targetPort"], Value::Int(2053));
+    });
+    world.commit(
+        &SERVICE.replace("name: tcp, port: 53, targetPort: 1053", "name: tcp, port: 53, targetPort: 3053"),
+    );
+    world.heal();
+    let ports: Vec<_> =
+        world.object().list_at(&["spec", "ports"]).iter().map(|port| port.int_at(&["targetPort"])).collect();
+    assert_eq!(ports, [Some(3053), Some(2053)]);
+}
+
+#[test]
+fn a_removed_field_below_a_kept_one_is_no_path_of_its_own() {
+    let mut world = World::synced(DEPLOYMENT).automated(false);
+    world.edit("kubectl-edit", |object| {
+        object.remove_at(&["spec", "template", "spec", "nodeSelector"]);
+    });
+    world.commit(&DEPLOYMENT.replace("web:1", "web:2"));
+    world.heal();
+    assert_eq!(pod(&world.object()).at(&["nodeSelector"]), None);
+}
