@@ -442,6 +442,32 @@ mod robustness {
         ])
     }
 
+    /// JSON patches whose paths lead somewhere, past the end, or nowhere.
+    fn json_patch() -> impl Strategy<Value = Value> {
+        let pointer = || {
+            prop::sample::select(vec![
+                "",
+                "/",
+                "/spec",
+                "/spec/replicas",
+                "/spec/template/spec/containers/0",
+                "/spec/template/spec/containers/-",
+                "/spec/template/spec/containers/-1/image",
+                "/spec/template/spec/containers/99",
+                "/metadata/labels/a~1b",
+                "/metadata/managedFields/0",
+                "spec",
+            ])
+        };
+        let verb = prop::sample::select(vec!["add", "remove", "replace", "move", "copy", "test", "other"]);
+        let operation = (verb, pointer(), pointer(), value()).prop_map(|(verb, path, from, value)| {
+            let fields =
+                [("op", verb.into()), ("path", path.into()), ("from", from.into()), ("value", value)];
+            Value::Map(fields.into_iter().collect())
+        });
+        prop::collection::vec(operation, 0..5).prop_map(Value::from)
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(96))]
 
@@ -467,6 +493,13 @@ mod robustness {
             let mut request = server.request(verb, &text);
             request.subresource = subresource;
             let _ = write(request);
+        }
+
+        #[test]
+        fn no_json_patch_makes_a_write_panic(patch in json_patch()) {
+            let mut server = Server::deployments();
+            server.create(DEPLOYMENT);
+            let _ = server.run(WriteVerb::Patch(PatchKind::Json), &patch.to_json(), |request| request);
         }
 
         #[test]
