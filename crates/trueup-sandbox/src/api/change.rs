@@ -149,21 +149,14 @@ impl Api {
     }
 }
 
-/// The object as it is stored: in the group that owns the storage, where two share it.
+/// The object as it is stored: a built-in kind's in its preferred version.
 fn stored_form(storage: &ResourceId, object: Value, api: &Api) -> Value {
     let kinds = api.registry().kinds();
-    match kinds.preferred(storage) {
-        Some(owner)
-            if !object.str_at(&["apiVersion"]).is_some_and(|version| in_group(version, &storage.group)) =>
-        {
-            shown_as(&object, &owner.kind)
-        }
-        Some(_) | None => object,
+    let Some(owner) = kinds.preferred(storage).filter(|owner| owner.kind.is_builtin()) else { return object };
+    if object.str_at(&["apiVersion"]) == Some(&owner.kind.gvk.api_version()) {
+        return object;
     }
-}
-
-fn in_group(api_version: &str, group: &str) -> bool {
-    api_version.split_once('/').map_or("", |(group, _)| group) == group
+    shown_as(&object, &owner.kind)
 }
 
 /// An object that is being deleted and has nothing left to wait for.

@@ -1,7 +1,7 @@
 //! One object in the versions in which its kind is served.
 //!
-//! An object is stored in the version in which it was last written. Versions of one kind differ in `apiVersion` only, save
-//! for events, whose two groups name the same fields differently, and autoscalers.
+//! A built-in kind's object is stored in the preferred version, a custom one's in that in which it was last written. Versions of
+//! one kind differ in `apiVersion` only, save for events, whose two groups name the same fields differently, and autoscalers.
 
 use std::sync::Arc;
 

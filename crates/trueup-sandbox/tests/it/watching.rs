@@ -2,7 +2,7 @@
 
 use futures::{StreamExt as _, TryStreamExt as _};
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::api::{DeleteParams, Patch, PatchParams, WatchEvent, WatchParams};
+use kube::api::{Api, DeleteParams, Patch, PatchParams, WatchEvent, WatchParams};
 use kube::runtime::watcher;
 use serde_json::json;
 
@@ -83,6 +83,16 @@ async fn a_watch_ends_when_the_client_said() {
     let stream = world.config_maps().watch(&parameters, "0").await.unwrap();
     let events = soon("the end", stream.try_collect::<Vec<_>>()).await.unwrap();
     assert!(events.is_empty(), "{}", events.len());
+}
+
+#[tokio::test]
+async fn watches_end_with_the_sandbox() {
+    let World { sandbox, client } = World::start().await;
+    let maps: Api<ConfigMap> = Api::namespaced(client, "default");
+    let stream = maps.watch(&WatchParams::default(), "0").await.unwrap();
+    soon("the end of the sandbox", sandbox.shutdown()).await;
+    soon("the end of the watch", stream.for_each(|_| async {})).await;
+    assert!(maps.get("a").await.is_err());
 }
 
 #[tokio::test]

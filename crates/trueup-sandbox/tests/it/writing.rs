@@ -124,6 +124,26 @@ async fn the_log_of_writes_names_who_did_what() {
 }
 
 #[tokio::test]
+async fn autoscalers_are_the_same_objects_in_both_versions() {
+    let world = World::start().await;
+    let plural = "horizontalpodautoscalers";
+    let v1 = world.dynamic("autoscaling/v1", "HorizontalPodAutoscaler", plural, Some("default"));
+    let autoscaler = object(json!({
+        "apiVersion": "autoscaling/v1", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "h"},
+        "spec": {"scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "d"},
+                 "maxReplicas": 5, "targetCPUUtilizationPercentage": 70},
+    }));
+    v1.create(&PostParams::default(), &autoscaler).await.unwrap();
+    let v2 = world.dynamic("autoscaling/v2", "HorizontalPodAutoscaler", plural, Some("default"));
+    let seen = v2.get("h").await.unwrap();
+    assert_eq!(seen.data["spec"]["metrics"][0]["resource"]["target"]["averageUtilization"], 70);
+    let patch = Patch::Merge(json!({"spec": {"maxReplicas": 6}}));
+    let patched = v1.patch("h", &PatchParams::default(), &patch).await.unwrap();
+    assert_eq!(patched.data["spec"]["maxReplicas"], 6);
+    assert_eq!(patched.data["spec"]["targetCPUUtilizationPercentage"], 70);
+}
+
+#[tokio::test]
 async fn events_are_the_same_objects_in_both_groups() {
     let world = World::start().await;
     let new = world.dynamic("events.k8s.io/v1", "Event", "events", Some("default"));
