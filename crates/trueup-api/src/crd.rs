@@ -66,6 +66,15 @@ mod tests {
     }
 
     #[test]
+    fn the_file_for_installing_is_what_is_printed() {
+        let file = include_str!("../../../deploy/crds.yaml");
+        assert!(
+            file == crds_yaml(),
+            "write deploy/crds.yaml anew: cargo run -p trueup -- crds > deploy/crds.yaml"
+        );
+    }
+
+    #[test]
     fn the_stream_reads_back() {
         let documents = trueup_object::yaml::read_documents(crds_yaml().as_bytes());
         let values: Vec<_> = documents.into_iter().map(|document| document.unwrap().value).collect();

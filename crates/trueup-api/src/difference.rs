@@ -2,6 +2,9 @@
 //!
 //! All keys are always written; what is not known is null. Values have been masked where the difference was made.
 
+#[cfg(test)]
+mod schema;
+
 use trueup_object::{Map, ResourceKey, Text, Value};
 
 /// A value whose JSON is longer than this is cut: a report is not a place for whole documents.
