@@ -78,34 +78,28 @@ pub async fn run(arguments: &GetArguments, globals: &Globals, persona: Persona) 
         Persona::Trueup => home.report(&key).await,
         Persona::ArgoCd => None,
     };
-    show(&object, report.as_ref(), AppForm::of(&arguments.output), arguments.show_operation)?;
+    show(&object, report.as_ref(), AppForm::of(&arguments.output), arguments.show_operation);
     Ok(Ending::Done)
 }
 
 /// Shows an Application.
-pub fn show(
-    object: &Value,
-    report: Option<&DriftReport>,
-    form: AppForm,
-    operation: bool,
-) -> Result<(), Failure> {
+pub fn show(object: &Value, report: Option<&DriftReport>, form: AppForm, operation: bool) {
     let mut bare = object.clone();
     bare.remove_at(&["metadata", "managedFields"]);
     match form {
         AppForm::Json => output::document(&bare, Structure::Json),
         AppForm::Yaml => output::document(&bare, Structure::Yaml),
-        AppForm::Wide => wide(object, report, operation)?,
+        AppForm::Wide => wide(object, report, operation),
         AppForm::Tree | AppForm::TreeDetailed => {
-            summary(object, report)?;
+            summary(object, report);
             output::line("");
             rows::tree(&ApplicationStatus::of(object.get("status").unwrap_or(&Value::Null)), form).print();
         }
     }
-    Ok(())
 }
 
-fn wide(object: &Value, report: Option<&DriftReport>, operation: bool) -> Result<(), Failure> {
-    summary(object, report)?;
+fn wide(object: &Value, report: Option<&DriftReport>, operation: bool) {
+    summary(object, report);
     let status = ApplicationStatus::of(object.get("status").unwrap_or(&Value::Null));
     if !status.conditions.is_empty() {
         let mut table = Table::new(&["CONDITION", "MESSAGE", "LAST TRANSITION"]);
@@ -125,7 +119,6 @@ fn wide(object: &Value, report: Option<&DriftReport>, operation: bool) -> Result
         output::line("");
         table.print();
     }
-    Ok(())
 }
 
 /// A line of the summary, its label as wide as Argo CD's.
@@ -133,11 +126,18 @@ pub fn labelled(label: &str, value: &str) {
     output::line(format!("{label:<20}{value}").trim_end());
 }
 
-fn summary(object: &Value, report: Option<&DriftReport>) -> Result<(), Failure> {
-    let application = home::read(object.clone())?;
+fn summary(object: &Value, report: Option<&DriftReport>) {
+    labelled("Name:", &home::app_key(object).to_string());
+    let application = match home::read(object.clone()) {
+        Ok(application) => application,
+        Err(failure) => {
+            // One that makes no sense is shown as far as it goes; its conditions say the rest.
+            labelled("Problem:", &failure.message);
+            return;
+        }
+    };
     let spec = &application.spec;
     let status = ApplicationStatus::of(application.status());
-    labelled("Name:", &home::app_key(object).to_string());
     labelled("Project:", if spec.project.is_empty() { "default" } else { &spec.project });
     labelled("Server:", &cluster(spec));
     labelled("Namespace:", &spec.destination.namespace);
@@ -157,7 +157,6 @@ fn summary(object: &Value, report: Option<&DriftReport>) -> Result<(), Failure> 
     if let Some(report) = report {
         labelled("Drift:", &drift_line(report, &application.metadata.name));
     }
-    Ok(())
 }
 
 fn print_source(source: &ApplicationSource) {

@@ -80,7 +80,7 @@ pub async fn finish(
                 .hint("`trueup app get --show-operation` shows how far it is"))
         })?,
     };
-    get::show(&object, home.report(key).await.as_ref(), AppForm::of(form), true)?;
+    get::show(&object, home.report(key).await.as_ref(), AppForm::of(form), true);
     if state.phase != "Succeeded" {
         return Err(Failure::no(format!("the sync of {key} ended with {}: {}", state.phase, state.message))
             .hint("correct what is named and sync again"));
