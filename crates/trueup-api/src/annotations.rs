@@ -13,7 +13,8 @@ pub const TRUEUP_PREFIX: &str = "trueup.dev/";
 pub const UNDECLARED: &str = "trueup.dev/undeclared";
 /// `overwrite`: a commit's sync also overwrites what the cluster moved. `keep` is the default.
 pub const ON_COMMIT: &str = "trueup.dev/on-commit";
-/// `differs`, `always` or `never`: when a dry run confirms a finding.
+/// When a dry run confirms a finding. `differs` and `never` are accepted, though no dry run is made; `always` is not
+/// supported.
 pub const CONFIRM: &str = "trueup.dev/confirm";
 
 /// How messages name an annotation.

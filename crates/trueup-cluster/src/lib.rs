@@ -1,4 +1,4 @@
-//! Watches, discovers, applies and deletes in one or many clusters.
+//! Watches, discovers, applies and deletes in one or many clusters; holds the Lease and writes Events.
 //!
 //! The only crate that knows the Kubernetes client. What it sees is folded into a store of compressed objects by a
 //! synchronous function; what it cannot see is a state of the kind (`KindState`), never an absence.

@@ -64,7 +64,8 @@ pub enum Origin {
     Unknown,
 }
 
-/// What kind of writer made a difference (detection.md 7).
+/// What kind of writer made a difference (detection.md 7). `PartialSync` and `Noise` are words of the format; no rule of
+/// this build gives them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Class {
     Manual,
@@ -79,7 +80,7 @@ pub enum Class {
     Unattributed,
 }
 
-/// How sure the attribution is (detection.md 6).
+/// How sure the attribution is (detection.md 6). `Proven` takes an audit event, and this build reads none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Confidence {
     Proven,

@@ -1,7 +1,7 @@
 //! Judges how well one live object is doing, by the built-in rules of Argo CD, and an application as a whole.
 //!
 //! Pure: a live object in, a judgement out. A kind without a rule has no health: it is neither shown nor counted.
-//! Scripts in Lua, which override these rules, belong to a module of their own.
+//! Argo CD's overrides in Lua (`resource.customizations`) are not read.
 
 mod aggregate;
 mod conditions;

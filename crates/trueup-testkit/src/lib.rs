@@ -1,4 +1,5 @@
-//! What tests and the story runner share: worlds to run in.
+//! What tests and the story runner share: a control plane on this machine, repositories, an HTTP client, a proxy that makes
+//! faults, and stories. For development only: nothing of it is in the product.
 
 pub mod controlplane;
 pub mod faults;
