@@ -134,15 +134,19 @@ fn texts(value: &Value) -> Option<Vec<Text>> {
     }
 }
 
+/// No fault waits longer: later than this is never.
+const DURATION_MAX: Duration = Duration::from_secs(24 * 3600);
+
 /// `500ms`, `2s`, `1m`.
 fn duration(text: &str) -> Option<Duration> {
     let digits = text.find(|char: char| !char.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
     let number: u64 = number.parse().ok()?;
-    match unit {
-        "ms" => Some(Duration::from_millis(number)),
-        "s" => Some(Duration::from_secs(number)),
-        "m" => number.checked_mul(60).map(Duration::from_secs),
-        _ => None,
-    }
+    let time = match unit {
+        "ms" => Duration::from_millis(number),
+        "s" => Duration::from_secs(number),
+        "m" => Duration::from_secs(number.checked_mul(60)?),
+        _ => return None,
+    };
+    Some(time).filter(|time| *time <= DURATION_MAX)
 }

@@ -24,6 +24,9 @@ use crate::write::{self, PatchKind, WriteVerb};
 /// How long a watch lasts when the client gives no time; the real server draws between half an hour and an hour.
 const WATCH_TIMEOUT: Duration = Duration::from_secs(45 * 60);
 
+/// The longest that a watch lasts, whatever the client says.
+const WATCH_TIMEOUT_MAX: Duration = Duration::from_secs(24 * 3600);
+
 /// What a request does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verb {
@@ -273,7 +276,7 @@ impl Handler<'_> {
             user_agent: self.call.user_agent().to_owned(),
             representation: presentation.representation,
             include_object: presentation.include_object,
-            timeout: timeout.map_or(WATCH_TIMEOUT, Duration::from_secs),
+            timeout: timeout.map_or(WATCH_TIMEOUT, Duration::from_secs).min(WATCH_TIMEOUT_MAX),
         })
     }
 

@@ -5,6 +5,7 @@ mod definitions;
 mod deletion;
 mod discovery;
 mod faults;
+mod hostile;
 mod reading;
 mod watching;
 mod workloads;
