@@ -1,5 +1,6 @@
 //! The project's own automation, run as `cargo xtask`: one typed door to everything that is not a cargo command.
 
+mod bench;
 mod cluster;
 mod codegen;
 mod story;
@@ -22,6 +23,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
+    /// Measure the engine on a real control plane: speed, memory, start.
+    Bench(bench::Options),
     /// Run a real Kubernetes control plane on this machine.
     #[command(subcommand)]
     Cluster(cluster::Task),
@@ -35,6 +38,7 @@ enum Task {
 
 fn main() -> ExitCode {
     let done = match Arguments::parse().task {
+        Task::Bench(options) => bench::run(&options),
         Task::Cluster(task) => cluster::run(&task),
         Task::Codegen(options) => codegen::run(&workspace_root(), &options),
         Task::Story(options) => return finish(story::run(&options)),
