@@ -281,6 +281,12 @@ fn decide(
     }
     let correction = match judgement.origin {
         Origin::Git => return Decision::Apply { correction: false },
+        // A person asked that the cluster's changes stay, and somebody else wrote this one.
+        Origin::Unknown
+            if authority.asked == Asked::Person && !authority.cluster_moved && judgement.foreign =>
+        {
+            return Decision::Keep(HeldReason::ClusterMoved);
+        }
         // Nothing is known of what was there before. A first sync treats it as moved by Git (contracts: "A difference").
         Origin::Unknown => return Decision::Apply { correction: false },
         Origin::Cluster if authority.cluster_moved => true,

@@ -142,6 +142,17 @@ fn a_person_decides_what_both_moved() {
 }
 
 #[test]
+fn keeping_drift_keeps_what_others_wrote_even_where_nothing_is_remembered() {
+    let case = Case::new();
+    let foreign = Judgement { foreign: true, ..judgement(&["data", "KEY"], Origin::Unknown) };
+    let comparison = matched(&case.targets, vec![foreign]);
+    let keep = SyncRequest { drift: crate::app::DriftChoice::Keep, ..SyncRequest::default() };
+    assert_eq!(reasons(&case.asked(&comparison, &keep)), [HeldReason::ClusterMoved]);
+    let overwrite = SyncRequest::default();
+    assert_eq!(applied(&case.asked(&comparison, &overwrite)).str_at(&["data", "KEY"]), Some("git"));
+}
+
+#[test]
 fn excused_paths_keep_their_live_values_even_for_a_person() {
     let case = Case::new();
     for excuse in [Excuse::Class, Excuse::Ignored, Excuse::Autoscaler(ResourceKey::new("", "", "", ""))] {

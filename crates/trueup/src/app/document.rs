@@ -90,8 +90,8 @@ impl ObjectDocument {
             gvk: object.gvk.clone(),
             status: object.status,
             problem: object.problem.as_ref().map(|it| (it.message.clone(), it.remedy.clone())),
-            differences: object.differences.iter().map(Difference::from).collect(),
-            notes: object.notes.iter().map(Difference::from).collect(),
+            differences: object.differences.iter().map(seen_now).collect(),
+            notes: object.notes.iter().map(seen_now).collect(),
         };
         if let Some(report) = report
             && shown.problem.is_none()
@@ -158,6 +158,11 @@ impl ObjectDocument {
         ];
         Value::Map(entries.into_iter().collect())
     }
+}
+
+/// A command sees everything for the first time, which says nothing about when it began.
+fn seen_now(found: &trueup_engine::difference::Difference) -> Difference {
+    Difference { first_seen: None, ..Difference::from(found) }
 }
 
 /// The same difference in the report, with the same value: a later change is another story.

@@ -63,7 +63,7 @@ pub fn origin(difference: &Difference) -> &'static str {
         Some("git") => "a commit that is not synced yet",
         Some("cluster") => "changed in the cluster, nothing was committed",
         Some("both") => "changed both in Git and in the cluster since the last sync",
-        _ => "who moved is not known: nothing is remembered of the last sync",
+        _ => "not known: nothing is remembered of the last sync",
     }
 }
 

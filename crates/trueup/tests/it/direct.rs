@@ -42,6 +42,8 @@ async fn drift_is_kept_or_overwritten_as_the_flags_say() {
         let text = |name: &str| live.str_at(&["data", name]).map(str::to_owned);
         (text("colour").unwrap(), text("extra"))
     };
+    world.ok(&["app", "sync", "web", "--keep-drift"]).await;
+    assert_eq!(data().await.0, "red");
     world.ok(&["app", "sync", "web"]).await;
     assert_eq!(data().await, ("blue".to_owned(), Some("1".to_owned())), "additions stay");
     world.ok(&["app", "sync", "web", "--remove-additions"]).await;
