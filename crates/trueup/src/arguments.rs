@@ -238,13 +238,46 @@ pub fn print_completion(persona: Persona, shell: Shell) {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
+    use trueup_object::Value;
+    use trueup_object::yaml::read_documents;
+
     use super::*;
 
     #[test]
     fn the_lines_are_consistent() {
         Line::command().debug_assert();
         ArgoCdLine::command().debug_assert();
+    }
+
+    /// The objects of a file of `deploy/` that are of a kind.
+    fn deployed(file: &str, kind: &str) -> Vec<Value> {
+        let documents = read_documents(file.as_bytes()).into_iter();
+        let objects = documents.map(|document| document.unwrap().value);
+        objects.filter(|object| object.str_at(&["kind"]) == Some(kind)).collect()
+    }
+
+    #[test]
+    fn the_deployed_controller_is_started_with_flags_that_exist() {
+        let deployments = deployed(include_str!("../../../deploy/controller.yaml"), "Deployment");
+        let pod = deployments[0].at(&["spec", "template", "spec"]).unwrap();
+        let container = &pod.list_at(&["containers"])[0];
+        let words = |field: &str| container.list_at(&[field]).iter().filter_map(Value::as_str);
+        let line: Vec<&str> = words("command").chain(words("args")).collect();
+        let parsed = Line::try_parse_from(&line).unwrap();
+        assert!(matches!(parsed.command, Command::Controller(_)), "{line:?}");
+        assert_eq!(pod.str_at(&["serviceAccountName"]), Some("trueup-controller"));
+    }
+
+    #[test]
+    fn the_rights_are_for_the_lease_that_the_controller_holds() {
+        let roles = deployed(include_str!("../../../deploy/rbac.yaml"), "Role");
+        let rules = roles[0].list_at(&["rules"]).iter();
+        let named: Vec<&str> =
+            rules.flat_map(|rule| rule.list_at(&["resourceNames"])).filter_map(Value::as_str).collect();
+        assert_eq!(named, [trueup_controller::LEASE]);
+        assert_eq!(roles[0].str_at(&["metadata", "namespace"]), Some(crate::home::NAMESPACE));
     }
 
     #[test]
