@@ -206,12 +206,12 @@ impl Globals {
         }
     }
 
-    /// Where this user's ledger is: what was overwritten by commands without a controller.
-    pub fn state_dir(&self) -> PathBuf {
+    /// Where this user's ledger of an Application is: what commands without a controller overwrote and remember.
+    pub fn ledger_dir(&self, uid: &str) -> PathBuf {
         let state = std::env::var_os("XDG_STATE_HOME")
             .map(PathBuf::from)
             .or_else(|| std::env::home_dir().map(|home| home.join(".local/state")));
-        state.unwrap_or_else(std::env::temp_dir).join("trueup")
+        state.unwrap_or_else(std::env::temp_dir).join("trueup/applications").join(uid)
     }
 
     /// Where copies of Git repositories are kept between commands.

@@ -10,6 +10,7 @@ mod failure;
 mod home;
 mod logs;
 mod output;
+mod remembered;
 mod sandbox;
 mod scene;
 mod version;

@@ -1,9 +1,9 @@
 //! What a command sees of one application for itself: what Git wants, what is live, and how they compare.
 //!
-//! Nothing of a controller's memory is needed. What only the memory can tell (who moved, what was there before) comes
-//! from the controller's DriftReport, where one is there and fits.
+//! Nothing of a controller's memory is needed. What only a memory can tell (who moved, what was there before) comes from
+//! the controller's DriftReport, where one is there and fits, or from this user's own earlier syncs.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -15,7 +15,6 @@ use trueup_engine::autoscaler::{self, Autoscalers};
 use trueup_engine::desired::{Rendered, ResolvedRevision, Scope, TargetSet, settle};
 use trueup_engine::live::{KindCoverage, LiveSet};
 use trueup_engine::look::{Comparison, LookInput, look};
-use trueup_engine::memory::Memory;
 use trueup_engine::source::Revision;
 use trueup_engine::tracking::{TRACKING_ANNOTATION, TrackingId};
 use trueup_merge::{Layered, SchemaSet};
@@ -27,6 +26,7 @@ use crate::arguments::Globals;
 use crate::failure::Failure;
 use crate::home::{self, Home};
 use crate::output::patiently;
+use crate::remembered::{self, Remembered};
 use crate::version::VERSION;
 
 /// The key of digests of sensitive values. They are compared within one run of a command and never leave it.
@@ -44,6 +44,7 @@ pub struct Scene {
     pub targets: TargetSet,
     pub cluster: Arc<Cluster>,
     schemas: Arc<SchemaSet>,
+    remembered: Remembered,
     /// The commit of the first source, for people.
     pub revision: String,
 }
@@ -96,7 +97,8 @@ impl Scene {
         let _complete = patiently("listing the cluster's objects", cluster.settled(&kinds, LIST_MAX)).await;
         let schemas = patiently("reading the cluster's schemas", cluster.schemas_known(REACH_MAX)).await;
         let revision = targets.revisions.first().map(|first| first.id.to_string()).unwrap_or_default();
-        Ok(Self { app, targets, cluster, schemas: schemas.unwrap_or_default(), revision })
+        let remembered = remembered::load(globals, &app).await;
+        Ok(Self { app, remembered, targets, cluster, schemas: schemas.unwrap_or_default(), revision })
     }
 
     pub fn schemas(&self) -> Layered<'_> {
@@ -108,7 +110,7 @@ impl Scene {
         let named: Vec<(Gvk, ResourceKey)> =
             self.targets.targets.values().map(|target| (target.gvk.clone(), target.key.clone())).collect();
         let live = self.cluster.live_set(&self.app.instance, &named).await;
-        let memory: BTreeMap<ResourceKey, Memory> = BTreeMap::new();
+        let memory = self.remembered.fresh(&live);
         let comparison = look(&LookInput {
             app: &self.app,
             targets: &self.targets,
@@ -117,7 +119,7 @@ impl Scene {
             autoscalers: &autoscalers(&self.cluster),
             schemas: self.schemas(),
             our_manager: &FieldManager::new(FieldManager::TRUEUP),
-            secret_key: &RUN_KEY,
+            secret_key: &self.remembered.key,
             first_seen: &FirstSeen::new(),
             now: Timestamp::now(),
         });

@@ -40,7 +40,7 @@ pub async fn run(arguments: &ExplainArguments, globals: &Globals) -> Result<Endi
     };
     output::line(&summary);
     if report.is_none() {
-        output::line("No DriftReport is there: who moved and since when is known only to a controller.");
+        output::line("No DriftReport is there: since when something differs is known only to a controller.");
     }
     for object in &document.objects {
         explain(object);

@@ -34,6 +34,9 @@ async fn drift_is_kept_or_overwritten_as_the_flags_say() {
     assert_eq!(run.code, 1);
     assert!(run.out.contains("-  colour: red\n") && run.out.contains("+  colour: blue\n"), "{}", run.out);
     assert!(run.out.contains("by kubectl-patch (manual)"), "{}", run.out);
+    let document = world.trueup(&["app", "diff", "web", "-o", "json"]).await.out;
+    assert!(document.ends_with("\"origin\": \"cluster\",\n  \"status\": \"OutOfSync\"\n}\n"), "{document}");
+    assert!(document.contains("\"base\": \"blue\""), "the last sync is remembered: {document}");
     assert_eq!(world.trueup(&["app", "diff", "web", "--exit-code=false"]).await.code, 0);
     assert_eq!(world.trueup(&["app", "diff", "web", "--diff-exit-code=9"]).await.code, 9);
 
@@ -48,6 +51,22 @@ async fn drift_is_kept_or_overwritten_as_the_flags_say() {
     assert_eq!(data().await, ("blue".to_owned(), Some("1".to_owned())), "additions stay");
     world.ok(&["app", "sync", "web", "--remove-additions"]).await;
     assert_eq!(data().await, ("blue".to_owned(), None));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_is_told_from_drift() {
+    let world = World::new().await;
+    world.create().await;
+    world.ok(&["app", "sync", "web"]).await;
+    world.commit("apps/web/config.yaml", &CONFIG.replace("blue", "green")).await;
+    let explained = world.ok(&["app", "explain", "web"]).await.out;
+    assert!(explained.contains("who moved: git") && explained.contains("a sync applies it"), "{explained}");
+    world.patch(CONFIG_PATH, r#"{"data":{"colour":"red"}}"#).await;
+    let explained = world.ok(&["app", "explain", "web"]).await.out;
+    assert!(explained.contains("who moved: both"), "{explained}");
+    world.ok(&["app", "sync", "web", "--keep-drift"]).await;
+    let live = world.live(CONFIG_PATH).await.unwrap();
+    assert_eq!(live.str_at(&["data", "colour"]), Some("red"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -25,6 +25,7 @@ use crate::arguments::Globals;
 use crate::failure::Failure;
 use crate::home::Home;
 use crate::output::{self, Table};
+use crate::remembered;
 use crate::scene::{Scene, Seen};
 
 /// Syncs an application; `asks` lets a person at a terminal decide about drift.
@@ -53,7 +54,8 @@ async fn carry_out(
     request: &SyncRequest,
     asks: bool,
 ) -> Result<(), Failure> {
-    let ledger = Ledger::open(&globals.state_dir()).await.map_err(|error| ledger_failure(&error))?;
+    let uid = object.str_at(&["metadata", "uid"]).unwrap_or_default();
+    let ledger = Ledger::open(&globals.ledger_dir(uid)).await.map_err(|error| ledger_failure(&error))?;
     let mut scene = open(home, globals, &object, request).await?;
     let mut seen = scene.look().await;
     if asks {
@@ -88,6 +90,9 @@ async fn carry_out(
         scene = open(home, globals, &object, request).await?;
         seen = scene.look().await;
     };
+    if phase == OperationPhase::Succeeded && !request.dry_run {
+        remembered::keep(&ledger, &scene, &seen).await.map_err(|error| ledger_failure(&error))?;
+    }
     ledger.close().await;
     report(&scene, &state, phase)
 }
