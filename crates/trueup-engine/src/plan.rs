@@ -233,8 +233,13 @@ fn change(context: &PlanContext<'_>, plan: &mut SyncPlan, object: &ObjectCompari
     }
     let mut draft = body::Draft::new(target, live, context.app);
     let mut blocked = false;
-    for judgement in &object.judgements {
-        match decide(context, object, judgement, draft.takes_over()) {
+    let decided = object
+        .judgements
+        .iter()
+        .map(|judgement| (judgement, decide(context, object, judgement, draft.takes_over())))
+        .collect();
+    for (judgement, decision) in with_parents_of_kept(decided) {
+        match decision {
             Decision::Apply { correction } => draft.apply(judgement, correction),
             Decision::Remove => draft.remove(judgement),
             Decision::Keep(reason) => {
@@ -249,6 +254,28 @@ fn change(context: &PlanContext<'_>, plan: &mut SyncPlan, object: &ObjectCompari
         return;
     }
     plan.steps.extend(draft.finish(context.authority.take_over));
+}
+
+/// What Git dropped cannot go while a part of it is kept: it is kept for the same reason.
+fn with_parents_of_kept(decided: Vec<(&Judgement, Decision)>) -> Vec<(&Judgement, Decision)> {
+    let kept: Vec<(FieldPath, HeldReason)> = decided
+        .iter()
+        .filter_map(|(judgement, decision)| match decision {
+            Decision::Keep(reason) => Some((judgement.path.clone(), reason.clone())),
+            Decision::Apply { .. } | Decision::Remove => None,
+        })
+        .collect();
+    let parent_of_kept = |judgement: &Judgement| {
+        let inside = kept.iter().find(|(path, _)| path.starts_with(&judgement.path));
+        inside.filter(|_| judgement.pending_removal).map(|(_, reason)| reason.clone())
+    };
+    decided
+        .into_iter()
+        .map(|(judgement, decision)| match parent_of_kept(judgement) {
+            Some(reason) => (judgement, Decision::Keep(reason)),
+            None => (judgement, decision),
+        })
+        .collect()
 }
 
 /// Whether an older tool alone holds an addition: then it is what that tool's files declared and Git does not, and goes

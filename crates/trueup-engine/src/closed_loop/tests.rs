@@ -244,3 +244,23 @@ fn a_removed_field_below_a_kept_one_is_no_path_of_its_own() {
     world.heal();
     assert_eq!(pod(&world.object()).at(&["nodeSelector"]), None);
 }
+
+#[test]
+fn an_item_that_git_dropped_stays_while_a_part_of_it_is_kept() {
+    let mut world = World::synced(DEPLOYMENT);
+    let env = |object: &mut Value, change: &dyn Fn(&mut Vec<Value>)| {
+        let template = object.get_mut("spec").unwrap().get_mut("template").unwrap();
+        let list = template.get_mut("spec").unwrap().get_mut("containers").unwrap().as_list_mut().unwrap();
+        change(list[0].get_mut("env").unwrap().as_list_mut().unwrap());
+    };
+    let item =
+        |value: &str| Value::from_json(format!(r#"{{"name":"A","value":"{value}"}}"#).as_bytes()).unwrap();
+    world.edit("k9s", |object| env(object, &|env| drop(env.remove(0))));
+    world.edit("k9s", |object| env(object, &|env| env.push(item("1"))));
+    world.edit("kubectl-edit", |object| env(object, &|env| env[1] = item("hot")));
+    world.commit(&DEPLOYMENT.replace("{name: A, value: '1'}, ", "").replace("web:1", "web:2"));
+    world.sync(&keep());
+    let container = container(&world.object());
+    assert_eq!(container.list_at(&["env"])[1].str_at(&["value"]), Some("hot"));
+    assert_eq!(container.str_at(&["image"]), Some("web:2"));
+}
