@@ -185,6 +185,7 @@ fn compare(scene: &act::Scene<'_>, state: &AppState, memory: &BTreeMap<ResourceK
         live: scene.live,
         memory,
         autoscalers: &scalers,
+        last_sync: state.last_sync.as_ref(),
         schemas: verdict::layered(&schemas),
         our_manager: &Installation::our_manager(),
         secret_key: scene.installation.secret_key(),

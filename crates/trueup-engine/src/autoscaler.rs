@@ -51,8 +51,8 @@ impl Autoscalers {
 
     /// Why it cannot be said whether a field belongs to an autoscaler.
     pub fn uncertainty(&self, path: &FieldPath) -> Option<String> {
-        scaled_field(path)?;
-        let kind = self.uncertain.first()?;
+        let scales = scaled_field(path)?;
+        let kind = self.uncertain.iter().find(|kind| scaled_by(kind) == scales)?;
         Some(format!("{path} may belong to an autoscaler, and the {kind} objects could not be listed"))
     }
 }
@@ -67,6 +67,11 @@ fn scaled_field(path: &FieldPath) -> Option<Scales> {
         .iter()
         .any(|element| matches!(element, PathElement::Field(name) if name == "resources"));
     (in_container && resources).then_some(Scales::Resources)
+}
+
+/// What autoscalers of a kind set.
+fn scaled_by(kind: &GroupKind) -> Scales {
+    if kind.group == "autoscaling.k8s.io" { Scales::Resources } else { Scales::Replicas }
 }
 
 fn target_of(object: &Value) -> Option<(Scales, ResourceKey, ResourceKey)> {
@@ -148,5 +153,8 @@ mod tests {
         let scalers = Autoscalers::new([], vec![GroupKind::new("autoscaling", "HorizontalPodAutoscaler")]);
         assert!(scalers.uncertainty(&FieldPath::fields(&["spec", "replicas"])).is_some());
         assert!(scalers.uncertainty(&FieldPath::fields(&["spec", "paused"])).is_none());
+        let vertical = GroupKind::new("autoscaling.k8s.io", "VerticalPodAutoscaler");
+        let scalers = Autoscalers::new([], vec![vertical]);
+        assert!(scalers.uncertainty(&FieldPath::fields(&["spec", "replicas"])).is_none());
     }
 }

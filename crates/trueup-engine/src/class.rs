@@ -93,6 +93,16 @@ pub fn class_of(manager: &str, _operation: ManagedOperation, subresource: &str) 
         .map_or(Unattributed, |(_, _, class)| *class)
 }
 
+/// Names that any program may have by default: browsers and proxies, libraries, the default name of an operator's binary
+/// (attribution.md). Who is behind one is a guess (detection.md 6).
+const GENERIC: [&str; 6] =
+    ["Mozilla", "node-fetch", "manager", "OpenAPI-Generator", "python-requests", "fabric8-kubernetes-client"];
+
+/// Whether a manager's name says little about who wrote.
+pub fn is_generic(manager: &str) -> bool {
+    GENERIC.contains(&manager)
+}
+
 /// Whether a class plausibly owns a field of an object of this kind: then its writes there are no findings.
 ///
 /// What an autoscaler owns is not decided here: only a workload that is really targeted excuses it

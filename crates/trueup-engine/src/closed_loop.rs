@@ -18,7 +18,7 @@ use crate::live::{Live, LiveSet};
 use crate::look::{Comparison, LookInput, look};
 use crate::memory::{Memory, MemoryContext, remember};
 use crate::plan::{Action, Pace, PlanContext, Step, SyncPlan, plan};
-use crate::policy::Authority;
+use crate::policy::{Authority, LastSync};
 
 pub struct World {
     pub app: App,
@@ -26,6 +26,7 @@ pub struct World {
     pub live: LiveSet,
     pub memory: BTreeMap<ResourceKey, Memory>,
     pub autoscalers: Autoscalers,
+    pub last_sync: Option<LastSync>,
     version: u64,
 }
 
@@ -52,6 +53,7 @@ impl World {
             targets,
             memory: BTreeMap::new(),
             autoscalers: Autoscalers::default(),
+            last_sync: None,
             version: 0,
         };
         world.sync(&SyncRequest::default());
@@ -123,6 +125,7 @@ impl World {
             live: &self.live,
             memory: &self.memory,
             autoscalers: &self.autoscalers,
+            last_sync: self.last_sync.as_ref(),
             schemas: schemas(),
             our_manager: &FieldManager::new(FieldManager::TRUEUP),
             secret_key: &[7; 32],

@@ -212,7 +212,8 @@ pub fn memory_with_base(targets: &TargetSet) -> BTreeMap<ResourceKey, crate::mem
         .iter()
         .map(|(key, target)| {
             let base = Some(Value::clone(&Arc::clone(&target.object)));
-            (key.clone(), crate::memory::Memory { base, ..Default::default() })
+            let synced_at = Some(now() - jiff::SignedDuration::from_hours(2));
+            (key.clone(), crate::memory::Memory { base, synced_at, ..Default::default() })
         })
         .collect()
 }

@@ -23,6 +23,7 @@ use crate::difference::{Channel, Difference, Origin};
 use crate::live::LiveSet;
 use crate::memory::Memory;
 use crate::pair::{self, Pair};
+use crate::policy::LastSync;
 use crate::status::{AppOrigin, SyncStatus};
 
 /// Everything that one look needs. All of it is passed in: the look reads nothing.
@@ -33,6 +34,8 @@ pub struct LookInput<'a> {
     pub live: &'a LiveSet,
     pub memory: &'a BTreeMap<ResourceKey, Memory>,
     pub autoscalers: &'a Autoscalers,
+    /// The last sync, as far as it is remembered.
+    pub last_sync: Option<&'a LastSync>,
     pub schemas: Layered<'a>,
     pub our_manager: &'a FieldManager,
     pub secret_key: &'a [u8; 32],

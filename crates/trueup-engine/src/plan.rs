@@ -125,7 +125,7 @@ pub enum HeldReason {
     PruneOff,
     /// The object asks to be kept.
     PruneForbidden { by: String },
-    /// Not all targets are known: a prune could take what Git still wants.
+    /// Not all targets, or not all objects, are known: a prune could take what Git still wants.
     TargetsIncomplete,
     /// Pruning would leave nothing of the application.
     WouldEmpty,
@@ -156,7 +156,9 @@ impl HeldReason {
             Self::Addition => "added in the cluster; sync with --remove-additions to remove it".to_owned(),
             Self::PruneOff => "requires pruning; sync with --prune".to_owned(),
             Self::PruneForbidden { by } => format!("kept by {by}"),
-            Self::TargetsIncomplete => "nothing is pruned while not all manifests are known".to_owned(),
+            Self::TargetsIncomplete => {
+                "nothing is pruned while not all manifests and objects are known".to_owned()
+            }
             Self::WouldEmpty => "pruning would leave nothing; set allowEmpty to let it".to_owned(),
             Self::Deleting => "it is being deleted".to_owned(),
             Self::Shared { with } => format!("tracked by application {with} too"),
@@ -171,6 +173,8 @@ impl HeldReason {
 
 /// Makes the plan.
 pub fn plan(context: &PlanContext<'_>) -> SyncPlan {
+    let authority = authority_with_commit(context);
+    let context = &PlanContext { authority: &authority, ..*context };
     let mut plan = SyncPlan::default();
     let read_only = context.app.is_read_only() || !context.targets.unsupported.is_empty();
     let empties = existence::would_empty(context);
@@ -197,6 +201,28 @@ pub fn plan(context: &PlanContext<'_>) -> SyncPlan {
     order::sort(&mut plan.steps);
     plan.held.sort();
     plan
+}
+
+/// The authority, widened where the application lets a commit overwrite what the cluster moved and there is one to apply.
+/// What Git dropped does not count: where pruning is off it would be there for ever.
+fn authority_with_commit(context: &PlanContext<'_>) -> Authority {
+    let mut authority = context.authority.clone();
+    let is_commit = |judgement: &Judgement| match judgement.origin {
+        Origin::Git | Origin::Both | Origin::Unknown => {
+            judgement.channel == Channel::Declared && judgement.excuse.is_none()
+        }
+        Origin::Cluster => false,
+    };
+    let brings_commit = |object: &ObjectComparison| match object.presence {
+        Presence::Missing => object.differences.iter().any(|it| it.origin == Origin::Git),
+        Presence::Matched => object.judgements.iter().any(is_commit),
+        Presence::Extraneous | Presence::Unobserved => false,
+    };
+    if authority.overwrite_with_commit && context.comparison.objects.iter().any(brings_commit) {
+        authority.cluster_moved = true;
+        authority.recreate = true;
+    }
+    authority
 }
 
 fn hold_unknown(plan: &mut SyncPlan, object: &ObjectComparison) {

@@ -3,10 +3,14 @@
 //! Acting obeys who moved (detection.md 9): a commit moves the paths that Git moved; paths that the cluster moved keep
 //! their live values unless healing covers them or a person says otherwise; what both moved waits for a decision.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use crate::app::{App, DriftChoice, OnCommit, ResourceSelector, SyncRequest};
+use crate::desired::ResolvedRevision;
 use crate::look::Comparison;
+use crate::memory::Memory;
 use crate::status::SyncStatus;
 use trueup_object::ResourceKey;
 
@@ -26,6 +30,8 @@ pub enum BothMoved {
 pub struct Authority {
     /// Apply paths that the cluster moved.
     pub cluster_moved: bool,
+    /// The same, and create anew what was deleted, but only along with something that Git moved.
+    pub overwrite_with_commit: bool,
     pub both_moved: BothMoved,
     /// Create anew what somebody deleted.
     pub recreate: bool,
@@ -57,6 +63,7 @@ impl Authority {
         let overwrite = app.on_commit == OnCommit::Overwrite;
         Some(Self {
             cluster_moved: automated.self_heal,
+            overwrite_with_commit: overwrite,
             both_moved: if overwrite { BothMoved::Overwrite } else { BothMoved::Hold },
             recreate: automated.self_heal,
             prune: automated.prune && !app.options.never_prune,
@@ -73,6 +80,7 @@ impl Authority {
         let keep = request.drift == DriftChoice::Keep;
         Self {
             cluster_moved: !keep,
+            overwrite_with_commit: false,
             both_moved: if keep { BothMoved::Keep } else { BothMoved::Overwrite },
             recreate: true,
             prune: request.prune && !app.options.never_prune,
@@ -102,6 +110,7 @@ impl Authority {
 pub struct LastSync {
     pub revisions: Vec<String>,
     pub succeeded: bool,
+    pub started_at: Timestamp,
     pub finished_at: Timestamp,
 }
 
@@ -129,5 +138,20 @@ pub fn may_begin(
             Err(NotNow::FailedBefore { revisions: revisions.to_vec() })
         }
         Some(_) | None => Ok(()),
+    }
+}
+
+impl LastSync {
+    /// Whether it ended midway through these revisions: it has moved the base of some objects, and of others not.
+    pub fn left_half_done(
+        &self,
+        revisions: &[ResolvedRevision],
+        memory: &BTreeMap<ResourceKey, Memory>,
+    ) -> bool {
+        let same =
+            self.revisions.iter().eq(revisions.iter().map(|it| it.id.to_string()).collect::<Vec<_>>().iter());
+        let has_written =
+            || memory.values().any(|memory| memory.synced_at.is_some_and(|at| at >= self.started_at));
+        !self.succeeded && same && has_written()
     }
 }

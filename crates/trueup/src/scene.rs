@@ -117,6 +117,7 @@ impl Scene {
             live: &live,
             memory: &memory,
             autoscalers: &autoscalers(&self.cluster),
+            last_sync: None,
             schemas: self.schemas(),
             our_manager: &FieldManager::new(FieldManager::TRUEUP),
             secret_key: &self.remembered.key,

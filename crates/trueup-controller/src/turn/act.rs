@@ -335,6 +335,7 @@ fn finish(scene: &Scene<'_>, state: &mut AppState, plan: &SyncPlan, phase: Opera
         state.last_sync = Some(LastSync {
             revisions: running.operation.revisions.iter().map(ToString::to_string).collect(),
             succeeded: phase == OperationPhase::Succeeded,
+            started_at: running.operation.started_at,
             finished_at: scene.now,
         });
     }

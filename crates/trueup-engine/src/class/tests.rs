@@ -31,6 +31,12 @@ fn the_horizontal_autoscaler_writes_through_scale() {
 }
 
 #[test]
+fn browsers_and_libraries_are_generic_names() {
+    assert!(is_generic("Mozilla") && is_generic("manager"));
+    assert!(!is_generic("kubectl-edit") && !is_generic("kube-controller-manager"));
+}
+
+#[test]
 fn an_unknown_manager_is_unattributed() {
     for name in [
         "gitops-controller",

@@ -1,10 +1,16 @@
 //! What a kept path does to the object, and to who owns it.
 
-use trueup_object::Value;
+use jiff::SignedDuration;
+use trueup_object::{GroupKind, Value};
 
 use super::World;
-use crate::app::{DriftChoice, IgnoreRules, IgnoreSpec, SyncRequest};
+use crate::app::{DriftChoice, IgnoreRules, IgnoreSpec, OnCommit, ResourceSelector, SyncRequest};
+use crate::condition::ConditionType;
+use crate::difference::{Class, Origin};
+use crate::fixture::now;
+use crate::live::KindCoverage;
 use crate::plan::HeldReason;
+use crate::policy::{Authority, LastSync};
 
 const DEPLOYMENT: &str = "
 apiVersion: apps/v1
@@ -263,4 +269,94 @@ fn an_item_that_git_dropped_stays_while_a_part_of_it_is_kept() {
     let container = container(&world.object());
     assert_eq!(container.list_at(&["env"])[1].str_at(&["value"]), Some("hot"));
     assert_eq!(container.str_at(&["image"]), Some("web:2"));
+}
+
+#[test]
+fn a_commit_overwrites_what_the_cluster_moved_where_the_application_says_so() {
+    let mut world = World::synced(DEPLOYMENT).automated(false);
+    world.app.on_commit = OnCommit::Overwrite;
+    world.edit("kubectl-edit", |object| object.set_at(&["spec", "replicas"], Value::Int(7)));
+    assert_eq!(world.by_policy().steps, [], "no commit, no self-heal");
+    world.commit(&DEPLOYMENT.replace("web:1", "web:2"));
+    world.heal();
+    assert_eq!(world.declared(), Vec::<String>::new());
+    assert_eq!(world.object().int_at(&["spec", "replicas"]), Some(3));
+}
+
+const TWO: &str = "
+{apiVersion: v1, kind: ConfigMap, metadata: {name: a}}
+---
+{apiVersion: v1, kind: Service, metadata: {name: b}}
+---
+{apiVersion: v1, kind: Service, metadata: {name: c}}
+";
+
+#[test]
+fn policy_prunes_nothing_while_any_kind_is_not_listed_to_the_end() {
+    let mut world = World::synced(TWO).automated(true);
+    world.commit(TWO.rsplit_once("---").unwrap().0);
+    let kind = GroupKind::new("", "ConfigMap");
+    let broken = KindCoverage::Incomplete { cause: "page 2 failed".to_owned(), since: None };
+    assert_eq!(world.by_policy().steps.len(), 1);
+    world.live.coverage.kinds.insert(kind, broken);
+    assert_eq!(world.by_policy().steps, []);
+    let asked = Authority::of_request(&world.app, &SyncRequest { prune: true, ..SyncRequest::default() });
+    assert_eq!(world.plan(&asked).steps.len(), 1, "a person may");
+}
+
+#[test]
+fn one_kind_in_two_versions_is_one_object() {
+    let world = World::synced(&format!("{DEPLOYMENT}---{}", DEPLOYMENT.replace("apps/v1", "apps/v1beta1")));
+    assert_eq!(world.targets.targets.len(), 1);
+    let conditions = world.look().conditions;
+    assert!(conditions.iter().any(|it| it.kind == ConditionType::RepeatedResourceWarning), "{conditions:?}");
+}
+
+#[test]
+fn an_object_that_is_being_deleted_is_left_alone() {
+    let mut world = World::synced(DEPLOYMENT).automated(true);
+    world.edit("kubectl-edit", |object| {
+        object.set_at(&["metadata", "deletionTimestamp"], "2026-11-21T12:00:00Z".into());
+        object.set_at(&["spec", "replicas"], Value::Int(7));
+    });
+    let plan = world.by_policy();
+    assert_eq!(plan.steps, []);
+    assert_eq!(plan.held[0].reason, HeldReason::Deleting);
+}
+
+#[test]
+fn a_selective_sync_leaves_the_other_objects_alone_whoever_moved_them() {
+    let other = DEPLOYMENT.replace("name: web}", "name: zweb}");
+    let mut world = World::synced(&format!("{DEPLOYMENT}---{other}"));
+    let committed = format!("{DEPLOYMENT}---{other}").replace("replicas: 3", "replicas: 4");
+    world.edit("kubectl-edit", |object| object.set_at(&["spec", "replicas"], Value::Int(7)));
+    world.commit(&committed);
+    let selector = ResourceSelector {
+        kind: GroupKind::new("apps", "Deployment"),
+        namespace: "".into(),
+        name: "zweb".into(),
+    };
+    let plan = world.sync(&SyncRequest { resources: vec![selector], ..SyncRequest::default() });
+    assert_eq!((plan.steps.len(), plan.held.len()), (1, 0));
+    assert_eq!(world.declared(), ["Deployment/web .spec.replicas"]);
+}
+
+fn synced_then_failed(written: bool) -> World {
+    let mut world = World::synced(TWO);
+    world.commit(&TWO.replace("name: b}", "name: b}, spec: {type: NodePort}"));
+    // Everything was remembered now.
+    let started_at = if written { now() } else { now() + SignedDuration::from_secs(1) };
+    let revisions = world.targets.revisions.iter().map(|it| it.id.to_string()).collect();
+    world.last_sync = Some(LastSync { revisions, succeeded: false, started_at, finished_at: now() });
+    world
+}
+
+#[test]
+fn what_a_failed_operation_left_half_done_is_told_from_a_pending_commit() {
+    let class = |world: World| world.look().differences().next().map(|it| (it.origin, it.attribution.class));
+    assert_eq!(class(synced_then_failed(true)), Some((Origin::Git, Class::PartialSync)));
+    assert_eq!(class(synced_then_failed(false)), Some((Origin::Git, Class::Git)), "nothing was written");
+    let mut moved_on = synced_then_failed(true);
+    moved_on.last_sync.as_mut().unwrap().revisions = vec!["another".to_owned()];
+    assert_eq!(class(moved_on), Some((Origin::Git, Class::Git)), "another commit");
 }

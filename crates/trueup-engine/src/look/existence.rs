@@ -15,7 +15,7 @@ use crate::unsupported;
 pub fn missing(input: &LookInput<'_>, key: &ResourceKey, target: &Target) -> ObjectComparison {
     let was_applied = input.memory.get(key).is_some_and(|memory| memory.base.is_some());
     let (origin, class) =
-        if was_applied { (Origin::Cluster, Class::Unattributed) } else { (Origin::Git, Class::Git) };
+        if was_applied { (Origin::Cluster, Class::Unattributed) } else { (Origin::Git, git_class(input)) };
     let difference = whole(input, key, &target.gvk, Change::Missing, origin, class);
     ObjectComparison {
         differences: vec![difference],
@@ -28,7 +28,7 @@ pub fn missing(input: &LookInput<'_>, key: &ResourceKey, target: &Target) -> Obj
 pub fn extraneous(input: &LookInput<'_>, key: &ResourceKey, live: &Live) -> ObjectComparison {
     let was_applied = input.memory.get(key).is_some_and(|memory| memory.base.is_some());
     let (origin, class) =
-        if was_applied { (Origin::Git, Class::Git) } else { (Origin::Unknown, Class::Unattributed) };
+        if was_applied { (Origin::Git, git_class(input)) } else { (Origin::Unknown, Class::Unattributed) };
     let difference = whole(input, key, &live.gvk, Change::Extraneous, origin, class);
     ObjectComparison {
         differences: vec![difference],
@@ -37,6 +37,13 @@ pub fn extraneous(input: &LookInput<'_>, key: &ResourceKey, live: &Live) -> Obje
         counts: !unsupported::ignores_extraneous(&live.object),
         ..blank(key, &live.gvk, Presence::Extraneous, SyncStatus::OutOfSync)
     }
+}
+
+/// What Git moved and is not applied: a pending commit, or what our last operation did not come to.
+pub(super) fn git_class(input: &LookInput<'_>) -> Class {
+    let half_done =
+        input.last_sync.is_some_and(|last| last.left_half_done(&input.targets.revisions, input.memory));
+    if half_done { Class::PartialSync } else { Class::Git }
 }
 
 /// Nothing can be said about it: that is Unknown, never absence.

@@ -5,7 +5,7 @@ use trueup_diff::{CompareInput, Finding};
 use trueup_merge::schema::TypeRef;
 use trueup_object::{Gvk, ManagedFields, ResourceKey};
 
-use super::existence::{blank, health_of};
+use super::existence::{blank, git_class, health_of};
 use super::unit::unit;
 use super::{Excuse, Judgement, LookInput, ObjectComparison, ObjectProblem, Presence};
 use crate::app::Weight;
@@ -87,7 +87,7 @@ fn judge(
 ) {
     let channel = channel(&finding);
     let origin = origin(&finding, channel);
-    let attribution = attribution(&finding, origin, memory);
+    let attribution = attribution(input, &finding, origin, memory);
     if let Some(why) = input.autoscalers.uncertainty(&finding.path) {
         object.problem = Some(ObjectProblem {
             message: why,
@@ -112,6 +112,7 @@ fn judge(
         excuse,
     });
     let id = DifferenceId::new(&input.app.key, &object.key, channel, Some(&finding.path));
+    let attribution_class = attribution.class;
     let difference = Difference {
         first_seen: Some(input.first_seen.get(&id).copied().unwrap_or(input.now)),
         id,
@@ -129,7 +130,7 @@ fn judge(
         inherited,
         sensitive: finding.sensitive,
         ignored_by: finding.ignored_by.map(|index| ignored_by(input, index)),
-        message: message(&finding, channel),
+        message: message(&finding, channel, attribution_class),
     };
     match place {
         Place::Difference => object.differences.push(difference),
@@ -203,7 +204,12 @@ fn origin(finding: &Finding, channel: Channel) -> Origin {
     }
 }
 
-fn attribution(finding: &Finding, origin: Origin, memory: Option<&Memory>) -> Attribution {
+fn attribution(
+    input: &LookInput<'_>,
+    finding: &Finding,
+    origin: Origin,
+    memory: Option<&Memory>,
+) -> Attribution {
     let nobody = |class| Attribution {
         class,
         confidence: Confidence::None,
@@ -213,13 +219,17 @@ fn attribution(finding: &Finding, origin: Origin, memory: Option<&Memory>) -> At
         time: None,
     };
     if origin == Origin::Git {
-        return nobody(Class::Git);
+        return nobody(git_class(input));
     }
     let Some(owner) = finding.owners.first() else { return nobody(Class::Unattributed) };
     let class = class::class_of(owner.manager.as_str(), owner.operation, &owner.subresource);
     Attribution {
         class,
-        confidence: confidence(class, owner.time, memory.and_then(|memory| memory.synced_at)),
+        confidence: if class::is_generic(owner.manager.as_str()) {
+            Confidence::Weak
+        } else {
+            confidence(class, owner.time, memory.and_then(|memory| memory.synced_at))
+        },
         manager: Some(owner.manager.as_str().into()),
         operation: Some(owner.operation),
         subresource: (!owner.subresource.is_empty()).then(|| owner.subresource.clone()),
@@ -227,12 +237,13 @@ fn attribution(finding: &Finding, origin: Origin, memory: Option<&Memory>) -> At
     }
 }
 
-/// Strong: the table knows the manager, and its entry changed after our last sync (detection.md 6).
+/// Strong: the table knows the manager, and its entry changed after our last sync (detection.md 6). Where we never synced,
+/// the entry may be older than what Git says.
 fn confidence(class: Class, time: Option<Timestamp>, synced_at: Option<Timestamp>) -> Confidence {
     match (class, time, synced_at) {
-        (Class::Unattributed, _, _) | (_, None, _) => Confidence::Weak,
+        (Class::Unattributed, _, _) | (_, None, _) | (_, _, None) => Confidence::Weak,
         (_, Some(time), Some(synced)) if time + CLOCK_GRAIN < synced => Confidence::Weak,
-        (_, Some(_), _) => Confidence::Strong,
+        (_, Some(_), Some(_)) => Confidence::Strong,
     }
 }
 
@@ -247,12 +258,25 @@ fn ignored_by(input: &LookInput<'_>, index: usize) -> IgnoredBy {
     IgnoredBy { rule, source: "Application".to_owned() }
 }
 
-fn message(finding: &Finding, channel: Channel) -> Option<String> {
+fn message(finding: &Finding, channel: Channel, class: Class) -> Option<String> {
     if finding.pending_removal {
         return Some("no longer declared in Git; a sync removes it".to_owned());
     }
     if channel != Channel::Declared && weight::is_restart(&finding.path) {
         return Some("restarted".to_owned());
     }
-    None
+    // What a class plausibly owns is no finding: this is none of it.
+    match class {
+        Class::Autoscaler | Class::Controller | Class::Injector => {
+            let who = finding.owners.first().map(|owner| owner.manager.as_str()).unwrap_or_default();
+            Some(format!("outside of what {who}, of class {}, is there for", class.as_str()))
+        }
+        Class::Manual
+        | Class::Automation
+        | Class::Gitops
+        | Class::PartialSync
+        | Class::Git
+        | Class::Noise
+        | Class::Unattributed => None,
+    }
 }

@@ -56,6 +56,7 @@ impl World {
             live: &self.live,
             memory: &self.memory,
             autoscalers: &self.autoscalers,
+            last_sync: None,
             schemas: SchemaSet::builtin().over(SchemaSet::builtin()),
             our_manager: &FieldManager::new(FieldManager::TRUEUP),
             secret_key: &[7; 32],
@@ -297,4 +298,45 @@ fn a_look_is_the_same_twice() {
     let mut world = World::in_sync(DEPLOYMENT);
     world.change_live(scaled);
     assert_eq!(world.look(), world.look());
+}
+
+fn confidence_of(world: &World) -> Confidence {
+    world.look().differences().next().unwrap().attribution.confidence
+}
+
+#[test]
+fn confidence_follows_what_is_known_of_the_writer() {
+    let mut world = World::in_sync(DEPLOYMENT);
+    world.change_live(scaled);
+    assert_eq!(confidence_of(&world), Confidence::Strong);
+    for memory in world.memory.values_mut() {
+        memory.synced_at = Some(now());
+    }
+    assert_eq!(confidence_of(&world), Confidence::Weak, "the entry is older than our last sync");
+    for memory in world.memory.values_mut() {
+        memory.synced_at = None;
+    }
+    assert_eq!(confidence_of(&world), Confidence::Weak, "we never synced");
+    for manager in ["Mozilla", "node-fetch", "gitops-controller"] {
+        let mut world = World::in_sync(DEPLOYMENT);
+        world.change_live(|object| {
+            object.set_at(&["spec", "replicas"], Value::Int(5));
+            owned(object, manager, "", r#"{"f:spec":{"f:replicas":{}}}"#);
+        });
+        assert_eq!(confidence_of(&world), Confidence::Weak, "{manager}");
+    }
+}
+
+#[test]
+fn a_controller_outside_of_its_role_is_a_finding_that_says_so() {
+    let mut world = World::in_sync(DEPLOYMENT);
+    world.change_live(|object| {
+        object.set_at(&["spec", "replicas"], Value::Int(5));
+        owned(object, "kube-controller-manager", "scale", r#"{"f:spec":{"f:replicas":{}}}"#);
+    });
+    let comparison = world.look();
+    let difference = comparison.differences().next().unwrap();
+    assert_eq!(difference.attribution.class, Class::Autoscaler);
+    let message = difference.message.as_deref().unwrap();
+    assert_eq!(message, "outside of what kube-controller-manager, of class autoscaler, is there for");
 }

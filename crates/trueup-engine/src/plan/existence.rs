@@ -53,7 +53,8 @@ pub fn prune(context: &PlanContext<'_>, plan: &mut SyncPlan, object: &ObjectComp
 }
 
 fn prune_hold(context: &PlanContext<'_>, live: &Live, empties: bool) -> Option<HeldReason> {
-    if !targets_complete(context.targets) {
+    let by_policy = context.authority.asked == Asked::Policy;
+    if !targets_complete(context.targets) || (by_policy && !listed_to_the_end(context)) {
         return Some(HeldReason::TargetsIncomplete);
     }
     if live.is_deleting() {
@@ -66,6 +67,13 @@ fn prune_hold(context: &PlanContext<'_>, live: &Live, empties: bool) -> Option<H
         return Some(HeldReason::PruneOff);
     }
     (empties && !context.authority.empty).then_some(HeldReason::WouldEmpty)
+}
+
+/// Whether every kind of the application's objects is known to the end. Kinds of other applications do not count.
+fn listed_to_the_end(context: &PlanContext<'_>) -> bool {
+    let targets = context.targets.targets.keys();
+    let live = context.live.objects.keys();
+    targets.chain(live).all(|key| context.live.coverage.is_certain(&key.group_kind()))
 }
 
 /// Whether every object that there is would be pruned: mostly a path or a repository gone wrong (compat 3.2.4).
