@@ -219,7 +219,36 @@ fn success(plan: &SyncPlan, comparison: &Comparison) -> String {
             if prunable == 1 { "object requires" } else { "objects require" }
         );
     }
+    let left_out = left_out(plan);
+    if !left_out.is_empty() {
+        message += &format!("; left out: {}", summary(&left_out));
+    }
     message
+}
+
+/// Whole objects that were to be synced and were not, whoever asked: a success without them is not all that was meant.
+fn left_out(plan: &SyncPlan) -> Vec<String> {
+    let told = plan.held.iter().filter(|held| match held.reason {
+        HeldReason::Unknown { .. }
+        | HeldReason::BothMoved
+        | HeldReason::Deleting
+        | HeldReason::Shared { .. }
+        | HeldReason::Limit(_) => true,
+        HeldReason::ReadOnly
+        | HeldReason::ClusterMoved
+        | HeldReason::Excused
+        | HeldReason::Addition
+        | HeldReason::PruneOff
+        | HeldReason::PruneForbidden { .. }
+        | HeldReason::TargetsIncomplete
+        | HeldReason::WouldEmpty
+        | HeldReason::Fight { .. } => false,
+    });
+    let mut told: Vec<String> = told
+        .map(|held| format!("{}/{} ({})", held.key.kind, held.key.name, held.reason.describe()))
+        .collect();
+    told.dedup();
+    told
 }
 
 fn fail_or_retry(state: &OperationState, message: String, now: Timestamp) -> Next {

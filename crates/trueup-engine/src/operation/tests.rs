@@ -130,6 +130,11 @@ fn success_says_what_is_left() {
     let mut plan = plan();
     plan.held.push(crate::plan::Held { key: step().key, path: None, reason: HeldReason::PruneOff });
     assert_eq!(success(&plan, &agreed()), "successfully synced; 1 object requires pruning");
+    plan.held[0].reason = HeldReason::Unknown { why: "page 2 failed".to_owned() };
+    assert_eq!(
+        success(&plan, &agreed()),
+        "successfully synced; left out: ConfigMap/a (its state is not known: page 2 failed)"
+    );
     let mut left = differing();
     left.objects[0].differences[0].channel = Channel::Undeclared;
     assert_eq!(success(&self::plan(), &left), "successfully synced; 1 addition left");
