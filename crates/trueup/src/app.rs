@@ -5,6 +5,7 @@ mod delete;
 mod diff;
 mod document;
 mod explain;
+mod external;
 mod get;
 mod history;
 mod list;

@@ -9,6 +9,7 @@ use trueup_engine::source::Revision;
 use trueup_engine::status::SyncStatus;
 
 use super::document::{Document, ObjectDocument};
+use super::external;
 use super::name::Within;
 use super::refresh::{self, Depth};
 use super::sides;
@@ -77,7 +78,7 @@ pub async fn run(arguments: &DiffArguments, globals: &Globals, persona: Persona)
     match arguments.output.as_str() {
         "json" => output::document(&document.to_value(), Structure::Json),
         "yaml" => output::document(&document.to_value(), Structure::Yaml),
-        _ => print_text(&document, &scene, &seen, persona),
+        _ => print_text(&document, &scene, &seen, persona)?,
     }
     for condition in &seen.comparison.conditions {
         output::tell(&format!("{}: {}", condition.kind.as_str(), condition.message));
@@ -119,7 +120,8 @@ pub fn parse_revision(text: &str) -> Result<Revision, Failure> {
 }
 
 /// Argo CD's headings; below each who moved what, and both sides as text.
-fn print_text(document: &Document, scene: &Scene, seen: &Seen, persona: Persona) {
+fn print_text(document: &Document, scene: &Scene, seen: &Seen, persona: Persona) -> Result<(), Failure> {
+    let external = external::program();
     let git = scene.revision.get(..7).map_or("Git".to_owned(), |short| format!("Git ({short})"));
     for object in document.differing() {
         let ObjectDocument { key, .. } = object;
@@ -135,7 +137,10 @@ fn print_text(document: &Document, scene: &Scene, seen: &Seen, persona: Persona)
             }
         }
         let (cluster, wanted) = sides::of(object, scene, seen);
-        print_unified(&cluster, &wanted, &git);
+        match &external {
+            Some(program) => external::show(program, &key.name, &cluster, &wanted)?,
+            None => print_unified(&cluster, &wanted, &git),
+        }
     }
     let notes: usize = document.objects.iter().map(|object| object.notes.len()).sum();
     if notes > 0 && persona == Persona::Trueup {
@@ -144,6 +149,7 @@ fn print_text(document: &Document, scene: &Scene, seen: &Seen, persona: Persona)
             scene.app.key.name
         ));
     }
+    Ok(())
 }
 
 fn print_unified(cluster: &str, wanted: &str, git: &str) {

@@ -1,8 +1,10 @@
 //! The documents of comparisons: their shape, and that no value of a Secret is in them.
 
+use std::path::Path;
+
 use trueup_object::Value;
 
-use crate::world::World;
+use crate::world::{World, call_with, program as program_path};
 
 const SECRET: &str = "apiVersion: v1
 kind: Secret
@@ -34,6 +36,28 @@ async fn the_document_has_every_key() {
     assert_eq!(difference.str_at(&["target"]), Some("blue"));
     assert_eq!(difference.str_at(&["live"]), Some("red"));
     assert_eq!(difference.str_at(&["manager"]), Some("kubectl-patch"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_program_can_show_the_sides() {
+    let world = World::new().await;
+    world.create().await;
+    let kubeconfig = world.folder.path().join("kubeconfig");
+    let line = ["app", "diff", "web", "--kubeconfig", kubeconfig.to_str().unwrap()];
+    let run = async |program: &str| {
+        let variables = [("KUBECTL_EXTERNAL_DIFF", program)];
+        call_with(Path::new(program_path()), &line, world.folder.path(), &variables).await
+    };
+    let shown = run("head -n 2 -v").await;
+    assert_eq!(shown.code, 1, "{shown:?}");
+    assert!(
+        shown.out.contains("settings-live.yaml <==") && shown.out.contains("/settings <=="),
+        "{}",
+        shown.out
+    );
+    assert!(shown.out.contains("apiVersion: v1") && !shown.out.contains("+++ Git"), "{}", shown.out);
+    let failed = run("no-such-program").await;
+    assert!(failed.code == 2 && failed.err.contains("KUBECTL_EXTERNAL_DIFF"), "{failed:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -35,9 +35,15 @@ pub fn program() -> &'static str {
 
 /// Calls the program in an environment of nothing but what is given.
 pub async fn call(program: &Path, arguments: &[&str], home: &Path) -> Run {
+    call_with(program, arguments, home, &[]).await
+}
+
+/// The same with variables.
+pub async fn call_with(program: &Path, arguments: &[&str], home: &Path, more: &[(&str, &str)]) -> Run {
     let output = Command::new(program)
         .args(arguments)
         .env_clear()
+        .envs(more.iter().copied())
         .env("PATH", std::env::var_os("PATH").unwrap())
         .env("HOME", home)
         .stdin(Stdio::null())
