@@ -6,3 +6,6 @@ tests "cluster crate" cargo test --quiet --package trueup-cluster --features clu
 check "generated table is fresh" cargo xtask codegen --check
 # In both worlds, which must agree about each step.
 tests "stories" stories both
+# Figures are not judged here, only that a run counts.
+check "bench latency" cargo xtask bench latency --debug --apps 4 --writes 3
+check "bench start" cargo xtask bench start --debug --apps 4

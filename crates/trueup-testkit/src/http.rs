@@ -12,8 +12,9 @@ use std::{
 use anyhow::{Context, Result, anyhow, bail};
 use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, Full};
+pub use hyper::Method;
 use hyper::{
-    Method, Request, Response,
+    Request, Response,
     body::Incoming,
     client::conn::http1::{SendRequest, handshake},
     header,
@@ -278,10 +279,15 @@ pub struct Lines {
 impl Lines {
     /// The next event; `None` when the server ended the watch.
     pub async fn next(&mut self) -> Result<Option<Value>> {
+        let Some(line) = self.next_line().await? else { return Ok(None) };
+        Ok(Some(Value::from_json(&line).map_err(|error| anyhow!("read an event: {error}"))?))
+    }
+
+    /// The next event as it was sent, for those who need the moment of its arrival.
+    pub async fn next_line(&mut self) -> Result<Option<Bytes>> {
         loop {
             if let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
-                let line = self.buffer.split_to(end + 1);
-                return Ok(Some(Value::from_json(&line).map_err(|error| anyhow!("read an event: {error}"))?));
+                return Ok(Some(self.buffer.split_to(end + 1).freeze()));
             }
             match self.body.frame().await {
                 None => return Ok(None),
