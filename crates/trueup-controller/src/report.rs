@@ -62,20 +62,19 @@ pub fn prepare(
     next.source_types = app.sources.iter().map(|_| Text::from("Directory")).collect();
     let mut events = transition_events(installation, application, &previous, verdict, now);
     let mut patch = Value::default();
-    if let Some(running) = &state.running {
-        next.operation_state = Some(operation_state(&running.operation, application, &compared_to));
+    if let Some(operation) = told_operation(state) {
+        next.operation_state = Some(operation_state(operation, application, &compared_to));
     }
-    if let Some(finished) = &state.finished {
-        next.operation_state = Some(operation_state(&finished.operation, application, &compared_to));
-        if finished.resource_version == application.metadata.resource_version {
-            push_history(&mut next, &finished.operation, &compared_to, app.history_limit);
-            events.push(operation_event(installation, application, &finished.operation, now));
-            if application.operation.is_some() && !finished.operation.request.initiated_by.automated {
-                patch.set_at(&["operation"], Value::Null);
-                // The request that was carried out is cleared, and none that came meanwhile.
-                let version = application.metadata.resource_version.clone();
-                patch.set_at(&["metadata", "resourceVersion"], version.into());
-            }
+    if let Some(finished) = &state.finished
+        && finished.resource_version == application.metadata.resource_version
+    {
+        push_history(&mut next, &finished.operation, &compared_to, app.history_limit);
+        events.push(operation_event(installation, application, &finished.operation, now));
+        if application.operation.is_some() && !finished.operation.request.initiated_by.automated {
+            patch.set_at(&["operation"], Value::Null);
+            // The request that was carried out is cleared, and none that came meanwhile.
+            let version = application.metadata.resource_version.clone();
+            patch.set_at(&["metadata", "resourceVersion"], version.into());
         }
     }
     next.carry_over(&previous, now);
@@ -196,6 +195,13 @@ pub async fn foreign(
     };
     let report = Report { key: Some(state.key.clone()), events: vec![event], ..Report::default() };
     send(installation, report).await;
+}
+
+/// The operation that the status tells of. One that runs goes before one that ended earlier, or a request would be
+/// answered with the outcome of the request before it.
+fn told_operation(state: &AppState) -> Option<&engine::OperationState> {
+    let running = state.running.as_ref().map(|running| &running.operation);
+    running.or_else(|| state.finished.as_ref().map(|finished| &finished.operation))
 }
 
 fn operation_state(
@@ -364,5 +370,25 @@ fn destination(app: &App) -> String {
         trueup_engine::app::ClusterName::InCluster => "https://kubernetes.default.svc".to_owned(),
         trueup_engine::app::ClusterName::Server(server) => server.to_string(),
         trueup_engine::app::ClusterName::Name(name) => name.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use trueup_engine::app::SyncRequest;
+
+    use super::*;
+    use crate::state::{Finished, Running};
+
+    #[test]
+    fn a_running_operation_is_told_before_one_that_ended_earlier() {
+        let at = Timestamp::UNIX_EPOCH;
+        let mut ended = engine::OperationState::begin(SyncRequest::default(), at);
+        ended.finish(OperationPhase::Succeeded, "done".to_owned(), at);
+        let mut state = AppState::new(AppKey::new("argocd", "web"));
+        state.finished = Some(Finished { operation: ended, resource_version: Text::from("1") });
+        assert_eq!(told_operation(&state).map(|it| it.phase), Some(OperationPhase::Succeeded));
+        state.running = Some(Running::new(SyncRequest::default(), at));
+        assert_eq!(told_operation(&state).map(|it| it.phase), Some(OperationPhase::Running));
     }
 }

@@ -79,6 +79,25 @@ async fn a_wait_names_what_others_have_added() {
     assert!(json.contains("\"origin\": \"cluster\""), "{json}");
 }
 
+/// The outcome of an earlier sync is no answer to a later one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_sync_waits_for_its_own_end() {
+    let world = World::new().await;
+    let (_controller, _) = world.controller().await;
+    world.create().await;
+    world.ok(&["app", "sync", "web"]).await;
+    world.patch(CONFIG_PATH, r#"{"data":{"colour":"red"}}"#).await;
+    world
+        .until("it is OutOfSync", async || {
+            world.application().await.str_at(&["status", "sync", "status"]) == Some("OutOfSync")
+        })
+        .await;
+    let run = world.ok(&["app", "sync", "web"]).await;
+    assert!(run.out.contains("Sync Status:        Synced to main ("), "{}", run.out);
+    let live = world.live(CONFIG_PATH).await.unwrap();
+    assert_eq!(live.str_at(&["data", "colour"]), Some("blue"));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refresh_sees_a_commit() {
     let world = World::new().await;
