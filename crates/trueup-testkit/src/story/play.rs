@@ -102,7 +102,8 @@ struct Course {
     all_blind: bool,
     /// A step failed: what follows makes no sense.
     broken: bool,
-    faulty: bool,
+    /// The faults in force: they add up until a step ends them all.
+    faults: Vec<Value>,
     deadline: Duration,
 }
 
@@ -113,7 +114,7 @@ impl Course {
             blind: BTreeSet::new(),
             all_blind: false,
             broken: false,
-            faulty: false,
+            faults: Vec::new(),
             deadline,
         }
     }
@@ -166,7 +167,7 @@ impl Course {
             Action::Apply { path } => apply_file(stage, path).await.map(Some),
             Action::Sync { application, flags } => sync(stage, application, flags).await.map(Some),
             Action::Refresh { application, hard } => {
-                refresh(stage, application, *hard, self.faulty).await.map(Some)
+                refresh(stage, application, *hard, !self.faults.is_empty()).await.map(Some)
             }
             Action::Kubectl { arguments, user } => {
                 let mut command = stage.kubectl(user.as_deref());
@@ -185,9 +186,12 @@ impl Course {
                 Ok(None)
             }
             Action::Fault { rules, performable: true } => {
-                stage.world.set_faults(rules)?;
-                self.faulty = !rules.is_empty();
-                Ok(Some(format!("{} faults in force", rules.len())))
+                match rules.as_slice() {
+                    [] => self.faults.clear(),
+                    more => self.faults.extend_from_slice(more),
+                }
+                stage.world.set_faults(&self.faults)?;
+                Ok(Some(format!("{} faults in force", self.faults.len())))
             }
             Action::RestartController => {
                 stage.controller.restart().await?;
