@@ -45,7 +45,7 @@ const WATCH_LIFE_MIN: Duration = Duration::from_secs(1);
 /// So many watches in a row that end at once are a failure.
 const SHORT_WATCHES_MAX: u32 = 5;
 const BACKOFF_FIRST: Duration = Duration::from_millis(200);
-const BACKOFF_MAX: Duration = Duration::from_secs(10);
+const BACKOFF_MAX: Duration = Duration::from_secs(4);
 /// However long a server asks to wait, we look again after this.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
 

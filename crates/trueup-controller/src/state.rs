@@ -48,6 +48,10 @@ pub struct AppState {
     pub comparison: Option<Comparison>,
     /// The sources or the cluster cannot be read since then, and why.
     pub failing: Option<Failing>,
+    /// The cluster does not show every object since then, and why.
+    pub blind: Option<Failing>,
+    /// Somebody was faster at an object: it is looked at again then, should no event of theirs come before.
+    pub outrun_until: Option<Timestamp>,
     pub running: Option<Running>,
     /// An operation that is over and not yet written to the Application.
     pub finished: Option<Finished>,
@@ -117,6 +121,8 @@ impl AppState {
             limited_until: None,
             comparison: None,
             failing: None,
+            blind: None,
+            outrun_until: None,
             running: None,
             finished: None,
             last_operation: None,

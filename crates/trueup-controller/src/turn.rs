@@ -84,6 +84,7 @@ async fn valid(
     state.version = application.metadata.resource_version.clone();
     state.app = Some(app.clone());
     state.again = false;
+    state.outrun_until = None;
     if let Err(error) = gather::memory(installation, state).await {
         tracing::error!(application = %state.key, %error, "the ledger cannot be read; nothing is decided");
         return Next::At(Some(now + LEDGER_RETRY));
@@ -124,8 +125,8 @@ async fn blind(
         && condition.kind != ConditionType::UnsupportedError
         && verdict::stands(state, now);
     let mut conditions = vec![condition];
-    if stands {
-        conditions.extend(verdict::stale_warning(state));
+    if let (true, Some(failing)) = (stands, &state.failing) {
+        conditions.push(verdict::stale_warning(failing));
     }
     state.running = None;
     report::unknown(installation, state, &application.object, &conditions, stands).await;
@@ -152,6 +153,7 @@ async fn judged(
     gather::keep_context(state, site);
     let mut memory = state.memory.get_or_insert_default().unpack();
     let comparison = compare(&scene, state, &memory);
+    verdict::note_blindness(state, &comparison, &gathered.live, now);
     let intention = if app.deleting {
         cascade::decide(&scene, application, &comparison)
     } else {
@@ -159,7 +161,7 @@ async fn judged(
     };
     verdict::remember(&scene, state, &mut memory, &comparison).await;
     drop(memory);
-    let verdict = verdict::verdict(state, comparison, &gathered.live, now);
+    let verdict = verdict::verdict(state, comparison, now);
     let report = report::prepare(&scene, state, application, &verdict);
     state.comparison = Some(verdict);
     // The status is written while the cluster is being changed: neither waits for the other.
@@ -219,10 +221,12 @@ fn next_poll(installation: &Installation, state: &AppState, now: Timestamp) -> T
 /// The earliest thing that a timer has to wake the worker for.
 fn due(state: &AppState, now: Timestamp) -> Option<Timestamp> {
     let fights = state.fights.all(now).into_iter().map(|fight| fight.until).filter(|until| *until > now);
-    let stale =
-        state.failing.as_ref().map(|failing| failing.since + verdict::STALE_MAX).filter(|at| *at > now);
+    let stale = [&state.failing, &state.blind].into_iter().flatten();
+    let stale = stale.map(|failing| failing.since + verdict::STALE_MAX).filter(|at| *at > now).min();
     let running = state.running.as_ref().and_then(|running| running.wake_at).filter(|at| *at > now);
     let held_back = state.heal_after.filter(|at| *at > now);
     let limited = state.limited_until.filter(|at| *at > now);
+    let outrun = state.outrun_until.filter(|at| *at > now);
+    let held_back = held_back.into_iter().chain(outrun).min();
     fights.chain(state.poll_at).chain(stale).chain(running).chain(held_back).chain(limited).min()
 }

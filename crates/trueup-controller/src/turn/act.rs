@@ -22,6 +22,9 @@ use crate::site::Site;
 use crate::state::{AppState, Finished, Running};
 use crate::turn::verdict::layered;
 
+/// Whoever was faster at an object has caused an event that wakes the worker; this only guards against its loss.
+const OUTRUN_RECHECK: SignedDuration = SignedDuration::from_millis(500);
+
 /// The wait after a heal that the server refused, tripled each time.
 const HEAL_RETRY_BASE: SignedDuration = SignedDuration::from_secs(2);
 const HEAL_RETRY_FACTOR: i32 = 3;
@@ -133,7 +136,7 @@ fn go_on(scene: &Scene<'_>, state: &mut AppState, comparison: &Comparison) -> Op
 fn by_policy(scene: &Scene<'_>, state: &mut AppState, comparison: &Comparison) -> Option<Intention> {
     state.policy_conditions.clear();
     state.limited_until = None;
-    if state.failing.is_some() || scene.app.deleting {
+    if state.failing.is_some() || state.blind.is_some() || scene.app.deleting {
         return None;
     }
     let authority = Authority::of_policy(scene.app)?;
@@ -277,6 +280,9 @@ pub fn take_note(scene: &Scene<'_>, state: &mut AppState, outcome: Option<Outcom
         }
     }
     state.fights.forget_settled(now);
+    if results.iter().any(|result| matches!(result.outcome, StepOutcome::Stale { .. })) {
+        state.outrun_until = Some(now + OUTRUN_RECHECK);
+    }
     if intention.heals {
         note_heal(state, &results, now);
         return;

@@ -25,10 +25,19 @@ pub const STALE_MAX: SignedDuration = SignedDuration::from_secs(180);
 
 /// Takes note of a source that cannot be read, or that it can be read again.
 pub fn note_failure(state: &mut AppState, failure: Option<Condition>, now: Timestamp) {
-    state.failing = failure.map(|condition| {
-        let since = state.failing.as_ref().map_or(now, |failing| failing.since);
-        Failing { since, condition }
-    });
+    state.failing = lasting(state.failing.take(), failure, now);
+}
+
+/// Takes note of a cluster that does not show every object, or that it does again.
+pub fn note_blindness(state: &mut AppState, fresh: &Comparison, live: &LiveSet, now: Timestamp) {
+    let cause = blind_spot(fresh, live).map(Condition::comparison_error);
+    state.blind = lasting(state.blind.take(), cause, now);
+}
+
+/// A trouble that goes on has the beginning that it had.
+fn lasting(before: Option<Failing>, condition: Option<Condition>, now: Timestamp) -> Option<Failing> {
+    let since = before.map_or(now, |failing| failing.since);
+    condition.map(|condition| Failing { since, condition })
 }
 
 /// Whether the last verdict still stands although nothing fresh is to be had.
@@ -37,14 +46,13 @@ pub fn stands(state: &AppState, now: Timestamp) -> bool {
 }
 
 /// What tells that the last verdict is not fresh.
-pub fn stale_warning(state: &AppState) -> Option<Condition> {
-    let failing = state.failing.as_ref()?;
+pub fn stale_warning(failing: &Failing) -> Condition {
     let until = failing.since + STALE_MAX;
     let why = &failing.condition.message;
-    Some(Condition::new(
+    Condition::new(
         ConditionType::StaleWarning,
         format!("the last verdict stands until {until} and is then Unknown: {why}"),
-    ))
+    )
 }
 
 /// When each difference was first seen, to be carried to the next look.
@@ -55,15 +63,9 @@ fn first_seen(comparison: &Comparison) -> FirstSeen {
 
 /// The verdict to report: the fresh comparison; or the last one with a warning, where the cluster or the source cannot be
 /// read and that one is not too old; or Unknown.
-pub fn verdict(state: &mut AppState, fresh: Comparison, live: &LiveSet, now: Timestamp) -> Comparison {
-    if let Some(cause) = blind_spot(&fresh, live) {
-        // Only what was seen before can be stale: an application that was never judged is Unknown at once.
-        let condition = Condition::comparison_error(cause);
-        if state.failing.is_none() {
-            state.failing = Some(Failing { since: now, condition });
-        }
-    }
-    let Some(failing) = &state.failing else { return fresh };
+pub fn verdict(state: &AppState, fresh: Comparison, now: Timestamp) -> Comparison {
+    let failing = [&state.failing, &state.blind].into_iter().flatten().min_by_key(|failing| failing.since);
+    let Some(failing) = failing else { return fresh };
     let until = failing.since + STALE_MAX;
     if now >= until {
         let mut late = fresh;
@@ -79,7 +81,7 @@ pub fn verdict(state: &mut AppState, fresh: Comparison, live: &LiveSet, now: Tim
         Some(_) | None => fresh,
     };
     standing.conditions.push(failing.condition.clone());
-    standing.conditions.extend(stale_warning(state));
+    standing.conditions.push(stale_warning(failing));
     tidy(standing)
 }
 
