@@ -12,7 +12,7 @@ use trueup_cluster::lease::{self, Leadership, LeaseName};
 use trueup_cluster::{Access, Clusters, ConnectError, Head, Interest, Interests};
 use trueup_engine::app::AppKey;
 use trueup_engine::tracking::{TRACKING_ANNOTATION, TrackingId};
-use trueup_ledger::{Ledger, LedgerError};
+use trueup_ledger::{Claim, Ledger, LedgerError};
 use trueup_object::Text;
 use trueup_repo::{Repositories, RepositoriesOptions, SourceError};
 
@@ -43,7 +43,7 @@ pub struct Options {
     pub poll: Duration,
     /// A part of at most this is added to it.
     pub poll_jitter: Duration,
-    /// Unique among running controllers.
+    /// Where this controller runs. With its state directory, which it alone uses, it is unique and the same after a restart.
     pub instance: String,
     pub clock: SharedClock,
     pub version: String,
@@ -74,6 +74,7 @@ impl StartError {
 /// Runs a controller until it is cancelled. It acts while it holds the Lease and waits while another does.
 pub async fn run(options: Options, board: Board, ended: CancellationToken) -> Result<(), StartError> {
     let ledger = Arc::new(Ledger::open(&options.state_dir).await?);
+    let _claim = Claim::take(&options.state_dir)?;
     let mirrors = options.state_dir.join("mirrors");
     let repositories = Arc::new(Repositories::open(RepositoriesOptions::new(mirrors)).await?);
     let routes = Routes::default();
@@ -94,7 +95,7 @@ pub async fn run(options: Options, board: Board, ended: CancellationToken) -> Re
         poll: options.poll,
         poll_jitter: options.poll_jitter,
         take_over: options.take_over,
-        instance: options.instance,
+        instance: format!("{}_{}", options.instance, ledger.id()),
         inventory,
     };
     let sites = Sites::new(home, clusters, routes.clone(), staff.clone(), ended.clone());

@@ -24,6 +24,8 @@ pub enum LedgerError {
     Unmasked { what: &'static str },
     #[error("read the ledger: {detail}")]
     Unreadable { detail: String },
+    #[error("use the state directory {}: another controller uses it", .path.display())]
+    InUse { path: PathBuf },
     #[error("use the ledger: it is closed")]
     Closed,
 }
@@ -31,7 +33,10 @@ pub enum LedgerError {
 impl LedgerError {
     pub fn fault(&self) -> Fault {
         match self {
-            Self::NewerSchema { .. } | Self::NotALedger { .. } | Self::OtherKey { .. } => Fault::User,
+            Self::NewerSchema { .. }
+            | Self::NotALedger { .. }
+            | Self::OtherKey { .. }
+            | Self::InUse { .. } => Fault::User,
             Self::Key { .. } | Self::Storage { .. } | Self::Unreadable { .. } => Fault::World,
             Self::TooLarge { .. } | Self::Unmasked { .. } | Self::Closed => Fault::Ours,
         }
@@ -48,6 +53,7 @@ impl LedgerError {
             Self::NewerSchema { .. } => {
                 "run the newer trueup again, or give this one a state directory of its own"
             }
+            Self::InUse { .. } => "end that controller, or give this one a --state-dir of its own",
             Self::NotALedger { .. } => "choose another --state-dir, or move the file away",
             Self::OtherKey { .. } => {
                 "restore the key that belongs to it, or move both files away to begin anew (history is lost)"

@@ -111,6 +111,11 @@ impl Ledger {
         &self.key
     }
 
+    /// A text that tells this state directory from others.
+    pub fn id(&self) -> String {
+        self.key.fingerprint()
+    }
+
     /// Records one fact. It is on the disk when this returns.
     pub async fn append(&self, entry: NewEntry) -> Result<Seq, LedgerError> {
         let seqs = self.write(vec![Write::Entry(Box::new(entry))]).await?;

@@ -5,6 +5,7 @@
 //! (triggers see to it); bases, inventories and the other tables of memory are replaced. No value of a Secret is ever
 //! in the file: what is written was masked or sealed before, and Secrets are checked once more here.
 
+mod claim;
 mod error;
 mod fact;
 mod guard;
@@ -16,6 +17,7 @@ mod schema;
 mod wire;
 mod writer;
 
+pub use claim::Claim;
 pub use error::LedgerError;
 pub use fact::{Entry, Fact, IntendedAction, NewEntry, Seq, StoredEvidence};
 pub use key::DigestKey;

@@ -136,10 +136,10 @@ fn access(globals: &Globals) -> Access {
     }
 }
 
-/// Unique among running controllers: the name of the machine, or of the Pod, and the process.
+/// The name of the machine, or of the Pod.
 fn instance() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    format!("{}_{}", host.trim(), std::process::id())
+    host.trim().to_owned()
 }
 
 /// What the controller shows, in the server's words.

@@ -306,9 +306,8 @@ fn waits_grow_to_a_limit_and_respect_the_server() {
         backoff.next(None);
     }
     let last = backoff.next(None);
-    assert!(
-        first < Duration::from_secs(1) && last > Duration::from_secs(7) && last < Duration::from_secs(13)
-    );
+    assert!(first < Duration::from_secs(1));
+    assert!(last >= BACKOFF_MAX * 3 / 4 && last <= BACKOFF_MAX * 5 / 4);
     assert_eq!(backoff.next(Some(Duration::from_secs(3600))), RETRY_AFTER_MAX);
     backoff.reset();
     assert!(backoff.next(None) < Duration::from_secs(1));
