@@ -156,9 +156,15 @@ async fn lead(
     tasks.spawn(lease::strive(wire.clone(), name.clone(), instance.clone(), lease_clock.clone(), sender));
     tasks.spawn(site::route(home, installation.routes.clone(), installation.staff.clone(), ended.clone()));
     let mut crew: Option<Crew> = None;
+    let mut noted: Option<Leadership> = None;
     loop {
-        let leading = *leadership.borrow_and_update() == Leadership::Leading;
-        note_leadership(&installation, &leadership.borrow().clone(), leading);
+        let state = leadership.borrow_and_update().clone();
+        let leading = state == Leadership::Leading;
+        // Hiring passes here too, and says nothing about the Lease.
+        if noted.as_ref() != Some(&state) {
+            note_leadership(&installation, &state, leading);
+            noted = Some(state);
+        }
         match (&mut crew, leading) {
             (None, true) => crew = Some(Crew::begin(&installation, &mut hired)),
             (Some(_), false) => {

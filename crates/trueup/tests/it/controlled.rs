@@ -127,12 +127,15 @@ async fn deleting_takes_the_objects_along() {
 async fn the_controller_stops_when_it_is_told_to() {
     let world = World::new().await;
     let (mut controller, _) = world.controller().await;
+    world.create().await;
+    world.ok(&["app", "sync", "web"]).await;
     let id = controller.id().unwrap().to_string();
     let told = tokio::process::Command::new("kill").args(["-TERM", &id]).status().await.unwrap();
     assert!(told.success());
     let ended = tokio::time::timeout(crate::world::DEADLINE, controller.wait()).await.unwrap().unwrap();
     assert_eq!(ended.code(), Some(0));
-    world.create().await;
+    let log = std::fs::read_to_string(world.folder.path().join("controller.log")).unwrap();
+    assert_eq!(log.matches("holds the Lease").count(), 1, "{log}");
     let run = world.ok(&["app", "sync", "web"]).await;
     assert!(run.err.contains("no controller acts"), "the Lease was given up: {run:?}");
 }
