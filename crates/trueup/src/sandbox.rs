@@ -68,15 +68,17 @@ pub fn write_private(file: &std::path::Path, content: &str) -> Result<(), Failur
     written.map_err(|error| Failure::user(format!("failed to write {}: {error}", file.display())))
 }
 
-/// Ends with SIGTERM or SIGINT.
+/// Ends with SIGTERM, SIGINT, or SIGHUP, which a terminal sends that is closed.
 pub async fn stop_requested() {
     use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+    let (Ok(mut terminate), Ok(mut hangup)) = (signal(SignalKind::terminate()), signal(SignalKind::hangup()))
+    else {
         // Without a handler the signal ends the process by itself.
         return std::future::pending().await;
     };
     tokio::select! {
         _ = terminate.recv() => {}
+        _ = hangup.recv() => {}
         _ = tokio::signal::ctrl_c() => {}
     }
 }
