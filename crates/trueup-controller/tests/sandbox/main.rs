@@ -1,6 +1,7 @@
 //! The whole controller against the sandbox: Git, compare, report, sync, heal.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod faults;
 mod world;
 
 use trueup_object::Value;

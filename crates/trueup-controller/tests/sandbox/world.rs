@@ -1,8 +1,8 @@
 //! A sandbox, a repository and a controller, and the means of a test to change and to wait.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use http::Method;
@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use trueup_cluster::wire::{BodyKind, Wire};
 use trueup_cluster::{Access, Connection};
-use trueup_controller::{Board, Options, SystemClock};
+use trueup_controller::{Board, Options, Shown, SystemClock};
 use trueup_object::Value;
 use trueup_sandbox::{Sandbox, SandboxOptions};
 
@@ -23,8 +23,50 @@ pub struct World {
     sandbox: Sandbox,
     folder: TempDir,
     wire: Wire,
+    controller: Mutex<Option<Running>>,
+}
+
+/// A controller that runs.
+pub struct Running {
+    pub board: Board,
     ended: CancellationToken,
-    controller: JoinHandle<()>,
+    task: JoinHandle<()>,
+}
+
+impl Running {
+    fn start(kubeconfig: PathBuf, state_dir: PathBuf) -> Self {
+        let (board, ended) = (Board::default(), CancellationToken::new());
+        let options = Options {
+            access: Access::Kubeconfig { file: Some(kubeconfig), context: None },
+            namespace: "argocd".to_owned(),
+            state_dir,
+            take_over: false,
+            poll: Duration::from_secs(120),
+            poll_jitter: Duration::ZERO,
+            instance: "test".to_owned(),
+            clock: Arc::new(SystemClock),
+            version: "test".to_owned(),
+        };
+        let (shown, stop) = (board.clone(), ended.clone());
+        let task = tokio::spawn(async move {
+            trueup_controller::run(options, shown, stop).await.unwrap();
+        });
+        Self { board, ended, task }
+    }
+
+    /// Waits until the controller shows something.
+    pub async fn until(&self, wanted: impl Fn(&Shown) -> bool) {
+        let begun = std::time::Instant::now();
+        while !wanted(&self.board.shown()) {
+            assert!(begun.elapsed() < DEADLINE, "the controller shows {:?}", self.board.shown());
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    pub async fn end(self) {
+        self.ended.cancel();
+        self.task.await.unwrap();
+    }
 }
 
 pub fn deployment(replicas: u32) -> String {
@@ -37,6 +79,15 @@ pub fn deployment(replicas: u32) -> String {
 
 impl World {
     pub async fn start(files: &[(&str, &str)]) -> Self {
+        Self::start_at(files, None).await
+    }
+
+    /// The controller reaches the sandbox through this port, behind which there is nothing yet.
+    pub async fn start_through(files: &[(&str, &str)], port: u16) -> Self {
+        Self::start_at(files, Some(port)).await
+    }
+
+    async fn start_at(files: &[(&str, &str)], port: Option<u16>) -> Self {
         let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_default();
         let _ = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init();
         trueup_cluster::connect::install_crypto();
@@ -53,25 +104,20 @@ impl World {
         let sandbox = Sandbox::start(SandboxOptions::default()).await.unwrap();
         let kubeconfig = folder.path().join("kubeconfig");
         std::fs::write(&kubeconfig, sandbox.kubeconfig("admin")).unwrap();
-        let access = Access::Kubeconfig { file: Some(kubeconfig), context: None };
+        let access = Access::Kubeconfig { file: Some(kubeconfig.clone()), context: None };
         let wire = Connection::open(&access, "test").await.unwrap().wire;
-        let ended = CancellationToken::new();
-        let options = Options {
-            access,
-            namespace: "argocd".to_owned(),
-            state_dir: folder.path().join("state"),
-            take_over: false,
-            poll: Duration::from_secs(120),
-            poll_jitter: Duration::ZERO,
-            instance: "test".to_owned(),
-            clock: Arc::new(SystemClock),
-            version: "test".to_owned(),
+        let through = match port {
+            None => kubeconfig,
+            Some(port) => {
+                let text =
+                    sandbox.kubeconfig("admin").replace(&sandbox.url(), &format!("https://127.0.0.1:{port}"));
+                let through = folder.path().join("kubeconfig-through");
+                std::fs::write(&through, text).unwrap();
+                through
+            }
         };
-        let stop = ended.clone();
-        let controller = tokio::spawn(async move {
-            trueup_controller::run(options, Board::default(), stop).await.unwrap();
-        });
-        let world = Self { sandbox, folder, wire, ended, controller };
+        let controller = Running::start(through, folder.path().join("state"));
+        let world = Self { sandbox, folder, wire, controller: Mutex::new(Some(controller)) };
         for crd in trueup_api::crd::crds().unwrap() {
             let path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
             world.send(Method::POST, path, BodyKind::Json, &crd).await;
@@ -82,6 +128,42 @@ impl World {
             world.send(Method::POST, "/api/v1/namespaces", BodyKind::Json, &object).await;
         }
         world
+    }
+
+    /// The sandbox's port.
+    pub fn port(&self) -> u16 {
+        self.sandbox.url().rsplit(':').next().unwrap().parse().unwrap()
+    }
+
+    /// Another controller of the same cluster, with a state directory of its own.
+    pub fn second_controller(&self) -> Running {
+        Running::start(self.folder.path().join("kubeconfig"), self.folder.path().join("second-state"))
+    }
+
+    pub async fn end_controller(&self) {
+        let controller = self.controller.lock().unwrap().take();
+        if let Some(controller) = controller {
+            controller.end().await;
+        }
+    }
+
+    pub fn hide_repository(&self) {
+        std::fs::rename(self.folder.path().join("work"), self.folder.path().join("hidden")).unwrap();
+    }
+
+    pub fn show_repository(&self) {
+        std::fs::rename(self.folder.path().join("hidden"), self.folder.path().join("work")).unwrap();
+    }
+
+    pub async fn refresh(&self, name: &str) {
+        let patch = br#"{"metadata":{"annotations":{"argocd.argoproj.io/refresh":"normal"}}}"#;
+        self.send(
+            Method::PATCH,
+            &applications(name),
+            BodyKind::MergePatch,
+            &Value::from_json(patch).unwrap(),
+        )
+        .await;
     }
 
     /// Creates an Application of the repository's `apps/NAME`; `spec` is laid over.
@@ -160,8 +242,7 @@ impl World {
     }
 
     pub async fn end(self) {
-        self.ended.cancel();
-        self.controller.await.unwrap();
+        self.end_controller().await;
         self.sandbox.shutdown().await;
     }
 
