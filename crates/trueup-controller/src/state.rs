@@ -34,6 +34,8 @@ pub struct AppState {
     pub memory: Option<PackedMemory>,
     /// The version of the server for which the tables of unowned fields were taken.
     pub context: Option<Text>,
+    /// Whether what a lost state folder would have known was looked for.
+    pub restored: bool,
     /// Whether every object of the present targets was remembered.
     pub remembered: bool,
     /// Objects that a step has just written: their targets are the new base.
@@ -113,6 +115,7 @@ impl AppState {
             scopes: BTreeMap::new(),
             memory: None,
             context: None,
+            restored: false,
             remembered: false,
             just_synced: BTreeSet::new(),
             first_seen: FirstSeen::new(),

@@ -6,6 +6,7 @@
 pub(crate) mod act;
 pub(crate) mod cascade;
 mod gather;
+mod restore;
 pub(crate) mod verdict;
 
 use std::collections::BTreeMap;
@@ -94,6 +95,7 @@ async fn valid(
         Ok(site) => site,
         Err(condition) => return blind(installation, state, application, condition, now).await,
     };
+    restore::restore(installation, state, application, &app, &site).await;
     let failure = gather::targets(installation, state, &site, &app, depth, polled).await;
     if depth > Depth::Live {
         state.poll_at = Some(next_poll(installation, state, now));

@@ -34,6 +34,20 @@ pub struct MemoryContext<'a> {
     pub now: Timestamp,
 }
 
+/// The memory of an object whose own was lost: its target at the revision that was last synced. What nobody owned then and
+/// what was inherited is not known any more.
+pub fn restore(context: &MemoryContext<'_>, target: &Target) -> Memory {
+    Memory { base: Some(base(context, target)), synced_at: Some(context.now), ..Memory::default() }
+}
+
+fn base(context: &MemoryContext<'_>, target: &Target) -> Value {
+    let ty = match context.schemas.lookup(&target.gvk) {
+        Some(ty) => ty,
+        None => TypeRef::untyped(),
+    };
+    trueup_diff::seal(&trueup_diff::normalise_target(&target.object), ty, context.secret_key)
+}
+
 /// The memory after an object was seen to be as the target wants it, kept paths apart: base records Git's value for
 /// them, not what was sent (contracts: "A difference").
 pub fn remember(
@@ -47,7 +61,7 @@ pub fn remember(
         Some(ty) => ty,
         None => TypeRef::untyped(),
     };
-    let base = trueup_diff::seal(&trueup_diff::normalise_target(&target.object), ty, context.secret_key);
+    let base = base(context, target);
     let managed = ManagedFields::of(&live.object);
     let unowned = trueup_diff::unowned_table(&live.object, &target.object, &managed, ty, context.secret_key);
     let is_first = earlier.is_none_or(|earlier| earlier.base.is_none());

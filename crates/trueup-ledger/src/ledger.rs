@@ -82,7 +82,10 @@ impl Ledger {
         let failed = |error: std::io::Error| LedgerError::Storage {
             detail: format!("{}: {error}", state_dir.display()),
         };
-        tokio::fs::create_dir_all(state_dir).await.map_err(failed)?;
+        // The evidence shows what was in the cluster, so the folder is its owner's alone where it is made here.
+        let mut folder = tokio::fs::DirBuilder::new();
+        folder.recursive(true).mode(0o700);
+        folder.create(state_dir).await.map_err(failed)?;
         let (path, key_path) = (state_dir.join(FILE), state_dir.join(KEY_FILE));
         let at = key_path.clone();
         let key = tokio::task::spawn_blocking(move || DigestKey::read_or_make(&at)).await;

@@ -144,7 +144,7 @@ fn wanted_revision(state: &AppState) -> Option<Revision> {
 
 /// Whether a kind has namespaces: the cluster knows best; a definition among the targets is applied first and then
 /// known.
-fn scope(site: &Site, gvk: &Gvk) -> Scope {
+pub fn scope(site: &Site, gvk: &Gvk) -> Scope {
     let Some(discovery) = site.cluster.discovery() else { return Scope::Unknown };
     match discovery.find(gvk) {
         Lookup::Served(kind) => match kind.scope {

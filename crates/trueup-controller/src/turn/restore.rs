@@ -1,0 +1,117 @@
+//! What can be rebuilt when the state folder was lost: the base of each object from the revision that the Application says
+//! was last synced, and how its last sync ended.
+//!
+//! Without it every difference would be of unknown origin, and an automated application would take it for a first sync and
+//! overwrite what somebody changed by hand (detection.md 1: base).
+
+use jiff::Timestamp;
+use trueup_api::Application;
+use trueup_api::status::{ApplicationStatus, ComparedTo, HistoryEntry};
+use trueup_engine::app::App;
+use trueup_engine::memory::{self, MemoryContext};
+use trueup_engine::policy::LastSync;
+use trueup_engine::source::Revision;
+use trueup_object::{Gvk, Value};
+use trueup_repo::Freshness;
+
+use crate::installation::Installation;
+use crate::packed::PackedMemory;
+use crate::site::Site;
+use crate::sources::{self, Answer, Question};
+use crate::state::AppState;
+use crate::turn::gather;
+use crate::turn::verdict::layered;
+
+/// Rebuilds what was lost, once after a start, where there is nothing better.
+pub async fn restore(
+    installation: &Installation,
+    state: &mut AppState,
+    application: &Application,
+    app: &App,
+    site: &Site,
+) {
+    if std::mem::replace(&mut state.restored, true) {
+        return;
+    }
+    let status = ApplicationStatus::of(application.status());
+    if state.last_sync.is_none() {
+        state.last_sync = last_sync(&status);
+    }
+    let is_empty = state.memory.as_ref().is_some_and(|memory| memory.keys().next().is_none());
+    let (true, Some(last)) = (is_empty, status.history.last()) else { return };
+    let Some(app) = at_revisions(application, app, last) else { return };
+    let question = Question {
+        repositories: &installation.repositories,
+        app: &app,
+        revision: None,
+        freshness: Freshness::Now,
+        may_stand: false,
+    };
+    let answer = sources::ask(&question, &mut Vec::new()).await;
+    let Ok(Answer::Fresh { rendered, unsupported: _ }) = answer else {
+        tracing::warn!(application = %state.key, "the revision that was last synced cannot be read any more");
+        return;
+    };
+    let targets = trueup_engine::desired::settle(&app, rendered, |gvk: &Gvk| gather::scope(site, gvk));
+    let schemas = site.schemas();
+    let context = MemoryContext {
+        schemas: layered(&schemas),
+        secret_key: installation.secret_key(),
+        now: last.deployed_at,
+    };
+    let restored =
+        targets.targets.values().map(|target| (target.key.clone(), memory::restore(&context, target)));
+    state.memory = Some(PackedMemory::new(restored.collect()));
+    tracing::info!(application = %state.key, "what was last synced was read from Git again: the state folder has nothing");
+}
+
+/// The application with its sources at the commits that were deployed; nothing where the sources are others now.
+fn at_revisions(application: &Application, app: &App, last: &HistoryEntry) -> Option<App> {
+    let now = ComparedTo::of(&application.spec, &application.object);
+    let same = reads_the_same(&now.source, &last.source) && reads_the_same(&now.sources, &last.sources);
+    if !same || app.sources.len() != last.revisions.len() {
+        return None;
+    }
+    let mut app = app.clone();
+    for (source, revision) in app.sources.iter_mut().zip(&last.revisions) {
+        source.revision = Revision::parse(revision).ok()?;
+    }
+    Some(app)
+}
+
+/// Whether two sources, or lists of them, differ in nothing but the revision.
+fn reads_the_same(left: &Value, right: &Value) -> bool {
+    match (left, right) {
+        (Value::List(left), Value::List(right)) => {
+            left.len() == right.len()
+                && left.iter().zip(right).all(|(left, right)| reads_the_same(left, right))
+        }
+        (left, right) => {
+            let without_revision = |source: &Value| {
+                let mut source = source.clone();
+                source.remove_at(&["targetRevision"]);
+                source
+            };
+            without_revision(left) == without_revision(right)
+        }
+    }
+}
+
+/// How the last sync of the whole application ended, as its status tells.
+fn last_sync(status: &ApplicationStatus) -> Option<LastSync> {
+    let state = status.operation_state.as_ref()?;
+    let sync = state.operation.get("sync")?;
+    let partial = !sync.list_at(&["resources"]).is_empty();
+    let dry = sync.at(&["dryRun"]).and_then(Value::as_bool) == Some(true);
+    if partial || dry {
+        return None;
+    }
+    let finished_at: Timestamp = state.finished_at?;
+    let revisions = state.sync_result.as_ref()?.revisions.iter().map(ToString::to_string).collect();
+    Some(LastSync {
+        revisions,
+        succeeded: state.phase == "Succeeded",
+        started_at: state.started_at,
+        finished_at,
+    })
+}
