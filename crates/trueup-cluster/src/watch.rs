@@ -397,6 +397,7 @@ async fn follow(
             },
         };
         backoff.reset();
+        let resumed_from = version.clone();
         let mut idle = Duration::from_secs(watch_seconds(gvk) + 10);
         // A stream that ends or breaks off is resumed from the last version seen; nothing is missed.
         while let Ok(Some(line)) = open.next(idle).await {
@@ -417,7 +418,8 @@ async fn follow(
                 Err(error) => return End::from(error),
             }
         }
-        if opened.elapsed() >= WATCH_LIFE_MIN {
+        // A watch that brought something worked, however soon it ended.
+        if opened.elapsed() >= WATCH_LIFE_MIN || version != resumed_from {
             short_watches = 0;
             continue;
         }
