@@ -84,6 +84,7 @@ pub async fn strive(
     leadership: watch::Sender<Leadership>,
 ) {
     let mut elector = Elector { wire, lease, identity, clock, seen: None, renewed: None };
+    let mut told = None;
     loop {
         // Nothing may keep us from noticing that the deadline has passed.
         let limit = elector.time_left().unwrap_or(RENEW_DEADLINE);
@@ -92,9 +93,14 @@ pub async fn strive(
         });
         let leads = outcome == Ok(Leadership::Leading);
         let state = match outcome {
-            Ok(state) => state,
+            Ok(state) => {
+                if told.take().is_some() {
+                    tracing::info!("the Lease can be asked for again");
+                }
+                state
+            }
             Err(error) => {
-                tracing::debug!(error = %error, "lease not renewed");
+                tell_once(&mut told, &elector.lease, &error);
                 // The lease stays ours until the deadline: a short fault of the server must not stop all acting.
                 if elector.time_left().is_some() { Leadership::Leading } else { Leadership::Unknown }
             }
@@ -111,6 +117,24 @@ pub async fn strive(
             () = leadership.closed() => return,
         }
     }
+}
+
+/// Logs why the lease cannot be had, once for each cause: without it nothing is done, and nothing else would say why.
+fn tell_once(told: &mut Option<String>, lease: &LeaseName, error: &WireError) {
+    let cause = error.to_string();
+    if told.as_ref() == Some(&cause) {
+        return;
+    }
+    let remedy = match error.status().map(|status| status.code) {
+        Some(401) => "renew the credentials of the kubeconfig",
+        Some(403) => "grant get, create and update of leases.coordination.k8s.io in that namespace",
+        Some(404) => "create the namespace of the Applications",
+        Some(409) => "another instance was quicker",
+        Some(_) | None => "check that the API server runs, and the kubeconfig",
+    };
+    let lease = format!("{}/{}", lease.namespace, lease.name);
+    tracing::warn!(error = %cause, lease, remedy, "the Lease cannot be asked for; trying again");
+    *told = Some(cause);
 }
 
 /// Gives a lease up, so that the next instance need not wait. Does nothing when somebody else holds it.

@@ -41,7 +41,7 @@ pub struct ControllerArguments {
     #[arg(long)]
     take_over: bool,
     /// Seconds between two questions to a Git repository
-    #[arg(long, default_value_t = POLL_SECONDS, value_name = "SECONDS")]
+    #[arg(long, default_value_t = POLL_SECONDS, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     poll: u64,
     /// Up to so many seconds are added to it, different for each Application
     #[arg(long, default_value_t = POLL_JITTER_SECONDS, value_name = "SECONDS")]

@@ -102,14 +102,18 @@ impl Failure {
     pub fn of_wire(doing: &str, error: &WireError) -> Self {
         let message = format!("failed to {doing}: {error}");
         match error.status().map(|status| status.code) {
-            Some(400 | 409 | 422) => Self::user(message),
+            Some(400 | 422) => Self::user(message).hint("correct what the API server names"),
+            Some(409) => Self::user(message).hint("somebody else changed it at the same time: try again"),
             Some(401) => Self::world(message).hint("the credentials are unknown or expired: log in again"),
             Some(403) => {
                 Self::world(message).hint("ask for the rights, or use another context with --context")
             }
             Some(404) => Self::user(message)
                 .hint("check the name and the namespace (-N); `trueup app list` shows both"),
-            Some(_) => Self::world(message),
+            Some(_) => Self::world(message).hint("see the API server's own log; try again later"),
+            None if matches!(error, WireError::Tls { .. }) => Self::world(message).hint(
+                "check the cluster's certificate-authority in the kubeconfig, and that its server is the one meant",
+            ),
             None => Self::world(message)
                 .hint("check that the API server runs and that --kubeconfig and --context name it"),
         }

@@ -6,9 +6,10 @@ use tracing_subscriber::EnvFilter;
 
 use crate::failure::Failure;
 
-/// Everything of ours that matters, nothing of the libraries' chatter.
-const FILTER: &str =
-    "warn,trueup=info,trueup_controller=info,trueup_cluster=info,trueup_repo=info,trueup_ledger=info";
+/// Everything of ours that matters, nothing of the libraries' chatter. The client names no cause when it cannot
+/// connect, and says so for each request; what cannot be reached, and why, is in our own lines.
+const FILTER: &str = "warn,kube_client::client::builder=off,\
+                      trueup=info,trueup_controller=info,trueup_cluster=info,trueup_repo=info,trueup_ledger=info";
 
 /// The form of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

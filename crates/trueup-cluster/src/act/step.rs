@@ -141,10 +141,26 @@ pub async fn change(
         progress.take(Part::Remove, answer, hand)?;
     }
     let Progress { version, parts, last } = progress;
-    let effect = if version == change.observed.version { Effect::Unchanged } else { Effect::Changed };
     // An apply always comes before, so there is a last answer.
     let object = last.map(|accepted| accepted.object).unwrap_or_default();
+    let changes = match hand.mode {
+        Mode::Real => version != change.observed.version,
+        // Nothing is stored, so the version stays: what would be stored tells.
+        Mode::DryRun => {
+            parts.contains(&Part::TakeOver) || content(&object) != content(&change.observed.object)
+        }
+    };
+    let effect = if changes { Effect::Changed } else { Effect::Unchanged };
     Ok(Done { effect, version, object, parts })
+}
+
+/// An object without what the server keeps of its changes.
+fn content(object: &Value) -> Value {
+    let mut object = object.clone();
+    for field in ["managedFields", "resourceVersion", "generation"] {
+        object.remove_at(&["metadata", field]);
+    }
+    object
 }
 
 struct Progress {

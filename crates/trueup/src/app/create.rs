@@ -140,15 +140,20 @@ fn object(arguments: &CreateArguments) -> Result<Value, Failure> {
 }
 
 fn read(file: &str) -> Result<Value, Failure> {
-    let failed = |error: std::io::Error| Failure::user(format!("failed to read {file}: {error}"));
+    let failed = |error: std::io::Error| {
+        Failure::user(format!("failed to read {file}: {error}"))
+            .hint("give the path of a file with one Application, or - for standard input")
+    };
     let mut bytes = Vec::new();
     if file == "-" {
         std::io::stdin().read_to_end(&mut bytes).map_err(failed)?;
     } else {
         bytes = std::fs::read(file).map_err(failed)?;
     }
-    let object =
-        Value::from_yaml(&bytes).map_err(|error| Failure::user(format!("failed to read {file}: {error}")))?;
+    let object = Value::from_yaml(&bytes).map_err(|error| {
+        Failure::user(format!("failed to read {file}: {error}"))
+            .hint("correct the line; the file is the YAML or JSON of one Application")
+    })?;
     let kind = object.str_at(&["kind"]);
     if kind.is_some_and(|kind| kind != KIND) || object.as_map().is_none() {
         return Err(Failure::user(format!("{file} holds no Application"))

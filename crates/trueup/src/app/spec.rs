@@ -17,7 +17,7 @@ pub struct SpecFlags {
     #[arg(long)]
     revision: Option<String>,
     /// Address of the destination's API server
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", conflicts_with = "dest_name")]
     dest_server: Option<String>,
     /// Name of the destination: in-cluster, or a context of the controller's kubeconfig
     #[arg(long, value_name = "NAME")]

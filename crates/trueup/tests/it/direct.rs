@@ -45,6 +45,8 @@ async fn drift_is_kept_or_overwritten_as_the_flags_say() {
         let text = |name: &str| live.str_at(&["data", name]).map(str::to_owned);
         (text("colour").unwrap(), text("extra"))
     };
+    let dry = world.ok(&["app", "sync", "web", "--dry-run"]).await.out;
+    assert!(dry.contains("configured") && !dry.contains("unchanged"), "{dry}");
     world.ok(&["app", "sync", "web", "--keep-drift"]).await;
     assert_eq!(data().await.0, "red");
     world.ok(&["app", "sync", "web"]).await;

@@ -143,3 +143,25 @@ async fn without_a_controller_only_the_application_alone_can_be_deleted() {
     world.ok(&["app", "delete", "web", "-y", "--cascade=false", "--wait"]).await;
     assert_eq!(world.ok(&["app", "list", "-o", "name"]).await.out, "");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_says_what_to_do() {
+    let world = World::new().await;
+    world.create().await;
+    let folder = tempfile::tempdir().unwrap();
+    let broken = folder.path().join("broken.yaml");
+    std::fs::write(&broken, "metadata: [").unwrap();
+    let broken = format!("--file={}", broken.display());
+    for line in [
+        &["app", "create", "--file=/nowhere/app.yaml"][..],
+        &["app", "create", &broken],
+        &["app", "list", "-l", "a in (b"],
+    ] {
+        let run = world.trueup(line).await;
+        assert!(run.code == 2 && run.err.contains("\nhint: "), "{line:?}: {run:?}");
+    }
+    let run = world.trueup(&["app", "set", "web", "--dest-name=in-cluster", "--dest-server=https://x"]).await;
+    assert!(run.code == 2 && run.err.contains("cannot be used with"), "one destination: {run:?}");
+    let run = world.trueup(&["controller", "--state-dir=/nowhere", "--poll=0"]).await;
+    assert!(run.code == 2 && run.err.contains("--poll"), "{run:?}");
+}
