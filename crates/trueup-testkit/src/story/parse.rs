@@ -56,7 +56,7 @@ pub fn story(bytes: &[u8]) -> Result<Story> {
             .collect::<Result<_>>()?,
     };
     check_names(&story)?;
-    Ok(story)
+    Ok(with_known_scopes(story))
 }
 
 fn check_names(story: &Story) -> Result<()> {
@@ -64,13 +64,13 @@ fn check_names(story: &Story) -> Result<()> {
         let name = match &step.action {
             Action::Sync { application, .. } | Action::Refresh { application, .. } => Some(application),
             Action::Expect(expectation) => expectation.application.as_ref(),
-            Action::Beyond { application } => application.as_ref(),
             Action::Apply { .. }
             | Action::Kubectl { .. }
             | Action::Client(_)
             | Action::Commit { .. }
             | Action::Wait(_)
             | Action::Fault { .. }
+            | Action::Beyond { .. }
             | Action::RestartController => None,
         };
         if let Some(name) = name
@@ -80,6 +80,17 @@ fn check_names(story: &Story) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// What a step names that is not performed may be a project or a cluster: then it concerns all applications.
+fn with_known_scopes(mut story: Story) -> Story {
+    let Story { applications, steps, .. } = &mut story;
+    for step in steps {
+        if let Action::Beyond { application } = &mut step.action {
+            application.take_if(|name| !applications.iter().any(|known| known.name == *name));
+        }
+    }
+    story
 }
 
 fn application(name: &str, value: &Value) -> Result<StoryApplication> {

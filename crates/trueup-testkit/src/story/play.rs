@@ -272,7 +272,7 @@ async fn client(stage: &mut Stage<'_>, step: &ClientStep) -> Result<String> {
     if stage.kinds.find(&step.target.kind).is_none() {
         stage.learn_kinds().await?;
     }
-    let place = stage.kinds.place(&step.target, None)?;
+    let place = stage.kinds.place(&step.target, stage.only_namespace.as_deref())?;
     let agent = step.agent.as_deref().or(step.manager.as_deref()).unwrap_or("client");
     let client = stage.world.client(step.user.as_deref().unwrap_or("admin"))?.with_agent(agent);
     let mut path = place.path();

@@ -43,6 +43,8 @@ pub struct Stage<'a> {
     /// The administrator, under the name `setup`.
     pub client: Client,
     pub kinds: Kinds,
+    /// The namespace of all applications, where they have the same: names need not say it.
+    pub only_namespace: Option<String>,
     program: PathBuf,
 }
 
@@ -97,6 +99,7 @@ impl<'a> Stage<'a> {
             controller,
             client,
             kinds,
+            only_namespace: only_namespace(located),
             program: program.to_path_buf(),
         };
         stage.controller.wait_until_ready().await?;
@@ -162,6 +165,12 @@ impl<'a> Stage<'a> {
         }
         self.world.close().await
     }
+}
+
+fn only_namespace(located: &Located) -> Option<String> {
+    let mut namespaces = located.story.applications.iter().map(|application| &application.namespace);
+    let first = namespaces.next()?;
+    namespaces.all(|other| other == first).then(|| first.clone())
 }
 
 async fn create_namespaces(client: &Client, located: &Located) -> Result<()> {

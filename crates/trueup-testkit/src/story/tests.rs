@@ -29,6 +29,8 @@ fn steps_are_read() {
 - fault: none
 - restart: controller
 - adopt: {application: web, path: .spec}
+- pause: {project: payments}
+- pause: everything
 "#,
     )
     .unwrap();
@@ -48,6 +50,7 @@ fn steps_are_read() {
     assert_eq!(rules[0].str_at(&["kind"]), Some("status"));
     assert_eq!(read[7], Action::Fault { rules: Vec::new(), performable: true });
     assert_eq!(read[9], Action::Beyond { application: Some("web".into()) });
+    assert_eq!(read[10..], [Action::Beyond { application: None }, Action::Beyond { application: None }]);
 }
 
 #[test]
