@@ -48,8 +48,19 @@ apt_install() {
     DEBIAN_FRONTEND=noninteractive $root apt-get install -y -qq "$@" >/dev/null
 }
 
+# What trueup asks of git: docs/operating.md.
+oldest_git=2.31
+
+git_found() {
+    git_have=$(git --version 2>/dev/null | awk '{print $3}') || git_have=""
+    [ -n "$git_have" ] && version_at_least "$git_have" "$oldest_git"
+}
+
 check_git() {
-    command -v git >/dev/null || apt_install "git" git ca-certificates
+    git_found && return
+    apt_install "git $oldest_git or newer" git ca-certificates
+    git_found || fail "git $oldest_git or newer is needed; apt has ${git_have:-none}" \
+        "install a newer one, such as your distribution's backport, then start this again"
 }
 
 check_c_compiler() {
