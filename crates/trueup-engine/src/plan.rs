@@ -146,7 +146,7 @@ impl HeldReason {
             Self::ReadOnly => "the application is read-only (see its UnsupportedError)".to_owned(),
             Self::Unknown { why } => format!("its state is not known: {why}"),
             Self::ClusterMoved => {
-                "changed in the cluster, and selfHeal is off; sync to overwrite it".to_owned()
+                "changed in the cluster and kept; sync with --overwrite-drift to overwrite it".to_owned()
             }
             Self::BothMoved => {
                 "changed both in Git and in the cluster; sync with --overwrite-drift or --keep-drift"
