@@ -5,6 +5,7 @@
 //! tells what became of it.
 
 mod event;
+mod quoted;
 mod refusal;
 mod step;
 mod takeover;

@@ -34,14 +34,16 @@ pub async fn execute(
     record: &Recorder<'_>,
 ) -> (Vec<StepResult>, Vec<(Seq, ResourceKey)>) {
     let mut results = Vec::with_capacity(plan.steps.len());
+    // A kind is waited for only where its definition may just have been applied.
+    let mut kinds_until = tokio::time::Instant::now();
     let mut done = Vec::new();
     for step in &plan.steps {
         let live = execution.live.objects.get(&step.key);
         let outcome = match execution.mode {
-            Mode::DryRun => one(execution, step, &plan.held, live).await,
+            Mode::DryRun => one(execution, step, &plan.held, live, kinds_until).await,
             Mode::Real => match record.before(step, live).await {
                 Ok(intent) => {
-                    let outcome = one(execution, step, &plan.held, live).await;
+                    let outcome = one(execution, step, &plan.held, live, kinds_until).await;
                     record.after(intent, step, &outcome).await;
                     if matches!(outcome, StepOutcome::Done(_)) {
                         done.push((intent, step.key.clone()));
@@ -52,13 +54,22 @@ pub async fn execute(
                 Err(why) => StepOutcome::Refused { message: format!("failed to write the ledger: {why}") },
             },
         };
+        if step.gvk.kind == "CustomResourceDefinition" {
+            kinds_until = tokio::time::Instant::now() + KIND_WAIT_MAX;
+        }
         results.push(StepResult { key: step.key.clone(), gvk: step.gvk.clone(), outcome });
     }
     (results, done)
 }
 
-async fn one(execution: &Execution<'_>, step: &Step, held: &[Held], live: Option<&Live>) -> StepOutcome {
-    let Some(kind) = served(execution.cluster, step).await else {
+async fn one(
+    execution: &Execution<'_>,
+    step: &Step,
+    held: &[Held],
+    live: Option<&Live>,
+    kinds_until: tokio::time::Instant,
+) -> StepOutcome {
+    let Some(kind) = served(execution.cluster, step, kinds_until).await else {
         let message = format!("the cluster does not serve {}; install its definition first", step.gvk);
         return StepOutcome::Refused { message };
     };
@@ -75,14 +86,13 @@ async fn one(execution: &Execution<'_>, step: &Step, held: &[Held], live: Option
 }
 
 /// The kind as the cluster serves it; waits for one whose definition was applied a moment ago.
-async fn served(cluster: &Cluster, step: &Step) -> Option<ServedKind> {
-    let begun = tokio::time::Instant::now();
+async fn served(cluster: &Cluster, step: &Step, until: tokio::time::Instant) -> Option<ServedKind> {
     loop {
         let discovery = cluster.discovery()?;
         if let Lookup::Served(kind) = discovery.find(&step.gvk) {
             return Some(kind.clone());
         }
-        if begun.elapsed() >= KIND_WAIT_MAX {
+        if tokio::time::Instant::now() >= until {
             return None;
         }
         cluster.rediscover();

@@ -8,15 +8,16 @@ use trueup_api::drift_report::DriftReport;
 use trueup_api::status::{
     ApplicationStatus, ComparedTo, HealthBlock, HistoryEntry, OperationState, merge_patch,
 };
-use trueup_cluster::act::{self, EventKind, Hand, Involved, Place, ReportedEvent};
+use trueup_cluster::act::{self, EventKind, Hand, Involved, Place, Refusal, ReportedEvent};
 use trueup_cluster::{Content, Lookup, ObjectName};
 use trueup_engine::app::{App, AppKey};
 use trueup_engine::condition::{Condition, ConditionType};
 use trueup_engine::desired::TargetSet;
+use trueup_engine::live::{KindCoverage, LiveSet};
 use trueup_engine::look::Comparison;
 use trueup_engine::operation::{self as engine, OperationPhase};
 use trueup_engine::status::SyncStatus;
-use trueup_object::{Text, Value};
+use trueup_object::{Gvk, Text, Value};
 
 use crate::applications;
 use crate::board::AppCard;
@@ -54,6 +55,7 @@ pub fn prepare(
     let mut next = previous.clone();
     next.set_comparison(verdict, compared_to.clone(), revisions.clone());
     let mut conditions = verdict.conditions.clone();
+    conditions.extend(unserved(targets, scene.live));
     conditions.extend(state.policy_conditions.iter().cloned());
     conditions.extend(state.heal_condition.iter().cloned());
     next.set_conditions(&conditions);
@@ -96,25 +98,68 @@ pub fn prepare(
     Report { key: Some(state.key.clone()), patch: (!patch.is_null()).then_some(patch), drift_report, events }
 }
 
-/// Writes what was prepared. What cannot be written is logged and written by a later turn.
-pub async fn send(installation: &Installation, report: Report) {
-    let Report { key: Some(key), patch, drift_report, events } = report else { return };
+/// Tells which kinds of the targets the cluster does not serve, unless their definitions are among the targets.
+fn unserved(targets: &TargetSet, live: &LiveSet) -> Option<Condition> {
+    let not_served =
+        |gvk: &&Gvk| live.coverage.kinds.get(&gvk.group_kind()) == Some(&KindCoverage::NotServed);
+    let defined: Vec<(&str, &str)> = targets
+        .targets
+        .values()
+        .filter(|target| target.gvk.kind == "CustomResourceDefinition")
+        .filter_map(|target| {
+            let object = &target.object;
+            Some((object.str_at(&["spec", "group"])?, object.str_at(&["spec", "names", "kind"])?))
+        })
+        .collect();
+    let mut kinds: Vec<String> = targets
+        .targets
+        .values()
+        .map(|target| &target.gvk)
+        .filter(not_served)
+        .filter(|gvk| !defined.contains(&(gvk.group.as_str(), gvk.kind.as_str())))
+        .map(ToString::to_string)
+        .collect();
+    kinds.sort();
+    kinds.dedup();
+    (!kinds.is_empty()).then(|| {
+        Condition::new(
+            ConditionType::SyncError,
+            format!(
+                "the cluster does not serve {}; install its definition, or add that to the application; it is \
+                 looked for by itself",
+                kinds.join(", ")
+            ),
+        )
+    })
+}
+
+/// Writes what was prepared. What cannot be written is logged and written by a later turn; says whether all but the
+/// Events was written.
+pub async fn send(installation: &Installation, report: Report) -> bool {
+    let Report { key: Some(key), patch, drift_report, events } = report else { return true };
     let wire = &installation.sites.home.cluster.connection().wire;
     let status = async {
-        let Some(patch) = patch else { return };
+        let Some(patch) = patch else { return true };
         let kind = applications::served(installation, &application_kind());
         let place = Place { kind: &kind, namespace: &key.namespace, name: &key.name };
-        if let Err(error) = act::patch_merge(wire, place, &patch, &Hand::real()).await {
-            tracing::warn!(application = %key, %error, "the status could not be written");
+        match act::patch_merge(wire, place, &patch, &Hand::real()).await {
+            // An Application that is gone has no status.
+            Ok(_) | Err(Refusal::NotFound { .. }) => true,
+            Err(error) => {
+                tracing::warn!(application = %key, %error, "the status could not be written");
+                false
+            }
         }
     };
     let drift = async {
-        let Some(object) = drift_report else { return };
+        let Some(object) = drift_report else { return true };
         let kind = applications::served(installation, &report_kind());
         let place = Place { kind: &kind, namespace: &key.namespace, name: &key.name };
         if let Err(error) = act::apply_own(wire, place, &object, &Hand::real()).await {
             tracing::warn!(application = %key, %error, "the drift report could not be written");
+            return false;
         }
+        true
     };
     let told = async {
         for event in &events {
@@ -123,7 +168,8 @@ pub async fn send(installation: &Installation, report: Report) {
             }
         }
     };
-    tokio::join!(status, drift, told);
+    let (status, drift, ()) = tokio::join!(status, drift, told);
+    status && drift
 }
 
 /// Reports an Application that makes no sense, or whose sources cannot be had at all: Unknown, with the reason.
@@ -133,7 +179,7 @@ pub async fn unknown(
     object: &Value,
     conditions: &[Condition],
     keeps_verdict: bool,
-) {
+) -> bool {
     let now = installation.now();
     let previous = ApplicationStatus::of(object.get("status").unwrap_or(&Value::Null));
     let mut next = previous.clone();
@@ -161,7 +207,7 @@ pub async fn unknown(
         patch: (!patch.is_null()).then_some(patch),
         ..Report::default()
     };
-    send(installation, report).await;
+    send(installation, report).await
 }
 
 fn failed_operation(written: &Value, conditions: &[Condition], now: Timestamp) -> OperationState {

@@ -1,6 +1,6 @@
 //! Assembles a controller and runs it until it is told to end.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -183,6 +183,7 @@ async fn lead(
                     crew.hire(&installation, app, mailbox);
                 }
             }
+            () = replaced(crew.as_mut(), &installation) => {}
         }
     }
     if let Some(crew) = crew.take() {
@@ -208,11 +209,26 @@ fn note_leadership(installation: &Installation, state: &Leadership, leading: boo
     });
 }
 
+/// Waits until a worker ends whose successor waits, and lets that one begin.
+async fn replaced(crew: Option<&mut Crew>, installation: &Arc<Installation>) {
+    let Some(crew) = crew.filter(|crew| !crew.waiting.is_empty()) else {
+        return std::future::pending().await;
+    };
+    if let Some(ended) = crew.workers.join_next().await {
+        crew.take_leave(ended);
+    }
+    for (app, mailbox) in std::mem::take(&mut crew.waiting) {
+        crew.hire(installation, app, mailbox);
+    }
+}
+
 /// The workers of one time of leading.
 struct Crew {
     workers: JoinSet<AppKey>,
     /// Those that run: an application never has two workers.
     working: BTreeSet<AppKey>,
+    /// Those of Applications that were deleted and created again before the worker of the old one had ended.
+    waiting: BTreeMap<AppKey, Mailbox>,
     ended: CancellationToken,
 }
 
@@ -222,8 +238,12 @@ impl Crew {
         installation: &Arc<Installation>,
         hired: &mut mpsc::UnboundedReceiver<(AppKey, Mailbox)>,
     ) -> Self {
-        let mut crew =
-            Self { workers: JoinSet::new(), working: BTreeSet::new(), ended: CancellationToken::new() };
+        let mut crew = Self {
+            workers: JoinSet::new(),
+            working: BTreeSet::new(),
+            waiting: BTreeMap::new(),
+            ended: CancellationToken::new(),
+        };
         while hired.try_recv().is_ok() {}
         for (app, mailbox) in installation.staff.everyone() {
             crew.hire(installation, app, mailbox);
@@ -233,15 +253,10 @@ impl Crew {
 
     fn hire(&mut self, installation: &Arc<Installation>, app: AppKey, mailbox: Mailbox) {
         while let Some(ended) = self.workers.try_join_next() {
-            match ended {
-                Ok(app) => {
-                    self.working.remove(&app);
-                }
-                // A turn's panic is caught in the worker itself.
-                Err(error) => tracing::error!(%error, "a worker ended unexpectedly"),
-            }
+            self.take_leave(ended);
         }
         if !self.working.insert(app.clone()) {
+            self.waiting.insert(app, mailbox);
             return;
         }
         mailbox.wake(Depth::Git);
@@ -250,6 +265,16 @@ impl Crew {
             worker::run(installation, app.clone(), mailbox, ended).await;
             app
         });
+    }
+
+    fn take_leave(&mut self, ended: Result<AppKey, tokio::task::JoinError>) {
+        match ended {
+            Ok(app) => {
+                self.working.remove(&app);
+            }
+            // A turn's panic is caught in the worker itself.
+            Err(error) => tracing::error!(%error, "a worker ended unexpectedly"),
+        }
     }
 
     async fn end(mut self) {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use tokio_util::sync::CancellationToken;
-use trueup_cluster::{Change, Cluster};
+use trueup_cluster::{Change, Cluster, Observed};
 use trueup_engine::autoscaler::{self, Autoscalers};
 use trueup_engine::live::KindCoverage;
 use trueup_engine::memory::SchemaSet;
@@ -53,20 +53,33 @@ impl Site {
         read
     }
 
+    /// Takes note of a kind of autoscalers whose listing began or ended.
+    fn scalers_listed(&self, gvk: &Gvk) {
+        let mut specs = self.scalers.specs.write().unwrap_or_else(PoisonError::into_inner);
+        for (key, observed) in self.cluster.whole(gvk) {
+            specs.extend(spec_of(&observed).map(|spec| (key, spec)));
+        }
+        drop(specs);
+        self.forget_scalers();
+    }
+
     fn forget_scalers(&self) {
         *self.scalers.known.write().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// Whether what an autoscaler targets may have changed.
     fn scaler_changed(&self, key: &ResourceKey) -> bool {
-        let observed = self.cluster.observed(key).and_then(|observed| observed.value().ok());
-        let spec = observed.and_then(|object| object.get("spec").map(trueup_object::Value::to_json));
+        let spec = self.cluster.observed(key).and_then(|observed| spec_of(&observed));
         let mut specs = self.scalers.specs.write().unwrap_or_else(PoisonError::into_inner);
         match spec {
             Some(spec) => specs.insert(key.clone(), spec.clone()) != Some(spec),
             None => specs.remove(key).is_some(),
         }
     }
+}
+
+fn spec_of(observed: &Observed) -> Option<String> {
+    observed.value().ok()?.get("spec").map(trueup_object::Value::to_json)
 }
 
 /// Turns the changes of a cluster into wake-ups until cancelled.
@@ -80,7 +93,7 @@ pub async fn route(site: Arc<Site>, routes: Routes, staff: Staff, ended: Cancell
             Change::Object(key) => route_object(&site, &routes, &staff, &key),
             Change::Kind(gvk) => {
                 if is_scaler(&gvk.group, &gvk.kind) {
-                    site.forget_scalers();
+                    site.scalers_listed(&gvk);
                     staff.wake_all(Depth::Live);
                 }
                 staff.kind_changed(&gvk);

@@ -24,6 +24,8 @@ use crate::sources::SourceRead;
 pub struct AppState {
     pub key: AppKey,
     pub app: Option<Arc<App>>,
+    /// The uid of the Application: another one under the same name begins anew.
+    pub uid: Text,
     /// The resourceVersion of the Application at the last turn.
     pub version: Text,
     pub sources: Vec<SourceRead>,
@@ -48,12 +50,17 @@ pub struct AppState {
     pub limited_until: Option<Timestamp>,
     /// The verdict as last reported.
     pub comparison: Option<Comparison>,
-    /// The sources or the cluster cannot be read since then, and why.
-    pub failing: Option<Failing>,
-    /// The cluster does not show every object since then, and why.
-    pub blind: Option<Failing>,
-    /// Somebody was faster at an object: it is looked at again then, should no event of theirs come before.
-    pub outrun_until: Option<Timestamp>,
+    /// The sources cannot be read since then, and why. Known anew whenever Git is asked.
+    pub source_failing: Option<Failing>,
+    /// The cluster cannot be read since then, and why. Known anew at each turn.
+    pub cluster_failing: Option<Failing>,
+    /// How often in a row Git was asked in vain, and when it is asked again.
+    pub source_failures: u32,
+    pub source_retry_at: Option<Timestamp>,
+    /// The other controller that writes the Application, once that was told.
+    pub foreign: Option<Text>,
+    /// Kinds that the last sync missed in the cluster: when they are served, it is tried again.
+    pub missed_kinds: BTreeSet<Gvk>,
     pub running: Option<Running>,
     /// An operation that is over and not yet written to the Application.
     pub finished: Option<Finished>,
@@ -85,8 +92,12 @@ pub struct Running {
     pub operation: OperationState,
     /// The plan that was executed, and when.
     pub executed: Option<(SyncPlan, Timestamp)>,
-    /// When it is gone on with at the latest.
+    /// When it is gone on with at the latest; a new plan is not made before.
     pub wake_at: Option<Timestamp>,
+    /// When the steps of this attempt were first executed, and how often a new plan followed because of an answer that
+    /// did not come or a change that came between.
+    pub begun_at: Option<Timestamp>,
+    pub replans: u32,
 }
 
 /// An operation that is over.
@@ -100,15 +111,27 @@ pub struct Finished {
 
 impl Running {
     pub fn new(request: SyncRequest, now: Timestamp) -> Self {
-        Self { operation: OperationState::begin(request, now), executed: None, wake_at: None }
+        Self {
+            operation: OperationState::begin(request, now),
+            executed: None,
+            wake_at: None,
+            begun_at: None,
+            replans: 0,
+        }
     }
 }
 
 impl AppState {
+    /// What keeps the verdict from being fresh, the sources first.
+    pub fn failing(&self) -> Option<&Failing> {
+        self.source_failing.as_ref().or(self.cluster_failing.as_ref())
+    }
+
     pub fn new(key: AppKey) -> Self {
         Self {
             key,
             app: None,
+            uid: Text::default(),
             version: Text::default(),
             sources: Vec::new(),
             targets: None,
@@ -123,9 +146,12 @@ impl AppState {
             pace: Pace::default(),
             limited_until: None,
             comparison: None,
-            failing: None,
-            blind: None,
-            outrun_until: None,
+            source_failing: None,
+            cluster_failing: None,
+            source_failures: 0,
+            source_retry_at: None,
+            foreign: None,
+            missed_kinds: BTreeSet::new(),
             running: None,
             finished: None,
             last_operation: None,

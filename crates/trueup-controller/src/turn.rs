@@ -48,6 +48,9 @@ const LISTING_STEP: SignedDuration = SignedDuration::from_millis(500);
 /// How long a turn waits before it asks a ledger again that could not be read.
 const LEDGER_RETRY: SignedDuration = SignedDuration::from_secs(5);
 
+/// When a report that could not be written is put together and written again.
+const REPORT_RETRY: SignedDuration = SignedDuration::from_secs(2);
+
 /// Takes one turn.
 pub async fn take(installation: &Installation, state: &mut AppState, woken: Depth) -> Next {
     let now = installation.now();
@@ -59,13 +62,17 @@ pub async fn take(installation: &Installation, state: &mut AppState, woken: Dept
         // Its own listing is not complete: what was known stays.
         Found::Unknown => Next::At(Some(now + LISTING_STEP)),
         Found::Foreign { application, manager } => {
-            report::foreign(installation, state, &application, &manager).await;
+            // What was begun before is over; it is told once, not at each of the other's writes.
+            state.running = None;
+            if state.foreign.replace(manager.clone()) != Some(manager.clone()) {
+                report::foreign(installation, state, &application, &manager).await;
+            }
             Next::At(Some(now + report::FOREIGN_RECHECK))
         }
         Found::Invalid { object, conditions } => {
             state.app = None;
-            report::unknown(installation, state, &object, &conditions, false).await;
-            Next::At(None)
+            let sent = report::unknown(installation, state, &object, &conditions, false).await;
+            Next::At((!sent).then_some(now + REPORT_RETRY))
         }
         Found::Valid { application, app } => valid(installation, state, &application, app, woken, now).await,
     }
@@ -79,13 +86,16 @@ async fn valid(
     woken: Depth,
     now: Timestamp,
 ) -> Next {
-    let depth = depth_of(state, &app, woken, now);
-    let polled =
-        depth > Depth::Live && app.refresh.is_none() && woken == Depth::Live && state.targets.is_some();
+    if state.uid != application.metadata.uid {
+        // Another Application of the same name: what the worker knows is about the old one.
+        *state = AppState::new(state.key.clone());
+        state.uid = application.metadata.uid.clone();
+    }
+    state.foreign = None;
+    let (depth, polled) = depth_of(state, &app, woken, now);
     state.version = application.metadata.resource_version.clone();
     state.app = Some(app.clone());
     state.again = false;
-    state.outrun_until = None;
     if let Err(error) = gather::memory(installation, state).await {
         tracing::error!(application = %state.key, %error, "the ledger cannot be read; nothing is decided");
         return Next::At(Some(now + LEDGER_RETRY));
@@ -93,15 +103,18 @@ async fn valid(
     act::take_up_request(state, &app, &application.metadata.resource_version, now);
     let site = match installation.sites.find(&app.destination.cluster).await {
         Ok(site) => site,
-        Err(condition) => return blind(installation, state, application, condition, now).await,
+        Err(condition) => {
+            verdict::note_failure(&mut state.cluster_failing, Some(condition.clone()), now);
+            return blind(installation, state, application, condition, now).await;
+        }
     };
     restore::restore(installation, state, application, &app, &site).await;
     let failure = gather::targets(installation, state, &site, &app, depth, polled).await;
     if depth > Depth::Live {
         state.poll_at = Some(next_poll(installation, state, now));
     }
-    verdict::note_failure(state, failure, now);
-    match (state.targets.clone(), state.failing.clone()) {
+    verdict::note_failure(&mut state.source_failing, failure, now);
+    match (state.targets.clone(), state.source_failing.clone()) {
         (Some(targets), _) => {
             let targets = targets.unpack();
             judged(installation, state, application, &app, &site, &targets, now).await
@@ -120,19 +133,18 @@ async fn blind(
     condition: Condition,
     now: Timestamp,
 ) -> Next {
-    verdict::note_failure(state, Some(condition.clone()), now);
     // Only a verdict of before can stand; what this build cannot read at all is no passing trouble.
     let sync = application.object.str_at(&["status", "sync", "status"]);
     let stands = matches!(sync, Some("Synced" | "OutOfSync"))
         && condition.kind != ConditionType::UnsupportedError
         && verdict::stands(state, now);
     let mut conditions = vec![condition];
-    if let (true, Some(failing)) = (stands, &state.failing) {
-        conditions.push(verdict::stale_warning(failing));
+    if stands {
+        conditions.extend(verdict::stale_warning(state));
     }
     state.running = None;
-    report::unknown(installation, state, &application.object, &conditions, stands).await;
-    Next::At(due(state, now))
+    let sent = report::unknown(installation, state, &application.object, &conditions, stands).await;
+    Next::At(due_after(state, sent, now))
 }
 
 async fn judged(
@@ -155,7 +167,7 @@ async fn judged(
     gather::keep_context(state, site);
     let mut memory = state.memory.get_or_insert_default().unpack();
     let comparison = compare(&scene, state, &memory);
-    verdict::note_blindness(state, &comparison, &gathered.live, now);
+    verdict::note_blind_spot(state, &comparison, &gathered.live, now);
     let intention = if app.deleting {
         cascade::decide(&scene, application, &comparison)
     } else {
@@ -163,11 +175,11 @@ async fn judged(
     };
     verdict::remember(&scene, state, &mut memory, &comparison).await;
     drop(memory);
-    let verdict = verdict::verdict(state, comparison, now);
+    let verdict = verdict::verdict(state, comparison, &gathered.live, now);
     let report = report::prepare(&scene, state, application, &verdict);
     state.comparison = Some(verdict);
     // The status is written while the cluster is being changed: neither waits for the other.
-    let (outcome, ()) = tokio::join!(act::carry_out(&scene, intention), report::send(installation, report));
+    let (outcome, sent) = tokio::join!(act::carry_out(&scene, intention), report::send(installation, report));
     act::take_note(&scene, state, outcome);
     if app.deleting {
         cascade::conclude(&scene, application, state).await;
@@ -177,7 +189,7 @@ async fn judged(
         looks.0 += 1;
         looks.1 += u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     });
-    if state.again { Next::Again } else { Next::At(due(state, now)) }
+    if state.again { Next::Again } else { Next::At(due_after(state, sent, now)) }
 }
 
 fn compare(scene: &act::Scene<'_>, state: &AppState, memory: &BTreeMap<ResourceKey, Memory>) -> Comparison {
@@ -198,19 +210,22 @@ fn compare(scene: &act::Scene<'_>, state: &AppState, memory: &BTreeMap<ResourceK
     })
 }
 
-/// The depth that the Application, the timer and the wake-up ask for together.
-fn depth_of(state: &AppState, app: &App, woken: Depth, now: Timestamp) -> Depth {
+/// The depth that the Application, the timer and the wake-up ask for together, and whether the timer alone asks Git.
+fn depth_of(state: &AppState, app: &App, woken: Depth, now: Timestamp) -> (Depth, bool) {
     let refresh = match app.refresh {
         Some(RefreshLevel::Hard) => Depth::Hard,
         Some(RefreshLevel::Normal) => Depth::Git,
         None => Depth::Live,
     };
-    let polled = if state.poll_at.is_none_or(|at| at <= now) { Depth::Git } else { Depth::Live };
+    let retried = state.source_retry_at.is_some_and(|at| at <= now);
+    let polled = if retried || state.poll_at.is_none_or(|at| at <= now) { Depth::Git } else { Depth::Live };
     let sources_changed = state.app.as_ref().is_none_or(|known| known.sources != app.sources);
     // What was asked for a moment ago is synced as Git has it now.
     let asked = app.operation.is_some() && state.running.is_none();
     let changed = if sources_changed || asked { Depth::Git } else { Depth::Live };
-    woken.max(refresh).max(polled).max(changed)
+    let asked = woken.max(refresh).max(changed);
+    let known = state.targets.is_some() || state.source_failing.is_some();
+    (asked.max(polled), asked == Depth::Live && known)
 }
 
 fn next_poll(installation: &Installation, state: &AppState, now: Timestamp) -> Timestamp {
@@ -220,15 +235,25 @@ fn next_poll(installation: &Installation, state: &AppState, now: Timestamp) -> T
     now.saturating_add(wait).unwrap_or(Timestamp::MAX)
 }
 
+/// As `due`; what could not be written is tried again soon.
+fn due_after(state: &AppState, sent: bool, now: Timestamp) -> Option<Timestamp> {
+    let again = (!sent).then_some(now + REPORT_RETRY);
+    due(state, now).into_iter().chain(again).min()
+}
+
 /// The earliest thing that a timer has to wake the worker for.
 fn due(state: &AppState, now: Timestamp) -> Option<Timestamp> {
     let fights = state.fights.all(now).into_iter().map(|fight| fight.until).filter(|until| *until > now);
-    let stale = [&state.failing, &state.blind].into_iter().flatten();
-    let stale = stale.map(|failing| failing.since + verdict::STALE_MAX).filter(|at| *at > now).min();
+    let stale = state.failing().map(|failing| failing.since + verdict::STALE_MAX).filter(|at| *at > now);
     let running = state.running.as_ref().and_then(|running| running.wake_at).filter(|at| *at > now);
     let held_back = state.heal_after.filter(|at| *at > now);
     let limited = state.limited_until.filter(|at| *at > now);
-    let outrun = state.outrun_until.filter(|at| *at > now);
-    let held_back = held_back.into_iter().chain(outrun).min();
-    fights.chain(state.poll_at).chain(stale).chain(running).chain(held_back).chain(limited).min()
+    fights
+        .chain(state.poll_at)
+        .chain(state.source_retry_at)
+        .chain(stale)
+        .chain(running)
+        .chain(held_back)
+        .chain(limited)
+        .min()
 }

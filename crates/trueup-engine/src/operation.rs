@@ -9,7 +9,7 @@ use trueup_object::{Gvk, ResourceKey, Text};
 use crate::app::{Retry, SyncRequest};
 use crate::difference::Channel;
 use crate::look::Comparison;
-use crate::plan::{HeldReason, SyncPlan};
+use crate::plan::{Held, HeldReason, SyncPlan};
 
 /// How long applied objects may take to be observed as applied. Watch events arrive in milliseconds; a webhook or a
 /// controller that changes the object back shows itself within this time.
@@ -90,7 +90,7 @@ pub struct OperationState {
     pub revisions: Vec<Text>,
     pub results: Vec<StepResult>,
     /// What the plan left alone.
-    pub held: Vec<crate::plan::Held>,
+    pub held: Vec<Held>,
     pub started_at: Timestamp,
     pub finished_at: Option<Timestamp>,
     pub retry_count: u32,
@@ -104,7 +104,7 @@ pub enum Next {
     /// Wait for the applied objects to be observed, not longer than this.
     Settle { until: Timestamp },
     /// It has failed and is tried again then.
-    RetryAt(Timestamp),
+    RetryAt { at: Timestamp, why: String },
     /// It is over.
     Over { phase: OperationPhase, message: String },
 }
@@ -157,6 +157,10 @@ pub fn conclude(
         };
     }
     let differing = unsettled(plan, comparison);
+    let unknown: Vec<String> = plan.held.iter().filter_map(unobserved).collect();
+    if differing.is_empty() && !unknown.is_empty() && !state.request.initiated_by.automated {
+        return fail_or_retry(state, format!("not everything was synced: {}", summary(&unknown)), now);
+    }
     if differing.is_empty() {
         return Next::Over { phase: OperationPhase::Succeeded, message: success(plan, comparison) };
     }
@@ -173,6 +177,12 @@ fn refusal(result: &StepResult) -> Option<String> {
         }
         StepOutcome::Done(_) | StepOutcome::Stale { .. } | StepOutcome::Unanswered { .. } => None,
     }
+}
+
+/// What a person asked for and could not be done because nobody knows how the object is.
+fn unobserved(held: &Held) -> Option<String> {
+    let known = !matches!(held.reason, HeldReason::Unknown { .. });
+    (!known).then(|| format!("{}/{}: {}", held.key.kind, held.key.name, held.reason.describe()))
 }
 
 fn unfinished(results: &[StepResult]) -> String {
@@ -257,7 +267,7 @@ fn fail_or_retry(state: &OperationState, message: String, now: Timestamp) -> Nex
     if retry.allows(state.retry_count) {
         let wait =
             SignedDuration::from_millis(i64::try_from(retry.wait_ms(state.retry_count)).unwrap_or(i64::MAX));
-        return Next::RetryAt(now.saturating_add(wait).unwrap_or(Timestamp::MAX));
+        return Next::RetryAt { at: now.saturating_add(wait).unwrap_or(Timestamp::MAX), why: message };
     }
     Next::Over { phase: OperationPhase::Failed, message }
 }

@@ -5,6 +5,7 @@ use trueup_engine::live::{Live, LiveVersion};
 use trueup_engine::plan::{Action, Held, Precondition, Removal, Step};
 use trueup_object::{FieldPath, Value};
 
+use super::quoted::without_values;
 use super::takeover::{TakeOver, take_over_entries};
 use super::{
     Accepted, Deleted, Effect, Hand, Mode, PatchOperation, Place, Refusal, apply, create, delete, patch_json,
@@ -69,8 +70,29 @@ pub struct Stopped {
     pub refusal: Refusal,
 }
 
-/// Carries out one step of a plan, against the object that it was planned against. `held` is what the plan leaves alone.
+/// Carries out one step of a plan, against the object that it was planned against. `held` is what the plan leaves alone. A
+/// refusal quotes no sensitive value of the objects.
 pub async fn execute(
+    wire: &Wire,
+    kind: &ServedKind,
+    step: &Step,
+    held: &[Held],
+    live: Option<&Live>,
+    hand: &Hand,
+) -> Result<Executed, Box<Stopped>> {
+    let target = match &step.action {
+        Action::Create { object } | Action::Apply { object, .. } => Some(object),
+        Action::Delete { .. } => None,
+    };
+    let objects = || target.into_iter().chain(live.map(|live| &*live.object));
+    execute_step(wire, kind, step, held, live, hand).await.map_err(|stopped| {
+        let Stopped { done, at, refusal } = *stopped;
+        let refusal = without_values(refusal, &step.key, objects());
+        Box::new(Stopped { done, at, refusal })
+    })
+}
+
+async fn execute_step(
     wire: &Wire,
     kind: &ServedKind,
     step: &Step,

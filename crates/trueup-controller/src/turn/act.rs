@@ -1,6 +1,9 @@
 //! Acting: requests taken up, decisions made, plans carried out, outcomes noted.
 
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
+use trueup_cluster::Lookup;
 use trueup_cluster::act::Mode;
 use trueup_engine::app::{App, Initiator, Retry, SyncRequest};
 use trueup_engine::condition::{Condition, ConditionType};
@@ -12,8 +15,9 @@ use trueup_engine::look::Comparison;
 use trueup_engine::operation::{self, Effect, OperationPhase, OperationState, StepOutcome, StepResult};
 use trueup_engine::plan::{HeldReason, PlanContext, SyncPlan, limit_conditions, limits_until, plan};
 use trueup_engine::policy::{self, Authority, LastSync, NotNow};
+use trueup_engine::status::SyncStatus;
 use trueup_ledger::Seq;
-use trueup_object::ResourceKey;
+use trueup_object::{Gvk, ResourceKey};
 
 use crate::execute::{Execution, execute};
 use crate::installation::Installation;
@@ -22,13 +26,14 @@ use crate::site::Site;
 use crate::state::{AppState, Finished, Running};
 use crate::turn::verdict::layered;
 
-/// Whoever was faster at an object has caused an event that wakes the worker; this only guards against its loss.
-const OUTRUN_RECHECK: SignedDuration = SignedDuration::from_millis(500);
-
 /// The wait after a heal that the server refused, tripled each time.
 const HEAL_RETRY_BASE: SignedDuration = SignedDuration::from_secs(2);
 const HEAL_RETRY_FACTOR: i32 = 3;
 const HEAL_RETRY_MAX: SignedDuration = SignedDuration::from_secs(300);
+
+/// The wait before another plan when what was planned on no longer held, doubled each time.
+const REPLAN_BASE: SignedDuration = SignedDuration::from_millis(50);
+const REPLAN_DOUBLINGS_MAX: u32 = 6;
 
 /// Everything that acting needs to see.
 pub struct Scene<'a> {
@@ -89,18 +94,30 @@ pub fn decide(scene: &Scene<'_>, state: &mut AppState, comparison: &Comparison) 
 fn go_on(scene: &Scene<'_>, state: &mut AppState, comparison: &Comparison) -> Option<Intention> {
     let running = state.running.as_mut()?;
     if let Some((plan, at)) = running.executed.take() {
-        match operation::conclude(&running.operation, &plan, comparison, at, scene.now) {
-            operation::Next::Replan => running.operation.results.clear(),
+        // What is not answered or comes between is tried for a while, however often.
+        let since = if is_open(&running.operation) { running.begun_at.unwrap_or(at) } else { at };
+        match operation::conclude(&running.operation, &plan, comparison, since, scene.now) {
+            operation::Next::Replan => {
+                running.operation.results.clear();
+                running.replans = running.replans.saturating_add(1);
+                // Once at once; a server that goes on like that is asked more and more seldom.
+                if running.replans > 1 {
+                    running.wake_at = Some(scene.now + replan_wait(running.replans));
+                    return None;
+                }
+            }
             operation::Next::Settle { until } => {
                 running.executed = Some((plan, at));
                 running.wake_at = Some(until);
                 return None;
             }
-            operation::Next::RetryAt(at) => {
+            operation::Next::RetryAt { at, why } => {
+                state.missed_kinds = missed_kinds(scene, &running.operation);
                 running.operation.retry_count += 1;
-                running.operation.message = format!("failed; it is tried again at {at}");
+                running.operation.message = format!("failed and is tried again at {at}: {why}");
                 running.operation.results.clear();
                 running.wake_at = Some(at);
+                (running.begun_at, running.replans) = (None, 0);
                 return None;
             }
             operation::Next::Over { phase, message } => {
@@ -110,7 +127,18 @@ fn go_on(scene: &Scene<'_>, state: &mut AppState, comparison: &Comparison) -> Op
         }
     }
     let running = state.running.as_mut()?;
-    if running.wake_at.is_some_and(|at| at > scene.now) && running.operation.retry_count > 0 {
+    let is_served = is_served_now(scene, &mut state.missed_kinds);
+    if running.wake_at.is_some_and(|at| at > scene.now) && !is_served {
+        return None;
+    }
+    if let Some(failing) = &state.source_failing {
+        if running.operation.request.initiated_by.automated {
+            // The policy begins again when there is something to go by.
+            state.running = None;
+        } else {
+            let message = format!("nothing was synced: {}", failing.condition.message);
+            finish(scene, state, &SyncPlan::default(), OperationPhase::Error, message);
+        }
         return None;
     }
     running.wake_at = None;
@@ -136,14 +164,22 @@ fn go_on(scene: &Scene<'_>, state: &mut AppState, comparison: &Comparison) -> Op
 fn by_policy(scene: &Scene<'_>, state: &mut AppState, comparison: &Comparison) -> Option<Intention> {
     state.policy_conditions.clear();
     state.limited_until = None;
-    if state.failing.is_some() || state.blind.is_some() || scene.app.deleting {
+    if state.source_failing.is_some() || scene.app.deleting {
         return None;
+    }
+    if is_served_now(scene, &mut state.missed_kinds) {
+        state.last_sync = None;
     }
     let authority = Authority::of_policy(scene.app)?;
     let revisions: Vec<String> = revisions(scene.targets).iter().map(ToString::to_string).collect();
     match policy::may_begin(comparison, &revisions, state.last_sync.as_ref()) {
         Ok(()) => {}
-        Err(NotNow::NothingToDo) => return None,
+        Err(NotNow::NothingToDo) => {
+            if comparison.status == SyncStatus::Synced {
+                note_heal(state, &[], scene.now);
+            }
+            return None;
+        }
         Err(NotNow::FailedBefore { revisions }) => {
             let message = state.last_operation.as_ref().map(|last| last.message.clone()).unwrap_or_default();
             state.policy_conditions.push(Condition::new(
@@ -280,9 +316,6 @@ pub fn take_note(scene: &Scene<'_>, state: &mut AppState, outcome: Option<Outcom
         }
     }
     state.fights.forget_settled(now);
-    if results.iter().any(|result| matches!(result.outcome, StepOutcome::Stale { .. })) {
-        state.outrun_until = Some(now + OUTRUN_RECHECK);
-    }
     if intention.heals {
         note_heal(state, &results, now);
         return;
@@ -295,6 +328,7 @@ pub fn take_note(scene: &Scene<'_>, state: &mut AppState, outcome: Option<Outcom
     if intention.mode == Mode::Real {
         state.just_synced.extend(done.map(|result| result.key.clone()));
     }
+    running.begun_at.get_or_insert(now);
     running.executed = Some((intention.plan, now));
     running.wake_at = Some(now);
     if intention.mode == Mode::DryRun {
@@ -318,6 +352,13 @@ fn note_heal(state: &mut AppState, results: &[StepResult], now: Timestamp) {
             StepOutcome::Done(_) | StepOutcome::Stale { .. } => None,
         })
         .collect();
+    let stale = results.iter().any(|result| matches!(result.outcome, StepOutcome::Stale { .. }));
+    if refusals.is_empty() && stale {
+        // Somebody was quicker; whether there is still something to heal is looked at in a moment.
+        state.heal_failures = state.heal_failures.saturating_add(1);
+        state.heal_after = Some(now + replan_wait(state.heal_failures));
+        return;
+    }
     if refusals.is_empty() {
         state.heal_failures = 0;
         state.heal_after = None;
@@ -338,12 +379,19 @@ fn finish(scene: &Scene<'_>, state: &mut AppState, plan: &SyncPlan, phase: Opera
     running.operation.finish(phase, message, scene.now);
     let request = &running.operation.request;
     if !request.dry_run {
-        state.last_sync = Some(LastSync {
+        // A server that did not answer has not refused, and what was not tried was not either: the policy may begin.
+        let unknown = plan.held.iter().any(|held| matches!(held.reason, HeldReason::Unknown { .. }));
+        let results = &running.operation.results;
+        let says_no = results.iter().any(|it| matches!(it.outcome, StepOutcome::Refused { .. }));
+        let refused =
+            phase == OperationPhase::Failed && (says_no || !unknown && !is_open(&running.operation));
+        state.last_sync = (phase == OperationPhase::Succeeded || refused).then(|| LastSync {
             revisions: running.operation.revisions.iter().map(ToString::to_string).collect(),
             succeeded: phase == OperationPhase::Succeeded,
             started_at: running.operation.started_at,
             finished_at: scene.now,
         });
+        state.missed_kinds = missed_kinds(scene, &running.operation);
     }
     count(scene, state, &running.operation, phase);
     state.finished =
@@ -355,6 +403,38 @@ fn finish(scene: &Scene<'_>, state: &mut AppState, plan: &SyncPlan, phase: Opera
     // What the policy has to say comes next, with the outcome known.
     state.last_operation = Some(running.operation);
     state.again = true;
+}
+
+/// Kinds that steps needed and the cluster does not serve.
+fn missed_kinds(scene: &Scene<'_>, operation: &OperationState) -> BTreeSet<Gvk> {
+    let refused = operation.results.iter().filter(|it| matches!(it.outcome, StepOutcome::Refused { .. }));
+    refused.filter(|it| !is_served(scene, &it.gvk)).map(|it| it.gvk.clone()).collect()
+}
+
+/// Whether kinds that were missed are all served now; they are then no longer missed.
+fn is_served_now(scene: &Scene<'_>, missed: &mut BTreeSet<Gvk>) -> bool {
+    let found = !missed.is_empty() && missed.iter().all(|gvk| is_served(scene, gvk));
+    if found {
+        missed.clear();
+    }
+    found
+}
+
+fn is_served(scene: &Scene<'_>, gvk: &Gvk) -> bool {
+    scene.site.cluster.discovery().is_some_and(|known| matches!(known.find(gvk), Lookup::Served(_)))
+}
+
+/// Whether a step was overtaken or got no answer.
+fn is_open(operation: &OperationState) -> bool {
+    operation
+        .results
+        .iter()
+        .any(|it| matches!(it.outcome, StepOutcome::Stale { .. } | StepOutcome::Unanswered { .. }))
+}
+
+fn replan_wait(count: u32) -> SignedDuration {
+    let factor = 2_i32.saturating_pow(count.min(REPLAN_DOUBLINGS_MAX));
+    REPLAN_BASE.checked_mul(factor).unwrap_or(HEAL_RETRY_MAX)
 }
 
 fn count(scene: &Scene<'_>, state: &AppState, operation: &OperationState, phase: OperationPhase) {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use trueup_cluster::{KindScope, KindState, Lookup};
 use trueup_engine::app::{App, Unsupported};
 use trueup_engine::condition::{Condition, ConditionType};
@@ -30,6 +31,13 @@ pub struct Gathered {
 
 /// Applications of one repository that poll at about the same time share one question to the remote.
 const POLL_SHARED: Duration = Duration::from_secs(10);
+
+/// So do those that try a failed source again.
+const RETRY_SHARED: Duration = Duration::from_secs(2);
+
+/// The wait after a source could not be read, doubled each time.
+const SOURCE_RETRY_BASE: SignedDuration = SignedDuration::from_secs(5);
+const SOURCE_RETRY_MAX: SignedDuration = SignedDuration::from_secs(120);
 
 /// Loads what is remembered of the application, once.
 pub async fn memory(installation: &Installation, state: &mut AppState) -> Result<(), LedgerError> {
@@ -72,8 +80,14 @@ pub async fn targets(
     depth: Depth,
     polled: bool,
 ) -> Option<Condition> {
-    if depth == Depth::Live && state.targets.is_some() && scopes_stand(state, site) {
-        return state.failing.as_ref().map(|failing| failing.condition.clone());
+    let failing = state.source_failing.as_ref().map(|failing| failing.condition.clone());
+    let known = match &state.targets {
+        Some(_) => scopes_stand(state, site),
+        // A source that could not be read is not asked at every event: its own timer does that.
+        None => failing.is_some(),
+    };
+    if depth == Depth::Live && known {
+        return failing;
     }
     let revision = wanted_revision(state);
     let question = Question {
@@ -81,10 +95,16 @@ pub async fn targets(
         app,
         revision: revision.as_ref(),
         // A poll may share the answer of another application's; a refresh wants to know what is there now.
-        freshness: if polled { Freshness::Within(POLL_SHARED) } else { Freshness::Now },
+        freshness: match (polled, &state.source_failing) {
+            (true, None) => Freshness::Within(POLL_SHARED),
+            (true, Some(_)) => Freshness::Within(RETRY_SHARED),
+            (false, _) => Freshness::Now,
+        },
         may_stand: depth < Depth::Hard && state.targets.is_some() && scopes_stand(state, site),
     };
-    match sources::ask(&question, &mut state.sources).await {
+    let answer = sources::ask(&question, &mut state.sources).await;
+    note_answer(state, &answer, installation.now());
+    match answer {
         Ok(Answer::Same(revisions)) => {
             if let Some(targets) = &mut state.targets {
                 targets.revisions = revisions;
@@ -101,6 +121,23 @@ pub async fn targets(
         }
         Err(SourcesFailure::Failed { message }) => {
             Some(Condition::new(ConditionType::ComparisonError, message))
+        }
+    }
+}
+
+/// Sets when a source that failed is asked again: soon, then more and more seldom; the poll is the upper limit. What
+/// this build cannot render changes with a commit only, which the poll finds.
+fn note_answer(state: &mut AppState, answer: &Result<Answer, SourcesFailure>, now: Timestamp) {
+    match answer {
+        Ok(_) | Err(SourcesFailure::Unsupported(_)) => {
+            state.source_failures = 0;
+            state.source_retry_at = None;
+        }
+        Err(SourcesFailure::Failed { .. }) => {
+            let factor = 2_i32.saturating_pow(state.source_failures);
+            let wait = SOURCE_RETRY_BASE.checked_mul(factor).unwrap_or(SOURCE_RETRY_MAX);
+            state.source_failures = state.source_failures.saturating_add(1);
+            state.source_retry_at = Some(now + wait.min(SOURCE_RETRY_MAX));
         }
     }
 }

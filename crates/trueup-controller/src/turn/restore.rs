@@ -103,7 +103,8 @@ fn last_sync(status: &ApplicationStatus) -> Option<LastSync> {
     let sync = state.operation.get("sync")?;
     let partial = !sync.list_at(&["resources"]).is_empty();
     let dry = sync.at(&["dryRun"]).and_then(Value::as_bool) == Some(true);
-    if partial || dry {
+    // What ended in an error was not tried: there was nothing to go by, or the application was read-only.
+    if partial || dry || !matches!(state.phase.as_str(), "Succeeded" | "Failed") {
         return None;
     }
     let finished_at: Timestamp = state.finished_at?;

@@ -23,36 +23,32 @@ use crate::turn::act::Scene;
 /// How long the last verdict stands while nothing fresh is to be had (contracts: "Limits").
 pub const STALE_MAX: SignedDuration = SignedDuration::from_secs(180);
 
-/// Takes note of a source that cannot be read, or that it can be read again.
-pub fn note_failure(state: &mut AppState, failure: Option<Condition>, now: Timestamp) {
-    state.failing = lasting(state.failing.take(), failure, now);
+/// Takes note of what cannot be read, or that it can be read again. A failure that goes on keeps its beginning.
+pub fn note_failure(known: &mut Option<Failing>, failure: Option<Condition>, now: Timestamp) {
+    let since = known.as_ref().map_or(now, |failing| failing.since);
+    *known = failure.map(|condition| Failing { since, condition });
 }
 
-/// Takes note of a cluster that does not show every object, or that it does again.
-pub fn note_blindness(state: &mut AppState, fresh: &Comparison, live: &LiveSet, now: Timestamp) {
+/// Takes note of kinds that cannot be observed, or that all can be again.
+pub fn note_blind_spot(state: &mut AppState, fresh: &Comparison, live: &LiveSet, now: Timestamp) {
     let cause = blind_spot(fresh, live).map(Condition::comparison_error);
-    state.blind = lasting(state.blind.take(), cause, now);
-}
-
-/// A trouble that goes on has the beginning that it had.
-fn lasting(before: Option<Failing>, condition: Option<Condition>, now: Timestamp) -> Option<Failing> {
-    let since = before.map_or(now, |failing| failing.since);
-    condition.map(|condition| Failing { since, condition })
+    note_failure(&mut state.cluster_failing, cause, now);
 }
 
 /// Whether the last verdict still stands although nothing fresh is to be had.
 pub fn stands(state: &AppState, now: Timestamp) -> bool {
-    state.failing.as_ref().is_some_and(|failing| now < failing.since + STALE_MAX)
+    state.failing().is_some_and(|failing| now < failing.since + STALE_MAX)
 }
 
 /// What tells that the last verdict is not fresh.
-pub fn stale_warning(failing: &Failing) -> Condition {
+pub fn stale_warning(state: &AppState) -> Option<Condition> {
+    let failing = state.failing()?;
     let until = failing.since + STALE_MAX;
     let why = &failing.condition.message;
-    Condition::new(
+    Some(Condition::new(
         ConditionType::StaleWarning,
         format!("the last verdict stands until {until} and is then Unknown: {why}"),
-    )
+    ))
 }
 
 /// When each difference was first seen, to be carried to the next look.
@@ -63,26 +59,64 @@ fn first_seen(comparison: &Comparison) -> FirstSeen {
 
 /// The verdict to report: the fresh comparison; or the last one with a warning, where the cluster or the source cannot be
 /// read and that one is not too old; or Unknown.
-pub fn verdict(state: &AppState, fresh: Comparison, now: Timestamp) -> Comparison {
-    let failing = [&state.failing, &state.blind].into_iter().flatten().min_by_key(|failing| failing.since);
-    let Some(failing) = failing else { return fresh };
-    let until = failing.since + STALE_MAX;
-    if now >= until {
-        let mut late = fresh;
-        late.status = SyncStatus::Unknown;
-        late.origin = trueup_engine::status::AppOrigin::Unknown;
-        late.conditions.push(failing.condition.clone());
-        return tidy(late);
+pub fn verdict(state: &AppState, fresh: Comparison, live: &LiveSet, now: Timestamp) -> Comparison {
+    if state.failing().is_none() {
+        return fresh;
     }
-    let mut standing = match &state.comparison {
-        Some(last) if fresh.status == SyncStatus::Unknown => {
-            Comparison { conditions: fresh.conditions, ..last.clone() }
+    let mut verdict = match (&state.comparison, stands(state, now)) {
+        // What was judged before stands. Nothing becomes Synced by being looked at with old eyes.
+        (Some(last), true) if state.source_failing.is_none() => {
+            let mut standing = standing(last, fresh, live);
+            standing.conditions.extend(stale_warning(state));
+            standing
         }
-        Some(_) | None => fresh,
+        (Some(last), true) if fresh.status == SyncStatus::Unknown || is_better(&fresh, last) => {
+            let mut standing = Comparison { conditions: fresh.conditions, ..last.clone() };
+            standing.conditions.extend(stale_warning(state));
+            standing
+        }
+        (Some(_), true) => {
+            let mut standing = fresh;
+            standing.conditions.extend(stale_warning(state));
+            standing
+        }
+        // An application that was never judged has nothing that could stand; of one whose sources are unknown for long,
+        // nothing can be said. Where only kinds are unobserved, the others still say what they say.
+        (None, _) | (_, false) if state.source_failing.is_some() => Comparison {
+            status: SyncStatus::Unknown,
+            origin: trueup_engine::status::AppOrigin::Unknown,
+            ..fresh
+        },
+        (None, _) | (_, false) => fresh,
     };
-    standing.conditions.push(failing.condition.clone());
-    standing.conditions.push(stale_warning(failing));
-    tidy(standing)
+    // Of kinds that cannot be observed, the comparison tells itself.
+    verdict.conditions.extend(state.source_failing.as_ref().map(|failing| failing.condition.clone()));
+    tidy(verdict)
+}
+
+/// The fresh comparison, in which objects that cannot be observed are as they were last seen.
+fn standing(last: &Comparison, mut fresh: Comparison, live: &LiveSet) -> Comparison {
+    let is_known = |object: &ObjectComparison| object.status != SyncStatus::Unknown;
+    for object in &mut fresh.objects {
+        let unseen = object.presence == Presence::Unobserved
+            && live.coverage.uncertainty(&object.key.group_kind()).is_some();
+        if let (true, Some(seen)) = (unseen, last.object(&object.key).filter(|seen| is_known(seen))) {
+            *object = seen.clone();
+        }
+    }
+    if fresh.status == SyncStatus::OutOfSync || fresh.objects.iter().any(|it| it.counts && !is_known(it)) {
+        return fresh;
+    }
+    // All that is there to know was known at some time. Targets that are not all known keep it Unknown.
+    if last.status != SyncStatus::Unknown {
+        Comparison { conditions: fresh.conditions, objects: fresh.objects, ..last.clone() }
+    } else {
+        fresh
+    }
+}
+
+fn is_better(fresh: &Comparison, last: &Comparison) -> bool {
+    fresh.status == SyncStatus::Synced && last.status != SyncStatus::Synced
 }
 
 fn tidy(mut comparison: Comparison) -> Comparison {

@@ -1,7 +1,12 @@
 //! The whole controller against the sandbox: Git, compare, report, sync, heal.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-mod faults;
+mod api_server;
+mod gate;
+mod restarts;
+mod rivals;
+mod sources;
+mod whole_process;
 mod world;
 
 use trueup_object::Value;

@@ -104,6 +104,21 @@ fn what_the_plan_held_does_not_keep_it_open() {
 }
 
 #[test]
+fn what_could_not_be_observed_fails_a_request_and_not_the_policy() {
+    let mut plan = plan();
+    plan.steps.clear();
+    let reason = HeldReason::Unknown { why: "listing it is forbidden".to_owned() };
+    plan.held.push(crate::plan::Held { key: step().key, path: None, reason });
+    let mut state = state(StepOutcome::Done(Effect::Changed));
+    let next = conclude(&state, &plan, &agreed(), now(), now());
+    let Next::Over { phase: OperationPhase::Failed, message } = next else { panic!("{next:?}") };
+    assert!(message.contains("listing it is forbidden"), "{message}");
+    state.request.initiated_by.automated = true;
+    let next = conclude(&state, &plan, &agreed(), now(), now());
+    assert!(matches!(next, Next::Over { phase: OperationPhase::Succeeded, .. }), "{next:?}");
+}
+
+#[test]
 fn a_refusal_fails_it_or_is_retried_as_asked() {
     let mut state = state(StepOutcome::Refused { message: "field is immutable".to_owned() });
     let next = conclude(&state, &plan(), &agreed(), now(), now());
@@ -112,7 +127,9 @@ fn a_refusal_fails_it_or_is_retried_as_asked() {
     state.request.retry = Some(Retry::AUTOMATED);
     state.retry_count = 1;
     let next = conclude(&state, &plan(), &agreed(), now(), now());
-    assert_eq!(next, Next::RetryAt(now() + SignedDuration::from_secs(10)));
+    let Next::RetryAt { at, why } = next else { panic!("{next:?}") };
+    assert_eq!(at, now() + SignedDuration::from_secs(10));
+    assert_eq!(why, "ConfigMap/a: field is immutable");
     state.retry_count = 5;
     assert!(matches!(conclude(&state, &plan(), &agreed(), now(), now()), Next::Over { .. }));
 }

@@ -78,8 +78,8 @@ async fn carry_out(
                 state.message = message;
                 break phase;
             }
-            Next::RetryAt(at) => {
-                output::tell(&format!("failed; trying again at {at}"));
+            Next::RetryAt { at, why } => {
+                output::tell(&format!("failed; trying again at {at}: {why}"));
                 let wait = at.duration_since(Timestamp::now()).max(SignedDuration::ZERO);
                 tokio::time::sleep(Duration::try_from(wait).unwrap_or_default()).await;
                 state.retry_count += 1;
@@ -180,7 +180,7 @@ async fn settle(
                 tokio::time::sleep(STEP).await;
                 return Next::Replan;
             }
-            over @ (Next::RetryAt(_) | Next::Over { .. }) => return over,
+            over @ (Next::RetryAt { .. } | Next::Over { .. }) => return over,
         }
     }
 }
