@@ -76,7 +76,13 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         deadline: Duration::from_secs(options.deadline),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let played = runtime.block_on(play_all(options, &player, &stories))?;
+    let played = runtime.block_on(async {
+        // What was started ends with the future that holds it; a signal would leave it behind.
+        tokio::select! {
+            played = play_all(options, &player, &stories) => played,
+            stopped = stop_asked() => stopped.and_then(|()| bail!("stopped before the end")),
+        }
+    })?;
     Ok(conclude(options, &played))
 }
 
@@ -96,6 +102,15 @@ fn program(options: &Options) -> Result<PathBuf> {
     }
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
     Ok(target.join("debug/trueup"))
+}
+
+/// Waits until somebody asks this program to end.
+async fn stop_asked() -> Result<()> {
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => Ok(interrupted?),
+        _ = terminate.recv() => Ok(()),
+    }
 }
 
 async fn play_all(options: &Options, player: &Player, stories: &[Located]) -> Result<Vec<Played>> {
