@@ -98,6 +98,20 @@ async fn a_second_sync_waits_for_its_own_end() {
     assert_eq!(live.str_at(&["data", "colour"]), Some("blue"));
 }
 
+/// What was read before is no answer to a sync of something that cannot be read.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sync_of_a_revision_that_is_not_there_fails() {
+    let world = World::new().await;
+    let (_controller, _) = world.controller().await;
+    world.create().await;
+    world.ok(&["app", "sync", "web"]).await;
+    let run = world.trueup(&["app", "sync", "web", "--revision=nowhere"]).await;
+    assert!(run.code == 1 && run.err.contains("nowhere") && run.err.contains("hint: "), "{run:?}");
+    let run = world.ok(&["app", "sync", "web"]).await;
+    assert!(run.out.contains("Sync Status:        Synced to main ("), "{}", run.out);
+    assert!(!run.out.contains("nowhere"), "the revision was that one sync's alone: {}", run.out);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refresh_sees_a_commit() {
     let world = World::new().await;
