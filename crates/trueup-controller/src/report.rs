@@ -146,7 +146,7 @@ pub async fn send(installation: &Installation, report: Report) -> bool {
             // An Application that is gone has no status.
             Ok(_) | Err(Refusal::NotFound { .. }) => true,
             Err(error) => {
-                tracing::warn!(application = %key, %error, "the status could not be written");
+                tracing::warn!(application = %key, error = %format_args!("failed to {error}"), "the status could not be written");
                 false
             }
         }
@@ -156,7 +156,7 @@ pub async fn send(installation: &Installation, report: Report) -> bool {
         let kind = applications::served(installation, &report_kind());
         let place = Place { kind: &kind, namespace: &key.namespace, name: &key.name };
         if let Err(error) = act::apply_own(wire, place, &object, &Hand::real()).await {
-            tracing::warn!(application = %key, %error, "the drift report could not be written");
+            tracing::warn!(application = %key, error = %format_args!("failed to {error}"), "the drift report could not be written");
             return false;
         }
         true
@@ -164,7 +164,7 @@ pub async fn send(installation: &Installation, report: Report) -> bool {
     let told = async {
         for event in &events {
             if let Err(error) = act::report(wire, event).await {
-                tracing::warn!(application = %key, %error, "an Event could not be written");
+                tracing::warn!(application = %key, error = %format_args!("failed to {error}"), "an Event could not be written");
             }
         }
     };

@@ -114,7 +114,7 @@ fn go_on(scene: &Scene<'_>, state: &mut AppState, comparison: &Comparison) -> Op
             operation::Next::RetryAt { at, why } => {
                 state.missed_kinds = missed_kinds(scene, &running.operation);
                 running.operation.retry_count += 1;
-                running.operation.message = format!("failed and is tried again at {at}: {why}");
+                running.operation.message = format!("failed and is tried again at {at:.0}: {why}");
                 running.operation.results.clear();
                 running.wake_at = Some(at);
                 (running.begun_at, running.replans) = (None, 0);
@@ -369,7 +369,7 @@ fn note_heal(state: &mut AppState, results: &[StepResult], now: Timestamp) {
     let wait = HEAL_RETRY_BASE.checked_mul(factor).unwrap_or(HEAL_RETRY_MAX).min(HEAL_RETRY_MAX);
     state.heal_failures = state.heal_failures.saturating_add(1);
     state.heal_after = Some(now + wait);
-    let message = format!("self-heal failed and is tried again at {}: {}", now + wait, refusals.join("; "));
+    let message = format!("self-heal failed and is tried again at {:.0}: {}", now + wait, refusals.join("; "));
     state.heal_condition = Some(Condition::new(ConditionType::SyncError, message));
 }
 

@@ -47,7 +47,7 @@ pub fn stale_warning(state: &AppState) -> Option<Condition> {
     let why = &failing.condition.message;
     Some(Condition::new(
         ConditionType::StaleWarning,
-        format!("the last verdict stands until {until} and is then Unknown: {why}"),
+        format!("the last verdict stands until {until:.0} and is then Unknown: {why}"),
     ))
 }
 
