@@ -369,7 +369,8 @@ fn note_heal(state: &mut AppState, results: &[StepResult], now: Timestamp) {
     let wait = HEAL_RETRY_BASE.checked_mul(factor).unwrap_or(HEAL_RETRY_MAX).min(HEAL_RETRY_MAX);
     state.heal_failures = state.heal_failures.saturating_add(1);
     state.heal_after = Some(now + wait);
-    let message = format!("self-heal failed and is tried again at {:.0}: {}", now + wait, refusals.join("; "));
+    let message =
+        format!("self-heal failed and is tried again at {:.0}: {}", now + wait, refusals.join("; "));
     state.heal_condition = Some(Condition::new(ConditionType::SyncError, message));
 }
 
