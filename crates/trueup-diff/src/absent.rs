@@ -54,7 +54,7 @@ fn zero_rule(spot: &Spot<'_>) -> ZeroRule {
     spot.field().map_or(ZeroRule::Unknown, |field| field.zero)
 }
 
-fn is_zero(value: &Value) -> bool {
+pub(crate) fn is_zero(value: &Value) -> bool {
     match value {
         Value::Bool(flag) => !flag,
         Value::Int(number) => *number == 0,

@@ -25,7 +25,7 @@ pub(crate) fn default(name: &str, parent: &str, siblings: &Value) -> Option<Valu
 
 /// Fields for which the server chooses a value of its own: not known beforehand, and nobody's change.
 pub(crate) fn is_chosen_by_server(path: &FieldPath) -> bool {
-    const CHOSEN: [&str; 8] = [
+    const CHOSEN: [&str; 10] = [
         "clusterIP",
         "clusterIPs",
         "ipFamilies",
@@ -34,6 +34,9 @@ pub(crate) fn is_chosen_by_server(path: &FieldPath) -> bool {
         "healthCheckNodePort",
         "volumeName",
         "controller-uid",
+        // Of a Pod, by admission.
+        "serviceAccount",
+        "serviceAccountName",
     ];
     const DOMAINS: [&str; 4] =
         ["deployment.kubernetes.io/", "pv.kubernetes.io/", "volume.kubernetes.io/", "batch.kubernetes.io/"];
@@ -43,6 +46,18 @@ pub(crate) fn is_chosen_by_server(path: &FieldPath) -> bool {
         }
         PathElement::Key(_) | PathElement::Value(_) | PathElement::Index(_) => false,
     })
+}
+
+/// Fields of a core kind whose empty value asks the server to choose one: a Service's addresses and ports, a claim's
+/// volume.
+pub(crate) fn asks_server_to_choose(object: &Value, path: &FieldPath) -> bool {
+    let names: &[&str] = match (object.str_at(&["apiVersion"]), object.str_at(&["kind"])) {
+        (Some("v1"), Some("Service")) => &["clusterIP", "nodePort", "healthCheckNodePort"],
+        (Some("v1"), Some("PersistentVolumeClaim")) => &["volumeName"],
+        _ => &[],
+    };
+    path.starts_with_fields(&["spec"])
+        && matches!(path.elements().last(), Some(PathElement::Field(name)) if names.contains(&name.as_str()))
 }
 
 /// `Always` for the tag `latest` and for no tag at all, as Kubernetes' `SetDefaults_Container` decides.

@@ -19,6 +19,9 @@ pub(crate) struct Spot<'a> {
     siblings: Option<&'a Value>,
     /// Of a default that is an object, the part that belongs here.
     expected: Option<&'a Value>,
+    /// The sibling that this field copies and that copies this one, while Git does not declare it: then neither value
+    /// explains the other.
+    circle: bool,
 }
 
 /// How a pair of values is taken apart.
@@ -36,7 +39,7 @@ pub(crate) enum Parts {
 
 impl<'a> Spot<'a> {
     pub fn root(ty: TypeRef<'a>) -> Self {
-        Self { ty, name: "", parent: "", field: None, siblings: None, expected: None }
+        Self { ty, name: "", parent: "", field: None, siblings: None, expected: None, circle: false }
     }
 
     /// The place of a field; `live` is the map in live that holds it.
@@ -49,7 +52,24 @@ impl<'a> Spot<'a> {
             field,
             siblings: live,
             expected: self.object_default().and_then(|default| default.get(name)),
+            circle: self.in_circle(name, field).is_some(),
         }
+    }
+
+    /// The place of a field in a map that Git declares as `declared`.
+    pub fn child_beside(&self, name: &'a str, live: Option<&'a Value>, declared: Option<&'a Value>) -> Self {
+        let child = self.child(name, live);
+        let sibling = self.in_circle(name, child.field);
+        let is_declared = sibling.is_some_and(|sibling| {
+            declared.and_then(|map| map.get(sibling)).is_some_and(|value| !value.is_null())
+        });
+        Self { circle: child.circle && !is_declared, ..child }
+    }
+
+    /// The field that a field copies, where that one copies it in turn: `serviceAccount` and `serviceAccountName`.
+    fn in_circle(&self, name: &str, field: Option<Field<'a>>) -> Option<&'a str> {
+        let sibling = field?.default_from?;
+        (self.ty.field(sibling)?.default_from == Some(name)).then_some(sibling)
     }
 
     /// The same place with a type that is known better.
@@ -66,6 +86,7 @@ impl<'a> Spot<'a> {
             field: None,
             siblings: None,
             expected: None,
+            circle: false,
         }
     }
 
@@ -101,7 +122,7 @@ impl<'a> Spot<'a> {
     /// What the server writes here when nothing is declared, as far as the schema can say it.
     fn known_default(&self) -> Option<&'a Value> {
         let field = self.field?;
-        match self.siblings.and_then(Value::as_map) {
+        match self.siblings.and_then(Value::as_map).filter(|_| !self.circle) {
             Some(siblings) => field.default_in(siblings),
             None => field.default,
         }

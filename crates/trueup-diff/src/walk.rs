@@ -7,8 +7,9 @@
 use trueup_merge::{SchemaSet, Shape, TypeRef};
 use trueup_object::{FieldPath, Gvk, PathElement, Value};
 
-use crate::absent::{asks_nothing, is_replaced, present};
+use crate::absent::{asks_nothing, is_replaced, is_zero, present};
 use crate::align::Sides;
+use crate::derived::asks_server_to_choose;
 use crate::equal::{Mode, agree};
 use crate::finding::{Change, Channel};
 use crate::normalise::is_mark;
@@ -40,14 +41,16 @@ pub(crate) struct Walk<'a> {
     pub found: Vec<Found>,
     /// What was declared at the last sync is known.
     pub base_known: bool,
+    /// The live object as a whole.
+    root: Option<&'a Value>,
 }
 
 /// What becomes of fields that nobody declares and nobody owns.
 pub(crate) enum Unowned<'a> {
     /// They are compared with those of the last sync, where these are known.
     Judge(Option<&'a UnownedTable>),
-    /// They are collected.
-    Collect(Vec<(u64, u64)>),
+    /// They are collected, but for what lies at or under these paths.
+    Collect { entries: Vec<(u64, u64)>, except: &'a [FieldPath] },
 }
 
 impl<'a> Walk<'a> {
@@ -60,11 +63,13 @@ impl<'a> Walk<'a> {
             atomic: None,
             found: Vec::new(),
             base_known: false,
+            root: None,
         }
     }
 
     /// Walks whole objects.
     pub fn object(&mut self, sides: Sides<'a>, ty: TypeRef<'a>) {
+        self.root = sides.live;
         let root = Spot::root(ty);
         for (name, fields) in sides.fields() {
             match name {
@@ -130,7 +135,10 @@ impl<'a> Walk<'a> {
     fn both(&mut self, target: &'a Value, live: &'a Value, sides: Sides<'a>, spot: Spot<'a>) {
         match (spot.parts(target), spot.parts(live)) {
             (Parts::Scalar, Parts::Scalar) => {
-                if !scalar::same(target, live, &spot) && !is_replaced(target, live, &spot) {
+                let is_chosen = || {
+                    is_zero(target) && self.root.is_some_and(|root| asks_server_to_choose(root, &self.path))
+                };
+                if !scalar::same(target, live, &spot) && !is_replaced(target, live, &spot) && !is_chosen() {
                     self.declared(Change::Changed);
                 }
             }
@@ -161,7 +169,8 @@ impl<'a> Walk<'a> {
                 let marked = walk.path.elements().len() == 2 && walk.path.starts_with_fields(&["metadata"]);
                 for (name, fields) in sides.fields() {
                     if !(marked && is_mark(name)) {
-                        walk.field(name, fields, spot.child(name, sides.live));
+                        let child = spot.child_beside(name, sides.live, sides.target);
+                        walk.field(name, fields, child);
                     }
                 }
             }),
@@ -247,8 +256,10 @@ impl<'a> Walk<'a> {
                     UnownedVerdict::New
                 }
             }
-            Unowned::Collect(entries) => {
-                entries.push(unowned::entry(&self.path, live, self.key));
+            Unowned::Collect { entries, except } => {
+                if !except.iter().any(|path| self.path.starts_with(path)) {
+                    entries.push(unowned::entry(&self.path, live, self.key));
+                }
                 UnownedVerdict::Unjudged
             }
         }

@@ -144,6 +144,7 @@ fn controller_owns(key: &ResourceKey, path: &FieldPath, live: &Value) -> bool {
                         || starts(&["spec", "template", "metadata", "labels"]))
         }
         ("", "PersistentVolumeClaim") => starts(&["spec", "volumeName"]),
+        ("", "PersistentVolume") => starts(&["spec", "claimRef"]),
         ("", "Service") => {
             ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "healthCheckNodePort"]
                 .iter()

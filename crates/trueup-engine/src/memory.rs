@@ -63,7 +63,10 @@ pub fn remember(
     };
     let base = base(context, target);
     let managed = ManagedFields::of(&live.object);
-    let unowned = trueup_diff::unowned_table(&live.object, &target.object, &managed, ty, context.secret_key);
+    // What a sync has left is no part of it: it would else never be found again.
+    let left = unowned_additions(comparison);
+    let unowned =
+        trueup_diff::unowned_table(&live.object, &target.object, &managed, ty, context.secret_key, &left);
     let is_first = earlier.is_none_or(|earlier| earlier.base.is_none());
     let inherited = if is_first {
         additions(comparison)
@@ -71,6 +74,14 @@ pub fn remember(
         earlier.map(|it| it.inherited.clone()).unwrap_or_default()
     };
     Memory { base: Some(base), unowned: Some(unowned), inherited, synced_at: Some(context.now) }
+}
+
+/// The paths of what nobody owns and was not there after an earlier sync.
+fn unowned_additions(comparison: &ObjectComparison) -> Vec<FieldPath> {
+    let all = comparison.differences.iter().chain(&comparison.notes);
+    all.filter(|difference| difference.channel == Channel::Unowned)
+        .filter_map(|difference| difference.path.clone())
+        .collect()
 }
 
 /// Everything that others have added to an object, whatever was made of it.

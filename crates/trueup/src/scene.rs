@@ -246,8 +246,10 @@ fn autoscalers(cluster: &Cluster) -> Autoscalers {
     let is_certain = |kind: &GroupKind| match coverage.kinds.get(kind) {
         Some(KindCoverage::Complete | KindCoverage::NotServed) => true,
         Some(KindCoverage::Incomplete { .. }) => false,
-        // Nobody watches a kind that a complete discovery does not serve.
-        None => cluster.discovery().is_some_and(|discovery| discovery.is_complete()),
+        // Nobody watches a kind that its group does not serve; that another group is silent changes nothing about it.
+        None => cluster.discovery().is_some_and(|discovery| {
+            discovery.find(&Gvk::new(&kind.group, "", &kind.kind)) == Lookup::NotServed
+        }),
     };
     let uncertain = autoscaler::kinds().into_iter().filter(|kind| !is_certain(kind)).collect();
     let states = cluster.states();

@@ -100,6 +100,7 @@ impl Refusal {
                 }
             }
             422 => Self::Invalid { message, causes },
+            500 if is_typed_wrongly(&message) => Self::Invalid { message, causes },
             429 => Self::Busy { message, retry_after },
             504 => Self::AnswerUnknown { message },
             500.. => Self::Server { code, message },
@@ -167,10 +168,22 @@ fn denying_webhook(message: &str) -> Option<&str> {
     rest.starts_with(" denied the request").then_some(name)
 }
 
+/// What a server answers to an apply whose manifest does not fit the schema: the code is its own failure's, the fault is
+/// the manifest's, and no second try helps.
+fn is_typed_wrongly(message: &str) -> bool {
+    message.starts_with("failed to create typed patch object")
+}
+
 /// The server quotes rejected values. Of a Secret only fields and reasons are passed on.
 fn masked(status: ApiStatus, gvk: &Gvk) -> ApiStatus {
     if !(gvk.group.is_empty() && gvk.kind == "Secret") {
         return status;
+    }
+    if is_typed_wrongly(&status.message) {
+        // `.data.a: expected string, got &value.valueUnstructured{Value:1}`: the place without the value.
+        let place = |line: &str| line.split_once(", got ").map_or(line, |(place, _)| place).to_owned();
+        let message = status.message.lines().map(place).collect::<Vec<_>>().join("\n");
+        return ApiStatus { message, causes: Vec::new(), ..status };
     }
     let quotes_values = matches!(status.code, 400 | 422) || denying_webhook(&status.message).is_some();
     if !quotes_values {
@@ -268,6 +281,23 @@ mod tests {
         let error = status(400, "admission webhook \"p\" denied the request: hunter2", &[]);
         let refusal = Refusal::of(error, &secret);
         assert!(!format!("{refusal} {refusal:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn a_manifest_of_the_wrong_types_is_refused_and_not_tried_again() {
+        let message = "failed to create typed patch object (a/b; apps/v1, Kind=Deployment): .metadata.labels.x: \
+                       expected string, got &value.valueUnstructured{Value:true}";
+        let refusal = Refusal::of(status(500, message, &[]), &deployment());
+        assert!(matches!(&refusal, Refusal::Invalid { message, .. } if message.contains("Value:true")));
+        let message = "failed to create typed patch object (a/b; /v1, Kind=Secret): errors:\n  .data.a: expected \
+                       string, got &value.valueUnstructured{Value:12345}\n  .data.b: expected string, got \
+                       &value.valueUnstructured{Value:67890}";
+        let refusal = Refusal::of(status(500, message, &[]), &Gvk::new("", "v1", "Secret"));
+        let shown = format!("{refusal} {refusal:?}");
+        assert!(!shown.contains("12345") && !shown.contains("67890"), "{shown}");
+        assert!(shown.contains(".data.a: expected string") && shown.contains(".data.b"), "{shown}");
+        let broken = Refusal::of(status(500, "etcdserver: request timed out", &[]), &deployment());
+        assert!(matches!(broken, Refusal::Server { .. }));
     }
 
     #[test]

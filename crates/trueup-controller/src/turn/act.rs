@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 use trueup_cluster::Lookup;
 use trueup_cluster::act::Mode;
-use trueup_engine::app::{App, Initiator, Retry, SyncRequest};
+use trueup_engine::app::{App, DriftChoice, Initiator, Retry, SyncRequest};
 use trueup_engine::condition::{Condition, ConditionType};
 use trueup_engine::desired::TargetSet;
 use trueup_engine::difference::Origin;
@@ -393,6 +393,13 @@ fn finish(scene: &Scene<'_>, state: &mut AppState, plan: &SyncPlan, phase: Opera
             finished_at: scene.now,
         });
         state.missed_kinds = missed_kinds(scene, &running.operation);
+    }
+    if phase == OperationPhase::Succeeded && !request.dry_run && request.drift == DriftChoice::Keep {
+        // Somebody has decided: the base becomes what Git says now, also where nothing was left to apply.
+        let kept = plan.held.iter().filter(|held| held.path.is_some());
+        let kept =
+            kept.filter(|held| matches!(held.reason, HeldReason::ClusterMoved | HeldReason::BothMoved));
+        state.just_synced.extend(kept.map(|held| held.key.clone()));
     }
     count(scene, state, &running.operation, phase);
     state.finished =

@@ -112,7 +112,7 @@ impl Case {
             let declared = base.as_ref().unwrap_or(&target);
             let mut at_sync = declared.clone();
             merge_patch(&mut at_sync, &patch);
-            unowned_table(&at_sync, declared, &managed, ty, &KEY)
+            unowned_table(&at_sync, declared, &managed, ty, &KEY, &[])
         });
         let rules = self.rules();
         let comparison = compare(&CompareInput {

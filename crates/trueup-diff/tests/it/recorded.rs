@@ -96,7 +96,7 @@ fn everyday_edits_are_told_as_they_are() {
         let target = Value::from_yaml(record.str_at(&["target"]).unwrap().as_bytes()).unwrap();
         let (synced, live) = (record.get("synced").unwrap(), record.get("live").unwrap());
         let (ty, schema_known) = type_of(&target);
-        let unowned = unowned_table(synced, &target, &ManagedFields::of(synced), ty, &KEY);
+        let unowned = unowned_table(synced, &target, &ManagedFields::of(synced), ty, &KEY, &[]);
         let look = |live: &Value| {
             let mut comparison = compare(&CompareInput {
                 target: &target,

@@ -95,3 +95,10 @@ fn nobody_else_owns_anything() {
         assert!(!owns(class, &key, &path(&["status", "replicas"]), &Value::default()));
     }
 }
+
+#[test]
+fn the_claim_that_a_volume_is_bound_to_is_the_controllers() {
+    let key = ResourceKey::new("", "PersistentVolume", "", "disk");
+    assert!(owns(Controller, &key, &path(&["spec", "claimRef"]), &Value::default()));
+    assert!(!owns(Controller, &key, &path(&["spec", "persistentVolumeReclaimPolicy"]), &Value::default()));
+}

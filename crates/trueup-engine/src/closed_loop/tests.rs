@@ -152,6 +152,11 @@ fn an_addition_that_nobody_owns_is_not_taken_by_a_commit() {
     assert!(plan.held.iter().any(|held| held.reason == HeldReason::Addition), "{:?}", plan.held);
     assert_eq!(world.object().int_at(&["spec", "replicas"]), Some(5));
     assert!(!world.ours().contains(".spec.replicas"), "{}", world.ours());
+    // What the sync has left is still found after it.
+    world.remember();
+    let found: Vec<String> = world.look().differences().map(crate::difference::Difference::place).collect();
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].ends_with(".spec.replicas"), "{found:?}");
 }
 
 #[test]
