@@ -93,3 +93,19 @@ async fn a_request_survives_its_controller() {
     world.until_well("web", "Synced").await;
     world.end().await;
 }
+
+/// A controller whose state folder is empty knows from the Application what was synced last: what somebody changed by hand
+/// meanwhile is drift, and no first sync.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_state_folder_does_not_make_drift_a_first_sync() {
+    let mut world = World::start(&[("apps/web/deployment.yaml", &deployment(2))]).await;
+    world.application("web", r#"{"syncPolicy":{"automated":{}}}"#).await;
+    world.until("web", |status| !status.list_at(&["history"]).is_empty()).await;
+    world.stop().await;
+    world.edit(r#"{"spec":{"replicas":5}}"#, "kubectl-edit").await;
+    world.control("second").await;
+    world.until_is("web", "OutOfSync").await;
+    assert_eq!(world.report("web").await.str_at(&["status", "origin"]), Some("cluster"));
+    assert_eq!(world.deployment().await.int_at(&["spec", "replicas"]), Some(5));
+    world.end().await;
+}
