@@ -163,6 +163,7 @@ pub async fn send(installation: &Installation, report: Report) -> bool {
     };
     let told = async {
         for event in &events {
+            tracing::info!(application = %key, reason = event.reason, "{}", event.message);
             if let Err(error) = act::report(wire, event).await {
                 tracing::warn!(application = %key, error = %format_args!("failed to {error}"), "an Event could not be written");
             }

@@ -28,6 +28,9 @@ use crate::output::{self, Table};
 use crate::remembered;
 use crate::scene::{Scene, Seen};
 
+/// Plans that turned out stale or unanswered before a sync is given up: a person waits for it.
+const REPLANS_MAX: u32 = 20;
+
 /// Syncs an application; `asks` lets a person at a terminal decide about drift.
 pub async fn sync(
     home: &Home,
@@ -65,6 +68,7 @@ async fn carry_out(
         preview::ask(&scene.app.key, &borrowed, request)?;
     }
     let mut state = OperationState::begin(request.clone(), Timestamp::now());
+    let mut n_replans = 0;
     let phase = loop {
         let plan = planned(&scene, &seen, request)?;
         state.results = steps(&scene, &seen, &plan, request, &ledger).await;
@@ -84,7 +88,14 @@ async fn carry_out(
                 tokio::time::sleep(Duration::try_from(wait).unwrap_or_default()).await;
                 state.retry_count += 1;
             }
-            Next::Replan | Next::Settle { .. } => {}
+            Next::Replan if n_replans >= REPLANS_MAX => {
+                state.message = format!(
+                    "the server kept failing, or others kept changing what was planned on, {n_replans} times"
+                );
+                break OperationPhase::Failed;
+            }
+            Next::Replan => n_replans += 1,
+            Next::Settle { .. } => {}
         }
         // Kinds may be served now that were not before.
         scene = open(home, globals, &object, request).await?;
