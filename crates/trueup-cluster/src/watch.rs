@@ -44,6 +44,8 @@ const STREAM_IDLE: Duration = Duration::from_secs(10);
 const WATCH_LIFE_MIN: Duration = Duration::from_secs(1);
 /// So many watches in a row that end at once are a failure.
 const SHORT_WATCHES_MAX: u32 = 5;
+/// So many answers in a row that the server is busy are a failure.
+const BUSY_ANSWERS_MAX: u32 = 3;
 const BACKOFF_FIRST: Duration = Duration::from_millis(200);
 const BACKOFF_MAX: Duration = Duration::from_secs(4);
 /// However long a server asks to wait, we look again after this.
@@ -155,6 +157,7 @@ pub(crate) async fn watch_kind(context: Arc<WatchContext>, store: SharedStore) {
     let gvk = store.lock().unwrap_or_else(PoisonError::into_inner).gvk().clone();
     let mut discovery = context.discovery.clone();
     let mut backoff = Backoff::new(&gvk);
+    let mut n_busy = 0;
     loop {
         let found = discovery.borrow_and_update().clone();
         let kind = match watchable(found.as_deref(), &gvk) {
@@ -186,7 +189,20 @@ pub(crate) async fn watch_kind(context: Arc<WatchContext>, store: SharedStore) {
                     context.rediscover.notify_one();
                 }
                 let wait = backoff.next(error.retry_after());
-                context.deliver(&store, Delivery::Failed(cause_of(error)));
+                // A kind whose definition was made a moment ago is answered so until its storage is ready: that is no
+                // failure yet, and a sync that waits for the listing goes on waiting.
+                let busy = error.status().is_some_and(|status| status.code == 429);
+                let goes_on = began.elapsed() < WATCH_LIFE_MIN;
+                n_busy = if !busy {
+                    0
+                } else if goes_on {
+                    n_busy + 1
+                } else {
+                    1
+                };
+                if !busy || n_busy > BUSY_ANSWERS_MAX {
+                    context.deliver(&store, Delivery::Failed(cause_of(error)));
+                }
                 // A kind that is no longer served is learnt from discovery, sooner than by the next try.
                 tokio::select! {
                     () = sleep(wait) => {}

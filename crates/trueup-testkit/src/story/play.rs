@@ -236,6 +236,19 @@ async fn apply_file(stage: &mut Stage<'_>, path: &str) -> Result<String> {
         };
         let collection = format!("{}?fieldManager=setup", kind.collection(namespace));
         stage.client.write(Method::POST, &collection, BodyKind::Json, manifest.object()).await?;
+        if gvk.kind == "CustomResourceDefinition" {
+            // Its effect is that the kind is served, which comes a moment later.
+            let path = format!("{}/{}", kind.collection(namespace), manifest.name());
+            until("the definition is established", || async {
+                let definition = stage.client.find(&path).await?.unwrap_or_default();
+                let conditions = definition.list_at(&["status", "conditions"]);
+                Ok(conditions.iter().any(|condition| {
+                    condition.str_at(&["type"]) == Some("Established")
+                        && condition.str_at(&["status"]) == Some("True")
+                }))
+            })
+            .await?;
+        }
     }
     Ok(format!("{} objects created", manifests.len()))
 }
@@ -245,7 +258,8 @@ async fn sync(stage: &Stage<'_>, application: &str, flags: &[String]) -> Result<
     let mut command = stage.trueup();
     let ran = run(command.args(["app", "sync", application]).args(flags), "").await?;
     match ran.code {
-        Some(0 | 1) => Ok(format!("ended with {}", ran.code.unwrap_or_default())),
+        Some(0) => Ok("ended with 0".to_owned()),
+        Some(1) => Ok(ran.complaint()),
         _ => bail!("trueup app sync {application}: {}", ran.complaint()),
     }
 }
