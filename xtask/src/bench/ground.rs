@@ -166,6 +166,24 @@ impl Ground {
         self.check_as_read(expected).await
     }
 
+    /// How an application is now, for the message of a run that does not count.
+    pub async fn situation(&self, app: App) -> Result<String> {
+        let path = format!("/api/v1/namespaces/{}/configmaps/{DRIFTING}", app.name());
+        let live = self.client.find(&path).await?.unwrap_or_default();
+        let declared = live.str_at(&["data", DRIFTING_KEY]) == Some(&app.declared());
+        let application = self.client.find(&format!("{APPLICATIONS}/{}", app.name())).await?;
+        let application = application.unwrap_or_default();
+        let status = |keys: &[&str]| application.at(keys).map(Value::to_json).unwrap_or_default();
+        Ok(format!(
+            "its value is {}; its status is {}, its conditions {}, its operation {}; the engine's log ends so:\n{}",
+            if declared { "as declared" } else { "not as declared" },
+            status(&["status", "sync", "status"]),
+            status(&["status", "conditions"]),
+            status(&["status", "operationState"]),
+            self.engine.log_end()
+        ))
+    }
+
     /// The list that a person gets says the same as the watch, and what should be healed is.
     async fn check_as_read(&self, expected: &BTreeSet<String>) -> Result<()> {
         let list = self.client.find(APPLICATIONS).await?.unwrap_or_default();

@@ -33,6 +33,17 @@ struct Sample {
     synced: Option<f64>,
 }
 
+impl Sample {
+    fn told(&self) -> String {
+        let part = |name: &str, at: Option<f64>| match at {
+            Some(at) => format!("{name} after {at:.1} ms"),
+            None => format!("not {name}"),
+        };
+        [part("OutOfSync", self.out_of_sync), part("healed", self.healed), part("Synced again", self.synced)]
+            .join(", ")
+    }
+}
+
 /// The writes to applications of one policy.
 struct Group {
     heals: bool,
@@ -115,8 +126,12 @@ async fn one(ground: &mut Ground, app: App, delay: Duration, value: &str) -> Res
     while !done(&sample) {
         let Some(seen) = ground.observer.next(deadline).await? else {
             ground.engine.check()?;
-            let missing = if sample.out_of_sync.is_none() { "OutOfSync" } else { "healed" };
-            bail!("the run does not count: {name} was not {missing} within {} s", VISIBLE_MAX.as_secs());
+            bail!(
+                "the run does not count: within {} s {name} was {}; {}",
+                VISIBLE_MAX.as_secs(),
+                sample.told(),
+                ground.situation(app).await?
+            );
         };
         let after = millis_between(acknowledged, seen.at);
         if is_status(&seen, &name, "OutOfSync") {

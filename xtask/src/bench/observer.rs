@@ -51,15 +51,15 @@ impl Observer {
     pub async fn open(client: &Client, applications: &str) -> Result<Self> {
         let (sender, arrivals) = mpsc::unbounded_channel();
         let mut watches = JoinSet::new();
-        let query = format!("watch=1&resourceVersion=0&timeoutSeconds={WATCH_SECONDS}");
         let selector = DRIFTING_SELECTOR.replace('/', "%2F").replace('=', "%3D");
         let paths = [
-            (format!("{applications}?{query}"), status_of as fn(&Value) -> Option<(String, What)>),
-            (format!("/api/v1/configmaps?{query}&labelSelector={selector}"), value_of),
+            (format!("{applications}?watch=1"), status_of as fn(&Value) -> Option<(String, What)>),
+            (format!("/api/v1/configmaps?watch=1&labelSelector={selector}"), value_of),
         ];
         for (path, read) in paths {
-            let lines = timeout(OPEN_TIMEOUT, client.watch(&path)).await.context("open a watch")??;
-            watches.spawn(follow(lines, read, sender.clone()));
+            let watch = Watch { client: client.clone(), path, version: "0".to_owned(), read };
+            let lines = watch.open().await?;
+            watches.spawn(follow(watch, lines, sender.clone()));
         }
         Ok(Self { arrivals, statuses: BTreeMap::new(), _watches: watches })
     }
@@ -88,20 +88,39 @@ impl Observer {
     }
 }
 
-async fn follow(
-    mut lines: Lines,
+/// One watch, which goes on where it was when the server ends it: it does so when a definition changes.
+struct Watch {
+    client: Client,
+    path: String,
+    /// The version that was seen last.
+    version: String,
     read: fn(&Value) -> Option<(String, What)>,
-    sender: mpsc::UnboundedSender<Result<Seen>>,
-) {
-    loop {
-        let line = lines.next_line().await;
+}
+
+impl Watch {
+    async fn open(&self) -> Result<Lines> {
+        let path = format!("{}&resourceVersion={}&timeoutSeconds={WATCH_SECONDS}", self.path, self.version);
+        timeout(OPEN_TIMEOUT, self.client.watch(&path)).await.context("open a watch")?
+    }
+
+    async fn next(&mut self, lines: &mut Lines) -> Result<Option<Seen>> {
+        let Some(line) = lines.next_line().await? else {
+            *lines = self.open().await?;
+            return Ok(None);
+        };
         // Taken before anything is parsed.
         let at = Instant::now();
-        let seen = match line {
-            Ok(Some(line)) => event(&line, at, read),
-            Ok(None) => Err(anyhow!("the server ended a watch")),
-            Err(error) => Err(error),
-        };
+        let event = Value::from_json(&line).map_err(|error| anyhow!("read an event: {error}"))?;
+        if let Some(version) = event.str_at(&["object", "metadata", "resourceVersion"]) {
+            version.clone_into(&mut self.version);
+        }
+        seen_in(&event, at, self.read)
+    }
+}
+
+async fn follow(mut watch: Watch, mut lines: Lines, sender: mpsc::UnboundedSender<Result<Seen>>) {
+    loop {
+        let seen = watch.next(&mut lines).await;
         let failed = seen.is_err();
         let Some(seen) = seen.transpose() else { continue };
         if sender.send(seen).is_err() || failed {
@@ -110,12 +129,11 @@ async fn follow(
     }
 }
 
-fn event(line: &[u8], at: Instant, read: fn(&Value) -> Option<(String, What)>) -> Result<Option<Seen>> {
-    let event = Value::from_json(line).map_err(|error| anyhow!("read an event: {error}"))?;
+fn seen_in(event: &Value, at: Instant, read: fn(&Value) -> Option<(String, What)>) -> Result<Option<Seen>> {
     match event.str_at(&["type"]) {
         Some("ADDED" | "MODIFIED") => {}
         Some("DELETED" | "BOOKMARK") => return Ok(None),
-        _ => bail!("a watch failed: {}", String::from_utf8_lossy(line)),
+        _ => bail!("a watch failed: {}", event.to_json()),
     }
     let object = event.get("object").and_then(read);
     Ok(object.map(|(app, what)| Seen { at, app, what }))
@@ -140,6 +158,10 @@ fn value_of(object: &Value) -> Option<(String, What)> {
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+
+    fn event(line: &[u8], at: Instant, read: fn(&Value) -> Option<(String, What)>) -> Result<Option<Seen>> {
+        seen_in(&Value::from_json(line).unwrap(), at, read)
+    }
 
     #[test]
     fn an_event_of_an_application_is_its_status() {
