@@ -253,15 +253,32 @@ async fn apply_file(stage: &mut Stage<'_>, path: &str) -> Result<String> {
     Ok(format!("{} objects created", manifests.len()))
 }
 
-/// As a person syncs, who waits for the end. Codes 0 and 1 both mean that the operation has ended.
+/// As a person syncs, who lets an operation end that is under way and waits for the end of the next. Codes 0 and 1 both mean
+/// that it has ended.
 async fn sync(stage: &Stage<'_>, application: &str, flags: &[String]) -> Result<String> {
-    let mut command = stage.trueup();
-    let ran = run(command.args(["app", "sync", application]).args(flags), "").await?;
-    match ran.code {
-        Some(0) => Ok("ended with 0".to_owned()),
-        Some(1) => Ok(ran.complaint()),
-        _ => bail!("trueup app sync {application}: {}", ran.complaint()),
+    loop {
+        wait_until_idle(stage, application).await?;
+        let mut command = stage.trueup();
+        let ran = run(command.args(["app", "sync", application]).args(flags), "").await?;
+        match ran.code {
+            // The policy was quicker.
+            Some(1) if ran.stderr.contains("already in progress") => {}
+            Some(0) => return Ok("ended with 0".to_owned()),
+            Some(1) => return Ok(ran.complaint()),
+            _ => bail!("trueup app sync {application}: {}", ran.complaint()),
+        }
     }
+}
+
+async fn wait_until_idle(stage: &Stage<'_>, application: &str) -> Result<()> {
+    let path = format!("{APPLICATIONS}/{application}");
+    until("the operation under way ends", || async {
+        let object = stage.client.find(&path).await?.unwrap_or_default();
+        let phase = object.str_at(&["status", "operationState", "phase"]);
+        Ok(object.get("operation").is_none_or(Value::is_null)
+            && !matches!(phase, Some("Running" | "Terminating")))
+    })
+    .await
 }
 
 async fn refresh(stage: &Stage<'_>, application: &str, hard: bool, faulty: bool) -> Result<String> {
