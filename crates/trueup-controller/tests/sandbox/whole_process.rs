@@ -166,7 +166,12 @@ fn no_file_leaks(folder: &Path) {
             }
             continue;
         }
-        let bytes = std::fs::read(&path).unwrap();
+        let bytes = match std::fs::read(&path) {
+            Ok(bytes) => bytes,
+            // The database's own side files come and go; what is gone keeps nothing.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            Err(error) => panic!("{}: {error}", path.display()),
+        };
         for trace in TRACES {
             let found = bytes.windows(trace.len()).any(|window| window == trace.as_bytes());
             assert!(!found, "{} contains {trace}", path.display());
