@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 use trueup_cluster::{Change, Cluster, Observed};
 use trueup_engine::autoscaler::{self, Autoscalers};
@@ -15,10 +16,16 @@ use crate::mailbox::Depth;
 use crate::routes::Routes;
 use crate::staff::{Staff, application_kind};
 
+/// Applications of one cluster that are compared and changed at the same time. A thousand at once, as at a start, hold half
+/// a gigabyte of parsed objects and keep the API server so busy that the Lease is not renewed in time; each cluster has its own
+/// places, so that one that does not answer holds up no other's.
+const TURNS_MAX: usize = 64;
+
 /// A destination cluster.
 pub struct Site {
     pub cluster: Arc<Cluster>,
     scalers: Scalers,
+    turns: Semaphore,
 }
 
 /// The autoscalers of the cluster, read anew only after one of them changed.
@@ -35,7 +42,13 @@ impl Site {
         for gvk in scaler_kinds() {
             cluster.watch(&gvk);
         }
-        Self { cluster, scalers: Scalers::default() }
+        Self { cluster, scalers: Scalers::default(), turns: Semaphore::new(TURNS_MAX) }
+    }
+
+    /// Waits for a place among the turns that are taken at the same time; first come, first served.
+    pub async fn place(&self) -> Option<SemaphorePermit<'_>> {
+        // It is never closed.
+        self.turns.acquire().await.ok()
     }
 
     /// The cluster's own schemas as last read; to be laid over the compiled-in ones.

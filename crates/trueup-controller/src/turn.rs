@@ -116,8 +116,9 @@ async fn valid(
     verdict::note_failure(&mut state.source_failing, failure, now);
     match (state.targets.clone(), state.source_failing.clone()) {
         (Some(targets), _) => {
+            let _place = site.place().await;
             let targets = targets.unpack();
-            judged(installation, state, application, &app, &site, &targets, now).await
+            judged(installation, state, application, &app, &site, &targets, installation.now()).await
         }
         (None, Some(failing)) => blind(installation, state, application, failing.condition, now).await,
         // Targets are there or their failure is.

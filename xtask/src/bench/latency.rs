@@ -136,7 +136,8 @@ async fn one(ground: &mut Ground, app: App, delay: Duration, value: &str) -> Res
         let after = millis_between(acknowledged, seen.at);
         if is_status(&seen, &name, "OutOfSync") {
             sample.out_of_sync.get_or_insert(after);
-        } else if is_status(&seen, &name, "Synced") && sample.healed.is_some() {
+        } else if is_status(&seen, &name, "Synced") && (sample.healed.or(sample.out_of_sync)).is_some() {
+            // The two watches are two connections: either may be the first to show its part.
             sample.synced.get_or_insert(after);
         } else if let What::Value(found) = &seen.what
             && seen.app == name
