@@ -24,6 +24,8 @@ enum Claim {
     Unowned,
     /// It was there all along.
     Known,
+    /// There is nothing to tell by whether anybody added it.
+    Untold,
 }
 
 struct Leaf {
@@ -106,6 +108,9 @@ impl<'a> Walk<'a> {
                 UnownedVerdict::Unjudged if self.base_tells() && !is_chosen_by_server(&self.path) => {
                     Claim::Others
                 }
+                UnownedVerdict::Unjudged if self.nothing_tells() && !is_chosen_by_server(&self.path) => {
+                    Claim::Untold
+                }
                 UnownedVerdict::Unjudged => return None,
             }
         };
@@ -164,11 +169,12 @@ impl Group {
         let channel = match first.claim {
             Claim::Pending => Channel::Declared,
             Claim::Others if in_declared => Channel::Declared,
-            Claim::Others => Channel::Undeclared,
+            Claim::Others | Claim::Untold => Channel::Undeclared,
             Claim::Unowned => Channel::Unowned,
             Claim::Known => return None,
         };
         let pending_removal = first.claim == Claim::Pending;
+        let untold = first.claim == Claim::Untold;
         let mut owners: Vec<Owner> = Vec::new();
         let ours = self.leaves.iter().any(|leaf| leaf.ours);
         let mut leaves = Vec::with_capacity(self.leaves.len());
@@ -180,6 +186,6 @@ impl Group {
             }
             leaves.push(leaf.path);
         }
-        Some(Found { channel, change: Change::Added, path, leaves, owners, ours, pending_removal })
+        Some(Found { channel, change: Change::Added, path, leaves, owners, ours, pending_removal, untold })
     }
 }

@@ -27,23 +27,22 @@ pub fn compare(input: &CompareInput<'_>) -> Comparison {
     let owners = Owners { managed: input.managed, ours: input.our_manager, schema_known: input.schema_known };
     let mut walk = Walk::new(owners, Unowned::Judge(input.unowned), input.secret_key);
     walk.base_known = base.is_some();
-    let mut problems = Vec::new();
-    if !owners.known() && base.is_none() && input.unowned.is_none() {
-        problems.push("live has no managedFields: what others added cannot be told".to_owned());
-    }
     walk.object(sides, input.ty);
 
     let key = ResourceKey::of(&live).or_else(|| ResourceKey::of(&target));
     let applies = |rule: &&IgnoreRule| key.as_ref().is_some_and(|key| rule.matches(key));
     let rule_matches =
         input.ignore.iter().map(|rule| if applies(&rule) { rule.count(&target, &live) } else { 0 }).collect();
-    let findings = if walk.found.is_empty() {
-        Vec::new()
-    } else {
+    let (mut findings, mut untold) = (Vec::new(), Vec::new());
+    if !walk.found.is_empty() {
         let rules = input.ignore.iter().enumerate().filter(|(_, rule)| applies(rule)).collect();
-        Report::new(input, sides, rules).findings(walk.found)
-    };
-    Comparison { findings, rule_matches, problems }
+        let report = Report::new(input, sides, rules);
+        let (doubtful, certain) = walk.found.into_iter().partition(|found| found.untold);
+        findings = report.findings(certain);
+        untold = report.findings(doubtful);
+        untold.retain(|finding| finding.ignored_by.is_none());
+    }
+    Comparison { findings, rule_matches, untold }
 }
 
 /// The three versions of an object in one form each.
@@ -87,7 +86,8 @@ impl<'a> Report<'a> {
     }
 
     fn finding(&self, found: Found) -> Finding {
-        let Found { channel, mut change, path: found_path, leaves, owners, ours, pending_removal } = found;
+        let Found { channel, mut change, path: found_path, leaves, owners, ours, pending_removal, untold: _ } =
+            found;
         let leaves: Vec<FieldPath> = leaves.into_iter().map(|leaf| self.without_sealed_names(leaf)).collect();
         let moved = self.moved(&leaves);
         let path = self.without_sealed_names(found_path.clone());

@@ -34,8 +34,9 @@ pub struct Comparison {
     pub findings: Vec<Finding>,
     /// For each rule given, how many fields of the object it hides; 0 also where it is about other objects.
     pub rule_matches: Vec<usize>,
-    /// What could not be judged, in words: with any, "no finding" is not "the same".
-    pub problems: Vec<String>,
+    /// What live has and Git does not declare, where nothing tells whether anybody added it: neither managed fields nor
+    /// an earlier sync. No differences: with any, "no finding" is not "the same". What a rule hides is not among them.
+    pub untold: Vec<Finding>,
 }
 
 /// Which question a finding answers.

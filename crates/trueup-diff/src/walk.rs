@@ -28,6 +28,8 @@ pub(crate) struct Found {
     pub owners: Vec<Owner>,
     pub ours: bool,
     pub pending_removal: bool,
+    /// It may have been there all along: nothing tells.
+    pub untold: bool,
 }
 
 /// The state of a walk.
@@ -233,12 +235,18 @@ impl<'a> Walk<'a> {
             owners,
             ours: owned.ours,
             pending_removal: false,
+            untold: false,
         });
     }
 
     /// Whether what base has not must have been added by somebody, for want of managed fields that would say by whom.
     pub(crate) fn base_tells(&self) -> bool {
         self.base_known && !self.owners.known() && matches!(self.unowned, Unowned::Judge(_))
+    }
+
+    /// Whether neither managed fields nor an earlier sync say what was added.
+    pub(crate) fn nothing_tells(&self) -> bool {
+        !self.base_known && !self.owners.known() && matches!(self.unowned, Unowned::Judge(None))
     }
 
     /// What is known of a value that nobody declares and nobody owns.

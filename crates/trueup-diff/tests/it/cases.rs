@@ -183,8 +183,8 @@ pub(super) fn report(comparison: &Comparison) -> String {
     if !comparison.rule_matches.is_empty() {
         let _ = writeln!(out, "rules matched {:?}", comparison.rule_matches);
     }
-    for problem in &comparison.problems {
-        let _ = writeln!(out, "problem: {problem}");
+    for untold in &comparison.untold {
+        let _ = writeln!(out, "untold {}", untold.path);
     }
     if out.is_empty() { "same\n".to_owned() } else { out }
 }

@@ -54,11 +54,8 @@ pub fn matched(input: &LookInput<'_>, key: &ResourceKey, target: &Target, live: 
     for finding in compared.findings {
         judge(input, &mut object, live, memory, finding);
     }
-    if let Some(problem) = compared.problems.first() {
-        object.problem = Some(ObjectProblem {
-            message: problem.clone(),
-            remedy: "correct the object or its schema; the other objects are not affected".to_owned(),
-        });
+    if let Some(problem) = untold(input, key, &compared.untold) {
+        object.problem = Some(problem);
     }
     object.status = if !object.differences.is_empty() {
         SyncStatus::OutOfSync
@@ -68,6 +65,27 @@ pub fn matched(input: &LookInput<'_>, key: &ResourceKey, target: &Target, live: 
         SyncStatus::Synced
     };
     object
+}
+
+/// Says what nothing tells about, as far as it would count if somebody had added it.
+fn untold(input: &LookInput<'_>, key: &ResourceKey, findings: &[Finding]) -> Option<ObjectProblem> {
+    let would_count = |finding: &&Finding| {
+        let path = &finding.path;
+        input.autoscalers.owner(key, path).is_none()
+            && weight::weight(path, Class::Unattributed, input.app.undeclared) == Weight::Drift
+    };
+    let counted: Vec<&Finding> = findings.iter().filter(would_count).collect();
+    let (first, more) = (counted.first()?, counted.len() - 1);
+    let more = if more == 0 { String::new() } else { format!(" (and {more} more)") };
+    Some(ObjectProblem {
+        message: format!(
+            "live has no managedFields: whether somebody added {}{more} cannot be told",
+            first.path
+        ),
+        remedy:
+            "give live with its managedFields (kubectl get --show-managed-fields), or what was applied before"
+                .to_owned(),
+    })
 }
 
 fn type_of<'a>(input: &LookInput<'a>, gvk: &Gvk) -> TypeRef<'a> {
