@@ -174,6 +174,7 @@ fn ignore_rules(spec: &crate::application::ApplicationSpec, found: &mut Found) -
         name: rule.name.to_string(),
         namespace: rule.namespace.to_string(),
         json_pointers: rule.json_pointers.iter().map(ToString::to_string).collect(),
+        ..IgnoreSpec::default()
     });
     IgnoreRules::new(specs.collect()).unwrap_or_else(|(index, error)| {
         let place = rules.get(index).map(|rule| rule.place.clone()).unwrap_or_default();

@@ -17,6 +17,10 @@ pub struct IgnoreSpec {
     /// Empty: any.
     pub namespace: String,
     pub json_pointers: Vec<String>,
+    /// Every path that one of these jq expressions names.
+    pub jq_path_expressions: Vec<String>,
+    /// What these field managers own.
+    pub managed_fields_managers: Vec<String>,
 }
 
 /// A rule, ready for use.
@@ -44,9 +48,29 @@ pub enum IgnoreError {
     Pointer(#[from] PointerError),
 }
 
+impl IgnoreError {
+    /// What its author can do about it.
+    pub fn remedy(&self) -> String {
+        match self {
+            Self::Pattern { .. } => "write the name of the group or kind, or use * as a wildcard".to_owned(),
+            Self::Pointer(_) => {
+                "write a pointer such as /spec/replicas, with ~1 for a slash in a name".to_owned()
+            }
+        }
+    }
+}
+
 impl IgnoreRule {
     pub fn new(spec: &IgnoreSpec) -> Result<Self, IgnoreError> {
-        let IgnoreSpec { group, kind, name, namespace, json_pointers } = spec;
+        let IgnoreSpec {
+            group,
+            kind,
+            name,
+            namespace,
+            json_pointers,
+            jq_path_expressions: _,
+            managed_fields_managers: _,
+        } = spec;
         let some = |text: &str| (!text.is_empty()).then(|| Text::from(text));
         let selectors = json_pointers
             .iter()
@@ -125,7 +149,7 @@ mod tests {
             kind: kind.into(),
             name: name.into(),
             namespace: namespace.into(),
-            json_pointers: Vec::new(),
+            ..IgnoreSpec::default()
         };
         let web = ResourceKey::new("apps", "Deployment", "shop", "web");
         let map = ResourceKey::new("", "ConfigMap", "shop", "flags");

@@ -20,6 +20,7 @@ pub mod operation;
 pub mod pair;
 pub mod plan;
 pub mod policy;
+pub mod settings;
 pub mod source;
 pub mod status;
 pub mod tracking;

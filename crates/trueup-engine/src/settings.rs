@@ -1,0 +1,265 @@
+//! What `argocd-cm` and `trueup-settings` say about comparing: the one reader of both.
+//!
+//! Pure: the data of the two ConfigMaps goes in, the settings and what is wrong with them come out. An entry that makes no
+//! sense is a problem that names its key, line and remedy; everything else still holds. Kinds are named by patterns, of
+//! which an exact one goes before those with wildcards.
+
+mod compare;
+mod customizations;
+mod filter;
+mod rule;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use globset::{Glob, GlobMatcher};
+use trueup_object::{GroupKind, Text};
+
+pub use compare::{CompareOptions, StatusField};
+pub use filter::{FilterRule, KindFilter};
+pub use rule::{RuleDetail, SystemRule, read_rules};
+
+use crate::app::Weight;
+
+/// The ConfigMap with Argo CD's settings.
+pub const ARGOCD: &str = "argocd-cm";
+/// The ConfigMap with our own, beside it.
+pub const TRUEUP: &str = "trueup-settings";
+
+/// The data of one ConfigMap.
+pub type ConfigData = BTreeMap<String, String>;
+
+/// Everything that the two ConfigMaps say, and what is wrong with them.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Settings {
+    /// Ignore rules for the whole installation, in the order of their keys.
+    pub ignore: Vec<SystemRule>,
+    /// Paths whose changes alone are no reason to look again (`ignoreResourceUpdates`).
+    pub ignore_updates: Vec<SystemRule>,
+    pub known_types: Vec<(KindPattern, KnownTypeField)>,
+    pub health: Vec<(KindPattern, HealthScript)>,
+    /// The YAML with `discovery.lua` and `definitions`, by kind.
+    pub actions: Vec<(KindPattern, Text)>,
+    pub compare: CompareOptions,
+    pub filter: KindFilter,
+    /// What an undeclared addition means where an application does not say.
+    pub undeclared: Option<Weight>,
+    /// When a dry run confirms a finding, where an application does not say.
+    pub confirm: Option<ConfirmMode>,
+    pub problems: Vec<SettingsProblem>,
+}
+
+/// When a dry run of the server confirms what differs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConfirmMode {
+    /// For an object that differs.
+    Differs,
+    /// For every object.
+    Always,
+    Never,
+}
+
+/// The type of a field of a custom resource (`knownTypeFields`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownTypeField {
+    /// Dotted; lists on the way are walked.
+    pub field: Text,
+    /// As Argo CD names it: `core/v1/PodSpec`, `core/Quantity`, `meta/v1/Duration`.
+    pub type_name: Text,
+}
+
+/// The health check of a kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HealthScript {
+    pub lua: Text,
+    pub open_libs: bool,
+}
+
+/// An entry that is left out, or not honoured, and what to do about it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SettingsProblem {
+    pub config_map: &'static str,
+    pub key: String,
+    /// Within the value of the key, from 1.
+    pub line: Option<usize>,
+    pub message: String,
+    pub remedy: String,
+    /// The kinds whose ignore rules cannot be understood: what differs in such an object may be meant to be hidden.
+    pub hides: Option<KindPattern>,
+}
+
+impl fmt::Display for SettingsProblem {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{} {}", self.config_map, self.key)?;
+        if let Some(line) = self.line {
+            write!(out, ", line {line}")?;
+        }
+        write!(out, ": {}; {}", self.message, self.remedy)
+    }
+}
+
+/// Kinds by globs for group and kind.
+#[derive(Debug, Clone)]
+pub struct KindPattern {
+    pub group: Text,
+    pub kind: Text,
+    matchers: (GlobMatcher, GlobMatcher),
+}
+
+impl KindPattern {
+    pub fn new(group: &str, kind: &str) -> Result<Self, globset::Error> {
+        let matchers = (matcher(group)?, matcher(kind)?);
+        Ok(Self { group: Text::from(group), kind: Text::from(kind), matchers })
+    }
+
+    pub fn matches(&self, kind: &GroupKind) -> bool {
+        self.matchers.0.is_match(kind.group.as_str()) && self.matchers.1.is_match(kind.kind.as_str())
+    }
+
+    fn is(&self, kind: &GroupKind) -> bool {
+        self.group == kind.group && self.kind == kind.kind
+    }
+}
+
+impl PartialEq for KindPattern {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.group, &self.kind) == (&other.group, &other.kind)
+    }
+}
+
+impl Eq for KindPattern {}
+
+impl PartialOrd for KindPattern {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for KindPattern {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (&self.group, &self.kind).cmp(&(&other.group, &other.kind))
+    }
+}
+
+impl fmt::Display for KindPattern {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.group.is_empty() {
+            write!(out, "{}", self.kind)
+        } else {
+            write!(out, "{}/{}", self.group, self.kind)
+        }
+    }
+}
+
+fn matcher(pattern: &str) -> Result<GlobMatcher, globset::Error> {
+    Ok(Glob::new(pattern)?.compile_matcher())
+}
+
+/// What is said about a kind: by its name, else by the first pattern that fits.
+pub fn about<'a, T>(said: &'a [(KindPattern, T)], kind: &GroupKind) -> Option<&'a T> {
+    let exact = said.iter().find(|(pattern, _)| pattern.is(kind));
+    exact.or_else(|| said.iter().find(|(pattern, _)| pattern.matches(kind))).map(|(_, it)| it)
+}
+
+impl Settings {
+    /// Reads both ConfigMaps; one that does not exist is empty.
+    pub fn read(argocd: &ConfigData, trueup: &ConfigData) -> Self {
+        let mut settings = Self::default();
+        customizations::read(argocd, &mut settings);
+        compare::read(argocd, &mut settings);
+        filter::read(argocd, &mut settings);
+        tracking(argocd, &mut settings);
+        own(trueup, &mut settings);
+        settings.problems.sort();
+        settings
+    }
+
+    /// The problem that keeps it unknown what is ignored of a kind.
+    pub fn obscured(&self, kind: &GroupKind) -> Option<&SettingsProblem> {
+        self.problems.iter().find(|problem| problem.hides.as_ref().is_some_and(|hides| hides.matches(kind)))
+    }
+
+    fn problem(
+        &mut self,
+        config_map: &'static str,
+        key: &str,
+        line: Option<usize>,
+        message: impl Into<String>,
+        remedy: impl Into<String>,
+    ) {
+        self.problems.push(SettingsProblem {
+            config_map,
+            key: key.to_owned(),
+            line,
+            message: message.into(),
+            remedy: remedy.into(),
+            hides: None,
+        });
+    }
+}
+
+/// Objects are tracked by their annotation alone, without an installation's id.
+fn tracking(argocd: &ConfigData, settings: &mut Settings) {
+    let method_key = "application.resourceTrackingMethod";
+    if let Some(method) = argocd.get(method_key).filter(|method| !method.is_empty()) {
+        match method.as_str() {
+            "annotation" | "annotation+label" => {}
+            "label" => settings.problem(
+                ARGOCD,
+                method_key,
+                None,
+                "objects are tracked by annotation; what only a label marks is not tracked before its first sync",
+                "set it to annotation and sync once",
+            ),
+            other => settings.problem(
+                ARGOCD,
+                method_key,
+                None,
+                format!("`{other}` is no tracking method"),
+                "set it to annotation, annotation+label or label",
+            ),
+        }
+    }
+    if argocd.get("installationID").is_some_and(|id| !id.is_empty()) {
+        settings.problem(
+            ARGOCD,
+            "installationID",
+            None,
+            "the ids of installations are not compared; objects of another installation's application of the same name \
+             count as tracked",
+            "give applications different names, or remove it",
+        );
+    }
+}
+
+fn own(trueup: &ConfigData, settings: &mut Settings) {
+    for (key, value) in trueup {
+        match (key.as_str(), value.trim()) {
+            ("undeclared", "drift") => settings.undeclared = Some(Weight::Drift),
+            ("undeclared", "note") => settings.undeclared = Some(Weight::Note),
+            ("undeclared", "off") => settings.undeclared = Some(Weight::Nothing),
+            ("undeclared", other) => {
+                let message = format!("found `{other}`");
+                settings.problem(TRUEUP, key, None, message, "set it to drift, note or off");
+            }
+            ("confirm", "differs") => settings.confirm = Some(ConfirmMode::Differs),
+            ("confirm", "always") => settings.confirm = Some(ConfirmMode::Always),
+            ("confirm", "never") => settings.confirm = Some(ConfirmMode::Never),
+            ("confirm", other) => {
+                let message = format!("found `{other}`");
+                settings.problem(TRUEUP, key, None, message, "set it to differs, always or never");
+            }
+            (_, _) => {
+                settings.problem(
+                    TRUEUP,
+                    key,
+                    None,
+                    "there is no such setting",
+                    "remove it, or correct its name",
+                );
+            }
+        }
+    }
+}
