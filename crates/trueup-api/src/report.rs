@@ -142,7 +142,8 @@ fn health(found: &ObjectHealth) -> Option<HealthBlock> {
     let (status, message) = match found {
         ObjectHealth::Missing => ("Missing", ""),
         ObjectHealth::Unjudged => return None,
-        ObjectHealth::Judged(Health { status, message }) => (status.as_str(), message.as_str()),
+        ObjectHealth::Judged(Health { status, message })
+        | ObjectHealth::Exempt(Health { status, message }) => (status.as_str(), message.as_str()),
     };
     Some(HealthBlock { status: Text::from(status), message: message.to_owned(), last_transition: None })
 }

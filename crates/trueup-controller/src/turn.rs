@@ -204,6 +204,7 @@ fn compare(scene: &act::Scene<'_>, state: &AppState, memory: &BTreeMap<ResourceK
         autoscalers: &scalers,
         last_sync: state.last_sync.as_ref(),
         schemas: verdict::layered(&schemas),
+        health: trueup_engine::status::HealthRules::BUILTIN,
         our_manager: &Installation::our_manager(),
         secret_key: scene.installation.secret_key(),
         first_seen: &state.first_seen,

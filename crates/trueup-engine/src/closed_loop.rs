@@ -127,6 +127,7 @@ impl World {
             autoscalers: &self.autoscalers,
             last_sync: self.last_sync.as_ref(),
             schemas: schemas(),
+            health: trueup_health::HealthRules::BUILTIN,
             our_manager: &FieldManager::new(FieldManager::TRUEUP),
             secret_key: &[7; 32],
             first_seen: &FirstSeen::new(),

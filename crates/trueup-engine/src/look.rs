@@ -11,7 +11,7 @@ mod unit;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use trueup_health::{Health, ObjectHealth};
+use trueup_health::{Health, HealthRules, ObjectHealth};
 use trueup_merge::Layered;
 use trueup_object::{FieldManager, FieldPath, Gvk, ResourceKey, Text};
 
@@ -37,6 +37,7 @@ pub struct LookInput<'a> {
     /// The last sync, as far as it is remembered.
     pub last_sync: Option<&'a LastSync>,
     pub schemas: Layered<'a>,
+    pub health: HealthRules<'a>,
     pub our_manager: &'a FieldManager,
     pub secret_key: &'a [u8; 32],
     pub first_seen: &'a FirstSeen,

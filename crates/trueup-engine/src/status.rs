@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-pub use trueup_health::{Health, HealthStatus, ObjectHealth};
+pub use trueup_health::{GenericUse, Health, HealthRules, HealthStatus, ObjectHealth};
 
 /// Whether Git and the cluster agree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -15,18 +15,18 @@ pub enum ObjectHealth {
     /// It is there, and its kind has no rule.
     Unjudged,
     Judged(Health),
+    /// Judged, and not counted: it shows that something is there, and no more.
+    Exempt(Health),
 }
 
-/// Whether an object's author took it out of the application's health, or it is a hook.
-pub fn is_excluded(live: &Value) -> bool {
+/// Whether it is a hook: these are no part of what an application consists of.
+pub fn is_hook(live: &Value) -> bool {
     let annotation = |name: &str| live.str_at(&["metadata", "annotations", name]);
-    annotation("argocd.argoproj.io/ignore-healthcheck") == Some("true")
-        || annotation("argocd.argoproj.io/hook").is_some()
-        || annotation("helm.sh/hook").is_some()
+    annotation("argocd.argoproj.io/hook").is_some() || annotation("helm.sh/hook").is_some()
 }
 
-/// Judges an application. The caller leaves out what [`is_excluded`] and the application itself, where it is among its
-/// own objects.
+/// Judges an application. The caller leaves out what [`is_hook`] and the application itself, where it is among its own
+/// objects.
 pub fn aggregate<'a>(objects: impl IntoIterator<Item = (&'a ResourceKey, &'a ObjectHealth)>) -> Health {
     let (mut n_objects, mut n_live) = (0_usize, 0_usize);
     let mut worst = HealthStatus::Healthy;
@@ -35,7 +35,7 @@ pub fn aggregate<'a>(objects: impl IntoIterator<Item = (&'a ResourceKey, &'a Obj
         n_objects += 1;
         let judged = match health {
             ObjectHealth::Missing => continue,
-            ObjectHealth::Unjudged => {
+            ObjectHealth::Unjudged | ObjectHealth::Exempt(_) => {
                 n_live += 1;
                 continue;
             }

@@ -13,19 +13,19 @@ fn text<'a>(condition: &'a Value, name: &str) -> &'a str {
     condition.str_at(&[name]).unwrap_or_default()
 }
 
-/// That a Job failed or completed is said by the presence of the condition; that it is suspended by its status.
+/// That a Job failed or completed is said by the presence of the condition; that it is suspended by its status. One that
+/// was resumed keeps its condition with the status False, and is on its way.
 pub(crate) fn job(live: &Value) -> Health {
-    let suspended = find(live, "Suspended");
     if let Some(failed) = find(live, "Failed") {
         return Health::degraded(text(failed, "message"));
     }
-    if let Some(condition) = suspended
-        && text(condition, "status") == "True"
+    if let Some(suspended) = find(live, "Suspended")
+        && text(suspended, "status") == "True"
     {
-        return Health::new(HealthStatus::Suspended, text(condition, "message"));
+        return Health::new(HealthStatus::Suspended, text(suspended, "message"));
     }
-    match find(live, "Complete").or(suspended) {
-        Some(condition) => Health::new(HealthStatus::Healthy, text(condition, "message")),
+    match find(live, "Complete") {
+        Some(complete) => Health::new(HealthStatus::Healthy, text(complete, "message")),
         None => Health::progressing(""),
     }
 }

@@ -1,19 +1,23 @@
-//! Judges how well one live object is doing, by the built-in rules of Argo CD, and an application as a whole.
+//! Judges how well one live object is doing, and an application as a whole.
 //!
-//! Pure: a live object in, a judgement out. A kind without a rule has no health: it is neither shown nor counted.
-//! Argo CD's overrides in Lua (`resource.customizations`) are not read.
+//! Pure: a live object in, a judgement out. Kinds that Argo CD has rules for are judged by these, kinds with a script by
+//! the script, which is handed in, and the others by what most kinds have in common. An object that says nothing about
+//! itself has no health: it is neither shown nor counted.
 
 mod aggregate;
 mod conditions;
+mod dispatch;
+mod generic;
 mod pod;
 mod rules;
+mod shape;
 mod workload;
 
 #[cfg(test)]
 mod tests;
 
-pub use aggregate::{ObjectHealth, aggregate, is_excluded};
-pub use rules::judge;
+pub use aggregate::{ObjectHealth, aggregate, is_hook};
+pub use dispatch::{GenericUse, HealthRules, Judged, NoScripts, Rule, Scripted, Scripts};
 
 use std::fmt;
 

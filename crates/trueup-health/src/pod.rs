@@ -4,7 +4,16 @@
 use trueup_object::Value;
 
 use crate::conditions::find;
+use crate::shape::{Field, Want};
 use crate::{Health, HealthStatus};
+
+pub(crate) const FIELDS: &[Field] = &[
+    (&["spec", "restartPolicy"], Want::Text),
+    (&["status", "phase"], Want::Text),
+    (&["status", "message"], Want::Text),
+    (&["status", "containerStatuses"], Want::Items),
+    (&["status", "initContainerStatuses"], Want::Items),
+];
 
 pub(crate) fn pod(live: &Value) -> Health {
     let forever = runs_forever(live);

@@ -1,52 +1,62 @@
-//! Which rule judges an object, and the rules of a few lines.
+//! The kinds with a rule built in, and the rules of a few lines.
 
 use trueup_object::{Gvk, Value};
 
+use crate::shape::{Field, Want, misfit};
 use crate::{Health, HealthStatus, conditions, pod, workload};
 
-/// Judges a live object. `None` where its kind has no rule.
-pub fn judge(live: &Value) -> Option<Health> {
-    if is_pending_deletion(live) {
-        return Some(Health::progressing("Pending deletion"));
-    }
+/// Judges an object by the rule that its kind has built in. `None` where it has none.
+pub(crate) fn builtin(live: &Value) -> Option<(Gvk, Health)> {
     let gvk = Gvk::of(live)?;
     let rule = rule(&gvk)?;
-    Some(match rule {
-        Rule::Versioned(versions, _) if !versions.contains(&gvk.version.as_str()) => {
-            Health::unknown(format!("unsupported {} version: {}", gvk.kind, gvk.api_version()))
-        }
-        Rule::Versioned(_, rule) | Rule::Any(rule) => rule(live),
-    })
+    let health = if !rule.versions.is_empty() && !rule.versions.contains(&gvk.version.as_str()) {
+        Health::unknown(format!("unsupported {} version: {}", gvk.kind, gvk.api_version()))
+    } else if let Some(misfit) = misfit(live, rule.fields) {
+        Health::unknown(format!("failed to read it as {} {}: {misfit}", gvk.api_version(), gvk.kind))
+    } else {
+        (rule.judge)(live)
+    };
+    Some((gvk, health))
 }
 
-/// A rule for some versions of a kind, or for all of them.
-enum Rule {
-    Versioned(&'static [&'static str], fn(&Value) -> Health),
-    Any(fn(&Value) -> Health),
+/// A rule of a kind.
+struct Builtin {
+    /// The versions that it knows; empty: all.
+    versions: &'static [&'static str],
+    /// What it reads, beyond what every rule reads.
+    fields: &'static [Field],
+    judge: fn(&Value) -> Health,
 }
 
-fn rule(gvk: &Gvk) -> Option<Rule> {
-    Some(match (gvk.group.as_str(), gvk.kind.as_str()) {
-        ("apps", "Deployment") => Rule::Versioned(&["v1"], workload::deployment),
-        ("apps", "StatefulSet") => Rule::Versioned(&["v1"], workload::stateful_set),
-        ("apps", "DaemonSet") => Rule::Versioned(&["v1"], workload::daemon_set),
-        ("apps", "ReplicaSet") => Rule::Versioned(&["v1"], workload::replica_set),
-        ("", "Pod") => Rule::Versioned(&["v1"], pod::pod),
-        ("", "Service") => Rule::Versioned(&["v1"], service),
-        ("", "PersistentVolumeClaim") => Rule::Versioned(&["v1"], volume_claim),
-        ("networking.k8s.io" | "extensions", "Ingress") => Rule::Any(load_balanced),
-        ("batch", "Job") => Rule::Versioned(&["v1"], conditions::job),
-        ("autoscaling", "HorizontalPodAutoscaler") => Rule::Versioned(&["v1", "v2"], conditions::autoscaler),
-        ("apiregistration.k8s.io", "APIService") => {
-            Rule::Versioned(&["v1", "v1beta1"], conditions::api_service)
-        }
-        ("argoproj.io", "Workflow") => Rule::Any(workflow),
-        _ => return None,
-    })
+fn rule(gvk: &Gvk) -> Option<Builtin> {
+    let rule = |versions, fields, judge| Some(Builtin { versions, fields, judge });
+    match (gvk.group.as_str(), gvk.kind.as_str()) {
+        ("apps", "Deployment") => rule(&["v1"], workload::DEPLOYMENT, workload::deployment),
+        ("apps", "StatefulSet") => rule(&["v1"], workload::STATEFUL_SET, workload::stateful_set),
+        ("apps", "DaemonSet") => rule(&["v1"], workload::DAEMON_SET, workload::daemon_set),
+        ("apps", "ReplicaSet") => rule(&["v1"], workload::REPLICA_SET, workload::replica_set),
+        ("", "Pod") => rule(&["v1"], pod::FIELDS, pod::pod),
+        ("", "Service") => rule(&["v1"], SERVICE, service),
+        ("", "PersistentVolumeClaim") => rule(&["v1"], PHASE, volume_claim),
+        ("networking.k8s.io" | "extensions", "Ingress") => rule(&[], &[], load_balanced),
+        ("batch", "Job") => rule(&["v1"], &[], conditions::job),
+        ("autoscaling", "HorizontalPodAutoscaler") => rule(&["v1", "v2"], &[], conditions::autoscaler),
+        ("apiregistration.k8s.io", "APIService") => rule(&["v1", "v1beta1"], &[], conditions::api_service),
+        ("argoproj.io", "Workflow") => rule(&[], PHASE, workflow),
+        _ => None,
+    }
 }
+
+const SERVICE: &[Field] = &[
+    (&["spec", "type"], Want::Text),
+    (&["status", "loadBalancer"], Want::Map),
+    (&["status", "loadBalancer", "ingress"], Want::Items),
+];
+
+const PHASE: &[Field] = &[(&["status", "phase"], Want::Text), (&["status", "message"], Want::Text)];
 
 /// Deletion has been asked for; an object that only waits for Argo CD's hook finalizer is judged by its own rule.
-fn is_pending_deletion(live: &Value) -> bool {
+pub(crate) fn is_pending_deletion(live: &Value) -> bool {
     let awaits_hook = || {
         live.list_at(&["metadata", "finalizers"])
             .iter()

@@ -15,6 +15,11 @@ fn object(gvk: &str, body: &str) -> Value {
     object
 }
 
+/// By the rules without settings.
+fn judge(live: &Value) -> Option<Health> {
+    HealthRules::BUILTIN.judge(live, 0).health
+}
+
 /// Each case: body, status, and a part of the message (empty: the message is empty).
 fn check(gvk: &str, cases: &[(&str, HealthStatus, &str)]) {
     for (body, status, message) in cases {
@@ -326,7 +331,7 @@ fn jobs() {
                 "limit",
             ),
             ("{status: {conditions: [{type: Suspended, status: 'True'}]}}", Suspended, ""),
-            ("{status: {conditions: [{type: Suspended, status: 'False'}]}}", Healthy, ""),
+            ("{status: {conditions: [{type: Suspended, status: 'False'}]}}", Progressing, ""),
             ("{status: {conditions: [{type: SuccessCriteriaMet, status: 'True'}]}}", Progressing, ""),
         ],
     );
@@ -529,16 +534,202 @@ fn unknown_children_do_not_spoil_their_parent() {
 }
 
 #[test]
-fn authors_can_take_an_object_out() {
+fn hooks_are_no_part_of_an_application() {
     for (annotation, value, expected) in [
-        ("argocd.argoproj.io/ignore-healthcheck", "true", true),
-        ("argocd.argoproj.io/ignore-healthcheck", "false", false),
         ("argocd.argoproj.io/hook", "PostSync", true),
         ("helm.sh/hook", "test", true),
+        ("argocd.argoproj.io/ignore-healthcheck", "true", false),
         ("other", "true", false),
     ] {
         let mut live = object("v1/Service", "{}");
         live.set_at(&["metadata", "annotations", annotation], value.into());
-        assert_eq!(is_excluded(&live), expected, "{annotation}={value}");
+        assert_eq!(is_hook(&live), expected, "{annotation}={value}");
     }
+}
+
+#[test]
+fn authors_can_take_an_object_out_and_it_still_is_there() {
+    let mut live = object("apps/v1/StatefulSet", "{}");
+    let of = |live: &Value| HealthRules::BUILTIN.of_object(live, 0);
+    assert!(matches!(of(&live), ObjectHealth::Judged(Health { status: Progressing, .. })));
+    for (value, is_out) in [("false", false), ("true", true)] {
+        live.set_at(&["metadata", "annotations", "argocd.argoproj.io/ignore-healthcheck"], value.into());
+        assert_eq!(matches!(of(&live), ObjectHealth::Exempt(_)), is_out, "{value}");
+    }
+    let objects = [("apps/StatefulSet", "a", of(&live)), ("Service", "b", ObjectHealth::Missing)];
+    assert_eq!(aggregated(&objects), (Healthy, String::new()));
+}
+
+#[test]
+fn kinds_that_nobody_described() {
+    let kind = "example.io/v1/Widget";
+    check(
+        kind,
+        &[
+            (
+                "{metadata: {generation: 2}, status: {observedGeneration: 1, conditions: [{type: Ready, status: 'True'}]}}",
+                Progressing,
+                "Waiting for generation 2",
+            ),
+            ("{metadata: {generation: 2}, status: {observedGeneration: 2}}", Healthy, ""),
+            (
+                "{status: {conditions: [{type: Ready, status: 'True', reason: Up, message: fine}]}}",
+                Healthy,
+                "Up: fine",
+            ),
+            (
+                "{status: {conditions: [{type: Ready, status: 'False', reason: Creating}]}}",
+                Progressing,
+                "Ready: Creating",
+            ),
+            (
+                "{status: {conditions: [{type: Ready, status: 'False', reason: CreateFailed, message: quota}]}}",
+                Degraded,
+                "CreateFailed: quota",
+            ),
+            (
+                "{status: {conditions: [{type: Ready, status: Unknown, message: starting}]}}",
+                Progressing,
+                "starting",
+            ),
+            (
+                "{metadata: {generation: 2}, status: {conditions: [{type: Accepted, status: 'True', observedGeneration: 1}]}}",
+                Progressing,
+                "generation 2",
+            ),
+            (
+                "{status: {conditions: [{type: Ready, status: 'True'}, {type: Stalled, status: 'True', message: stuck}]}}",
+                Degraded,
+                "stuck",
+            ),
+            (
+                "{status: {conditions: [{type: Ready, status: 'True'}, {type: Stalled, status: 'False'}]}}",
+                Healthy,
+                "",
+            ),
+            (
+                "{status: {conditions: [{type: Ready, status: 'True'}, {type: Reconciling, status: 'True', message: busy}]}}",
+                Progressing,
+                "busy",
+            ),
+            ("{status: {conditions: [{type: Failed, status: 'True', message: boom}]}}", Degraded, "boom"),
+            (
+                "{status: {conditions: [{type: Synced, status: 'False', reason: ReconcileError}, {type: Ready, status: 'True'}]}}",
+                Degraded,
+                "Synced: ReconcileError",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn kinds_that_nobody_described_and_that_say_it_in_a_word() {
+    let kind = "example.io/v1/Widget";
+    check(
+        kind,
+        &[
+            (
+                "{spec: {suspend: true}, status: {conditions: [{type: Ready, status: 'False'}]}}",
+                Suspended,
+                "",
+            ),
+            ("{status: {conditions: [{type: Paused, status: 'True'}]}}", Suspended, ""),
+            ("{status: {phase: Running}}", Healthy, "Running"),
+            ("{status: {phase: InProgress, message: step 2}}", Progressing, "step 2"),
+            ("{status: {state: failed}}", Degraded, "failed"),
+        ],
+    );
+    for silent in [
+        "{}",
+        "{status: {}}",
+        "{status: {replicas: 3}}",
+        "{status: {conditions: [{type: Odd, status: 'False'}]}}",
+        "{status: {phase: Purple}}",
+        "{status: text}",
+        "{spec: {suspend: true}}",
+    ] {
+        assert_eq!(judge(&object(kind, silent)), None, "{silent}");
+    }
+}
+
+/// Judges every object alike: with this health, or with nothing to say.
+struct Same(Option<Health>);
+
+impl Scripts for Same {
+    fn judge(&self, _live: &Value, _unix_s: i64) -> Option<Scripted> {
+        Some(Scripted { source: "argocd-cm".into(), health: self.0.clone() })
+    }
+}
+
+#[test]
+fn deletion_then_scripts_then_the_kind_then_what_is_common() {
+    let said = Same(Some(Health::degraded("by script")));
+    let silent = Same(None);
+    let ready = object("example.io/v1/Widget", "{status: {phase: Ready}}");
+    let service = object("v1/Service", "{}");
+    let deleted = object("v1/Service", "{metadata: {deletionTimestamp: '2024-01-01T00:00:00Z'}}");
+    let none = object("v1/ConfigMap", "{}");
+    let judged = |scripts: &dyn Scripts, generic, live: &Value| {
+        let Judged { health, rule } = HealthRules { scripts, generic }.judge(live, 0);
+        (health.map(|health| health.status), rule.map(|rule| rule.to_string()))
+    };
+    let rule = |name: &str| Some(name.to_owned());
+    let counted = GenericUse::Counted;
+    assert_eq!(judged(&said, counted, &deleted), (Some(Progressing), rule("builtin:deletion")));
+    assert_eq!(judged(&said, counted, &service), (Some(Degraded), rule("lua:argocd-cm")));
+    assert_eq!(judged(&silent, counted, &service), (Some(Healthy), rule("builtin:Service")));
+    assert_eq!(judged(&silent, counted, &ready), (None, rule("lua:argocd-cm")));
+    assert_eq!(judged(&NoScripts, counted, &ready), (Some(Healthy), rule("generic")));
+    assert_eq!(judged(&NoScripts, GenericUse::Off, &ready), (None, None));
+    assert_eq!(judged(&NoScripts, counted, &none), (None, None));
+    let part = |generic, live: &Value| HealthRules { scripts: &NoScripts, generic }.of_object(live, 0);
+    assert!(matches!(part(GenericUse::Counted, &ready), ObjectHealth::Judged(_)));
+    assert!(matches!(part(GenericUse::Shown, &ready), ObjectHealth::Exempt(_)));
+    assert!(matches!(part(GenericUse::Shown, &service), ObjectHealth::Judged(_)));
+    assert_eq!(part(GenericUse::Off, &ready), ObjectHealth::Unjudged);
+}
+
+#[test]
+fn what_does_not_have_the_types_of_its_kind_is_unknown() {
+    for (gvk, body, message) in [
+        (
+            "apps/v1/Deployment",
+            "{status: {updatedReplicas: many}}",
+            "status.updatedReplicas is not an integer",
+        ),
+        ("apps/v1/StatefulSet", "{spec: {updateStrategy: Recreate}}", "spec.updateStrategy is not an object"),
+        ("apps/v1/DaemonSet", "{metadata: {generation: x}}", "metadata.generation is not an integer"),
+        ("apps/v1/ReplicaSet", "{spec: {replicas: '1'}}", "spec.replicas is not an integer"),
+        (
+            "v1/Pod",
+            "{status: {containerStatuses: {a: b}}}",
+            "status.containerStatuses is not a list of objects",
+        ),
+        ("v1/Service", "{spec: {type: 1}}", "spec.type is not a string"),
+        ("batch/v1/Job", "{status: {conditions: [1]}}", "status.conditions is not a list of objects"),
+    ] {
+        check(gvk, &[(body, Unknown, message)]);
+    }
+    check("apps/v1/Deployment", &[("{spec: {replicas: null}, status: null}", Healthy, "")]);
+}
+
+#[test]
+fn whoever_reads_a_job_by_its_conditions_reads_all_of_them() {
+    check(
+        "batch/v1/Job",
+        &[
+            ("{status: {conditions: [{type: Failed, status: 'False', message: m}]}}", Degraded, "m"),
+            ("{status: {conditions: [{type: Complete, status: 'False'}]}}", Healthy, ""),
+            (
+                "{status: {conditions: [{type: Complete, status: 'True'}, {type: Suspended, status: 'True', message: s}]}}",
+                Suspended,
+                "s",
+            ),
+            (
+                "{status: {conditions: [{type: Suspended, status: 'False'}, {type: Complete, status: 'True'}]}}",
+                Healthy,
+                "",
+            ),
+        ],
+    );
 }

@@ -3,7 +3,40 @@
 use trueup_object::Value;
 
 use crate::conditions::find;
+use crate::shape::{Field, Want};
 use crate::{Health, HealthStatus};
+
+pub(crate) const DEPLOYMENT: &[Field] = &[
+    (&["spec", "paused"], Want::Flag),
+    (&["spec", "replicas"], Want::Int),
+    (&["status", "replicas"], Want::Int),
+    (&["status", "updatedReplicas"], Want::Int),
+    (&["status", "availableReplicas"], Want::Int),
+];
+
+pub(crate) const STATEFUL_SET: &[Field] = &[
+    (&["spec", "replicas"], Want::Int),
+    (&["spec", "updateStrategy"], Want::Map),
+    (&["spec", "updateStrategy", "type"], Want::Text),
+    (&["spec", "updateStrategy", "rollingUpdate"], Want::Map),
+    (&["spec", "updateStrategy", "rollingUpdate", "partition"], Want::Int),
+    (&["status", "readyReplicas"], Want::Int),
+    (&["status", "updatedReplicas"], Want::Int),
+    (&["status", "currentReplicas"], Want::Int),
+    (&["status", "currentRevision"], Want::Text),
+    (&["status", "updateRevision"], Want::Text),
+];
+
+pub(crate) const DAEMON_SET: &[Field] = &[
+    (&["spec", "updateStrategy"], Want::Map),
+    (&["spec", "updateStrategy", "type"], Want::Text),
+    (&["status", "desiredNumberScheduled"], Want::Int),
+    (&["status", "updatedNumberScheduled"], Want::Int),
+    (&["status", "numberAvailable"], Want::Int),
+];
+
+pub(crate) const REPLICA_SET: &[Field] =
+    &[(&["spec", "replicas"], Want::Int), (&["status", "availableReplicas"], Want::Int)];
 
 /// A count of the status; absent is zero.
 fn count(live: &Value, name: &str) -> i64 {

@@ -119,6 +119,7 @@ impl Scene {
             autoscalers: &autoscalers(&self.cluster),
             last_sync: None,
             schemas: self.schemas(),
+            health: trueup_engine::status::HealthRules::BUILTIN,
             our_manager: &FieldManager::new(FieldManager::TRUEUP),
             secret_key: &self.remembered.key,
             first_seen: &FirstSeen::new(),

@@ -32,8 +32,8 @@ pub fn extraneous(input: &LookInput<'_>, key: &ResourceKey, live: &Live) -> Obje
     let difference = whole(input, key, &live.gvk, Change::Extraneous, origin, class);
     ObjectComparison {
         differences: vec![difference],
-        health: health_of(live),
-        health_counts: !trueup_health::is_excluded(&live.object),
+        health: health_of(input, live),
+        health_counts: health_counts(input, live),
         counts: !unsupported::ignores_extraneous(&live.object),
         ..blank(key, &live.gvk, Presence::Extraneous, SyncStatus::OutOfSync)
     }
@@ -65,8 +65,17 @@ pub fn unobserved(input: &LookInput<'_>, unobserved: &Unobserved) -> ObjectCompa
 }
 
 /// The health of an object that is there.
-pub(super) fn health_of(live: &Live) -> ObjectHealth {
-    trueup_health::judge(&live.object).map_or(ObjectHealth::Unjudged, ObjectHealth::Judged)
+pub(super) fn health_of(input: &LookInput<'_>, live: &Live) -> ObjectHealth {
+    input.health.of_object(&live.object, input.now.as_second())
+}
+
+/// Hooks are no part of an application's health, and an Application that manages itself is none of its own.
+pub(super) fn health_counts(input: &LookInput<'_>, live: &Live) -> bool {
+    let is_itself = live.key.group == "argoproj.io"
+        && live.key.kind == "Application"
+        && live.key.namespace == input.app.key.namespace
+        && live.key.name == input.app.key.name;
+    !is_itself && !trueup_health::is_hook(&live.object)
 }
 
 pub(super) fn blank(

@@ -5,7 +5,7 @@ use trueup_diff::{CompareInput, Finding};
 use trueup_merge::schema::TypeRef;
 use trueup_object::{Gvk, ManagedFields, ResourceKey};
 
-use super::existence::{blank, git_class, health_of};
+use super::existence::{blank, git_class, health_counts, health_of};
 use super::unit::unit;
 use super::{Excuse, Judgement, LookInput, ObjectComparison, ObjectProblem, Presence};
 use crate::app::Weight;
@@ -47,8 +47,8 @@ pub fn matched(input: &LookInput<'_>, key: &ResourceKey, target: &Target, live: 
         secret_key: input.secret_key,
     });
     let mut object = ObjectComparison {
-        health: health_of(live),
-        health_counts: !trueup_health::is_excluded(&live.object),
+        health: health_of(input, live),
+        health_counts: health_counts(input, live),
         ..blank(key, &target.gvk, Presence::Matched, SyncStatus::Synced)
     };
     for finding in compared.findings {

@@ -58,6 +58,7 @@ impl World {
             autoscalers: &self.autoscalers,
             last_sync: None,
             schemas: SchemaSet::builtin().over(SchemaSet::builtin()),
+            health: trueup_health::HealthRules::BUILTIN,
             our_manager: &FieldManager::new(FieldManager::TRUEUP),
             secret_key: &[7; 32],
             first_seen: &FirstSeen::new(),
