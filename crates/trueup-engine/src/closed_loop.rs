@@ -201,7 +201,7 @@ impl World {
     fn step(&mut self, step: &Step) {
         let (object, removals) = match &step.action {
             Action::Create { object } => (object, &[][..]),
-            Action::Apply { object, take_over: _, removals } => (object, removals.as_slice()),
+            Action::Apply { object, take_over: _, removals, beside: _ } => (object, removals.as_slice()),
             Action::Delete { propagation: _ } => {
                 self.live.objects.remove(&step.key);
                 return;

@@ -63,7 +63,7 @@ pub fn lint(app: &App, targets: &TargetSet, live: &LiveSet, plan: &SyncPlan) -> 
                     faults.push(PlanFault::CreateExisting(key.clone()));
                 }
             }
-            Action::Apply { object: _, take_over: _, removals: _ } => {
+            Action::Apply { object: _, take_over: _, removals: _, beside: _ } => {
                 if !pinned {
                     faults.push(PlanFault::Unpinned(key.clone()));
                 }

@@ -3,6 +3,7 @@
 //! Pure and complete. Executing it involves no choice: a step whose precondition no longer holds is refused, and a new
 //! look makes a new plan.
 
+mod beside;
 mod body;
 mod edit;
 mod existence;
@@ -29,6 +30,7 @@ pub(crate) fn delete_at(object: &mut Value, path: &FieldPath) {
     edit::delete(object, path.elements());
 }
 
+pub use beside::{RefusedField, displaced};
 pub use limits::{Limit, Pace, limit_conditions, limits_until};
 pub use order::kind_rank;
 
@@ -76,8 +78,9 @@ pub enum Action {
     /// Non-forced server-side apply without uid: 201 is created, anything else means that somebody was quicker.
     Create { object: Value },
     /// Forced server-side apply with uid and resourceVersion; where `take_over` says so, after the entries of other
-    /// tools were moved into ours; then the removals, each with a test on the observed value.
-    Apply { object: Value, take_over: bool, removals: Vec<Removal> },
+    /// tools were moved into ours; then the removals, each with a test on the observed value. `beside` are additions that
+    /// go with the apply where the server refuses it because of them ([`displaced`]), and stay otherwise.
+    Apply { object: Value, take_over: bool, removals: Vec<Removal>, beside: Vec<FieldPath> },
     /// Deletion with uid and resourceVersion.
     Delete { propagation: Propagation },
 }

@@ -1,12 +1,15 @@
 //! One object's change in up to three requests: the older tools' entries are moved, the object is applied, what no apply
 //! removes is removed. Each request is pinned to the version that the one before left.
+//!
+//! An apply that the server refuses because of additions beside what is applied is made once more, with these in our
+//! entry, so that one write puts Git's value in their place.
 
 use trueup_engine::live::{Live, LiveVersion};
-use trueup_engine::plan::{Action, Held, Precondition, Removal, Step};
-use trueup_object::{FieldPath, Value};
+use trueup_engine::plan::{Action, Held, Precondition, RefusedField, Removal, Step, displaced};
+use trueup_object::{FieldPath, ManagedFields, PathElement, Value};
 
 use super::quoted::without_values;
-use super::takeover::{TakeOver, take_over_entries};
+use super::takeover::{TakeOver, entries_with_ours, take_over_entries};
 use super::{
     Accepted, Deleted, Effect, Hand, Mode, PatchOperation, Place, Refusal, apply, create, delete, patch_json,
 };
@@ -22,6 +25,8 @@ pub struct Change<'a> {
     pub observed: &'a Live,
     pub entries: OlderEntries<'a>,
     pub removals: &'a [Removal],
+    /// Additions that go where the server refuses the apply because of them.
+    pub beside: &'a [FieldPath],
 }
 
 /// What happens to the managedFields entries of the tools that had the object before.
@@ -115,7 +120,7 @@ async fn execute_step(
             let Accepted { effect, version, object } = accepted;
             Ok(Executed::Applied(Done { effect, version, object, parts: vec![Part::Apply] }))
         }
-        Action::Apply { object, take_over, removals } => {
+        Action::Apply { object, take_over, removals, beside } => {
             let left_alone: Vec<FieldPath> = held
                 .iter()
                 .filter(|held| held.key == step.key)
@@ -126,7 +131,7 @@ async fn execute_step(
             } else {
                 OlderEntries::Leave
             };
-            let change = Change { object, observed: observed()?, entries, removals };
+            let change = Change { object, observed: observed()?, entries, removals, beside };
             self::change(wire, place, &change, hand).await.map(Executed::Applied)
         }
         Action::Delete { propagation } => {
@@ -155,9 +160,17 @@ pub async fn change(
         progress.take(Part::TakeOver, answer, hand)?;
     }
     let answer = apply(wire, place, change.object, &progress.version, hand).await;
-    progress.take(Part::Apply, answer, hand)?;
+    let mut gone = Vec::new();
+    match answer {
+        Err(refusal) if hand.mode == Mode::Real => {
+            gone = displaced_by(change, &progress, &refusal);
+            in_their_place(wire, place, change, hand, &mut progress, &gone, refusal).await?;
+        }
+        answer => progress.take(Part::Apply, answer, hand)?,
+    }
     let applied = progress.last.as_ref().map(|accepted| &accepted.object);
-    let operations = removal_operations(change.removals, applied);
+    let removals = change.removals.iter().filter(|removal| !gone.contains(&removal.path));
+    let operations = removal_operations(removals, applied);
     if !operations.is_empty() {
         let answer = patch_json(wire, place, &operations, &progress.version, hand).await;
         progress.take(Part::Remove, answer, hand)?;
@@ -174,6 +187,62 @@ pub async fn change(
     };
     let effect = if changes { Effect::Changed } else { Effect::Unchanged };
     Ok(Done { effect, version, object, parts })
+}
+
+/// The additions that have to make room for the apply: of a refusal that names what is wrong with the object, those that it
+/// is about, and with any of them all that are to be removed anyway.
+fn displaced_by(change: &Change<'_>, progress: &Progress, refusal: &Refusal) -> Vec<FieldPath> {
+    let Refusal::Invalid { causes, message: _ } = refusal else { return Vec::new() };
+    let refused: Vec<RefusedField<'_>> =
+        causes.iter().map(|cause| RefusedField { field: &cause.field, message: &cause.message }).collect();
+    let has_index =
+        |path: &FieldPath| path.elements().iter().any(|element| matches!(element, PathElement::Index(_)));
+    let removed = change.removals.iter().map(|removal| &removal.path);
+    // What is in an atomic list cannot be owned apart from it.
+    let removed: Vec<FieldPath> = removed.filter(|path| !has_index(path)).cloned().collect();
+    let live = progress.object(change);
+    let candidates = [change.beside, &removed].concat();
+    let mut gone = displaced(&candidates, live, change.object, &refused);
+    if gone.iter().any(|path| removed.contains(path)) {
+        gone.extend(removed);
+        gone.sort();
+        gone.dedup();
+    }
+    gone
+}
+
+/// Applies again, with these additions in our entry. If that is refused too they were not the cause: they get their
+/// owners back, and the first refusal stands.
+async fn in_their_place(
+    wire: &Wire,
+    place: Place<'_>,
+    change: &Change<'_>,
+    hand: &Hand,
+    progress: &mut Progress,
+    additions: &[FieldPath],
+    refusal: Refusal,
+) -> Result<(), Box<Stopped>> {
+    let before = ManagedFields::of(progress.object(change));
+    let entries = entries_with_ours(progress.object(change), &hand.manager, additions);
+    let Some(entries) = entries.filter(|_| !additions.is_empty()) else {
+        return Err(progress.stopped(Part::Apply, refusal));
+    };
+    let answer = patch_json(wire, place, &[entries_patch(&entries)], &progress.version, hand).await;
+    progress.take(Part::TakeOver, answer, hand)?;
+    match apply(wire, place, change.object, &progress.version, hand).await {
+        Err(_) => {
+            let restored = patch_json(wire, place, &[entries_patch(&before)], &progress.version, hand).await;
+            if restored.is_ok() {
+                progress.parts.pop();
+            }
+            Err(progress.stopped(Part::Apply, refusal))
+        }
+        answer => progress.take(Part::Apply, answer, hand),
+    }
+}
+
+fn entries_patch(entries: &ManagedFields) -> PatchOperation {
+    PatchOperation::Replace { pointer: "/metadata/managedFields".to_owned(), value: entries.to_value() }
 }
 
 /// An object without what the server keeps of its changes.
@@ -209,6 +278,11 @@ impl Progress {
         Ok(())
     }
 
+    /// The object as it is by now.
+    fn object<'o>(&'o self, change: &'o Change<'_>) -> &'o Value {
+        self.last.as_ref().map_or(&change.observed.object, |accepted| &accepted.object)
+    }
+
     fn stopped(&self, at: Part, refusal: Refusal) -> Box<Stopped> {
         Box::new(Stopped { done: self.parts.clone(), at, refusal })
     }
@@ -218,10 +292,7 @@ fn take_over_patch(change: &Change<'_>, hand: &Hand) -> Result<Option<PatchOpera
     let OlderEntries::TakeOver { left_alone } = change.entries else { return Ok(None) };
     match take_over_entries(&change.observed.object, &hand.manager, left_alone) {
         TakeOver::Nothing => Ok(None),
-        TakeOver::Entries { entries, from: _ } => Ok(Some(PatchOperation::Replace {
-            pointer: "/metadata/managedFields".to_owned(),
-            value: entries.to_value(),
-        })),
+        TakeOver::Entries { entries, from: _ } => Ok(Some(entries_patch(&entries))),
         TakeOver::Unreadable => Err(Refusal::Invalid {
             message: "its managedFields hold an entry that cannot be read; nothing was taken over".to_owned(),
             causes: Vec::new(),
@@ -231,9 +302,12 @@ fn take_over_patch(change: &Change<'_>, hand: &Hand) -> Result<Option<PatchOpera
 
 /// All tests first, then the removals from the last list item to the first, so that no removal moves what a later one
 /// points at. What the apply has removed already needs no removal.
-fn removal_operations(removals: &[Removal], applied: Option<&Value>) -> Vec<PatchOperation> {
+fn removal_operations<'r>(
+    removals: impl IntoIterator<Item = &'r Removal>,
+    applied: Option<&Value>,
+) -> Vec<PatchOperation> {
     let mut left: Vec<&Removal> = removals
-        .iter()
+        .into_iter()
         .filter(|removal| applied.is_none_or(|object| at_pointer(object, &removal.pointer).is_some()))
         .collect();
     left.sort_by_cached_key(|removal| std::cmp::Reverse(places(&removal.pointer)));

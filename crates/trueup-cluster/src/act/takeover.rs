@@ -59,6 +59,34 @@ pub fn take_over_entries(object: &Value, ours: &FieldManager, left_alone: &[Fiel
     TakeOver::Entries { entries: ManagedFields { entries: kept }, from }
 }
 
+/// The entries of an object after what others own at or under these paths was moved into ours, so that an apply of ours
+/// without them removes them; `None` where an entry could not be read. What nobody owns becomes ours too.
+pub fn entries_with_ours(object: &Value, ours: &FieldManager, paths: &[FieldPath]) -> Option<ManagedFields> {
+    let mut entries = ManagedFields::of(object).entries;
+    if entries.len() != object.list_at(&["metadata", "managedFields"]).len() {
+        return None;
+    }
+    let is_ours = |entry: &ManagedEntry| entry.manager == *ours && entry.operation == ManagedOperation::Apply;
+    let mut moved = FieldSet::new();
+    for entry in entries.iter_mut().filter(|entry| !is_ours(entry)) {
+        let at = |path: &FieldPath| paths.iter().any(|wanted| path.starts_with(wanted));
+        let (gone, left): (Vec<FieldPath>, Vec<FieldPath>) = entry.fields.paths().into_iter().partition(at);
+        if !gone.is_empty() {
+            entry.fields = left.into_iter().collect();
+            moved = moved.union(&gone.into_iter().collect());
+        }
+    }
+    entries.retain(|entry| !entry.fields.is_empty());
+    for path in paths {
+        if !moved.touches(path.elements()) {
+            moved.insert(path.elements());
+        }
+    }
+    let api_version = Text::from(object.str_at(&["apiVersion"]).unwrap_or_default());
+    add_to_ours(&mut entries, ours, moved, api_version, None);
+    Some(ManagedFields { entries })
+}
+
 fn is_older(entry: &ManagedEntry, ours: &FieldManager) -> bool {
     entry.manager != *ours && entry.subresource.is_empty() && OlderTool::of(entry.manager.as_str()).is_some()
 }
@@ -196,6 +224,27 @@ mod tests {
         );
         let all = [FieldPath::fields(&["spec"])];
         assert_eq!(take_over_entries(&older, &ours(), &all), TakeOver::Nothing);
+    }
+
+    #[test]
+    fn what_others_added_becomes_ours() {
+        let both = [
+            entry("trueup", "Apply", "", PAUSED),
+            entry("kubectl-edit", "Update", "", r#"{"f:spec":{"f:a":{".":{},"f:b":{}},"f:replicas":{}}}"#),
+            entry("kubectl", "Update", "scale", REPLICAS),
+        ];
+        let paths = [FieldPath::fields(&["spec", "a"]), FieldPath::fields(&["spec", "nobodys"])];
+        let moved = entries_with_ours(&object(&both.join(",")), &ours(), &paths).unwrap();
+        let written: Vec<(&str, String)> = moved
+            .entries
+            .iter()
+            .map(|entry| (entry.manager.as_str(), entry.fields.to_fields_v1().to_json()))
+            .collect();
+        let mine = r#"{"f:spec":{"f:a":{".":{},"f:b":{}},"f:nobodys":{},"f:paused":{}}}"#;
+        assert_eq!(
+            written,
+            [("trueup", mine.to_owned()), ("kubectl-edit", REPLICAS.into()), ("kubectl", REPLICAS.into())]
+        );
     }
 
     #[test]

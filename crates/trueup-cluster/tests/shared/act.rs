@@ -5,8 +5,9 @@ use trueup_cluster::act::{
     Refusal, ReportedEvent,
 };
 use trueup_engine::app::Propagation;
+use trueup_engine::live::Live;
 use trueup_engine::plan::{Action, Held, HeldReason, Precondition, Removal, Step};
-use trueup_object::{FieldPath, Gvk, ManagedFields, ResourceKey, Timestamp, Value};
+use trueup_object::{FieldPath, Gvk, KeyFields, ManagedFields, PathElement, ResourceKey, Timestamp, Value};
 
 use super::{Bench, config_map, value};
 use crate::World;
@@ -115,7 +116,7 @@ async fn taking_over_lets_dropped_fields_go() {
     let observed = bench.live("a").await;
     let target = bench.config_map("a", r#"{"kept":"1"}"#);
     let entries = OlderEntries::TakeOver { left_alone: &[] };
-    let change = Change { object: &target, observed: &observed, entries, removals: &[] };
+    let change = Change { object: &target, observed: &observed, entries, removals: &[], beside: &[] };
     let done = act::change(&bench.wire, bench.place("a"), &change, &Hand::real()).await.unwrap();
     assert_eq!(done.parts, [Part::TakeOver, Part::Apply]);
     assert_eq!(done.object.at(&["data", "dropped"]), None);
@@ -129,9 +130,65 @@ async fn taking_over_lets_dropped_fields_go() {
 
     // Done once, the next change is one request.
     let observed = bench.live("a").await;
-    let change = Change { object: &target, observed: &observed, entries, removals: &[] };
+    let change = Change { object: &target, observed: &observed, entries, removals: &[], beside: &[] };
     let done = act::change(&bench.wire, bench.place("a"), &change, &Hand::real()).await.unwrap();
     assert_eq!((done.parts.as_slice(), done.effect), ([Part::Apply].as_slice(), Effect::Unchanged));
+}
+
+fn service(name: &str, namespace: &str, ports: &str) -> Value {
+    value(&format!(
+        r#"{{"apiVersion":"v1","kind":"Service","metadata":{{"name":"{name}","namespace":"{namespace}"}},"spec":{{"ports":{ports}}}}}"#
+    ))
+}
+
+fn port(number: i64) -> FieldPath {
+    let keys = vec![("port".into(), number.into()), ("protocol".into(), "TCP".into())];
+    let mut path = FieldPath::fields(&["spec", "ports"]);
+    path.push(PathElement::Key(KeyFields::new(keys)));
+    path
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_stand_beside_the_apply_goes_with_it_and_nothing_else() {
+    let (_world, bench) = bench("beside", Gvk::new("", "v1", "Service")).await;
+    let target = service("a", "beside", r#"[{"name":"http","port":80,"targetPort":8080}]"#);
+    act::create(&bench.wire, bench.place("a"), &target, &Hand::real()).await.unwrap();
+    let theirs =
+        r#"{"spec":{"ports":[{"name":"http","port":81,"targetPort":8080},{"name":"metrics","port":9090}]}}"#;
+    bench.patch_as("kubectl-edit", "a", theirs).await;
+    let beside = [port(81), port(9090)];
+    let change = |object, observed| Change {
+        object,
+        observed,
+        entries: OlderEntries::Leave,
+        removals: &[],
+        beside: &beside,
+    };
+
+    // They are not the cause: nothing has changed.
+    let before = bench.live("a").await;
+    let wrong = service("a", "beside", r#"[{"name":"http","port":80,"targetPort":80800}]"#);
+    let stopped = act::change(&bench.wire, bench.place("a"), &change(&wrong, &before), &Hand::real())
+        .await
+        .unwrap_err();
+    let Refusal::Invalid { causes, .. } = &stopped.refusal else { panic!("{stopped:?}") };
+    assert!(causes.iter().any(|cause| cause.field.ends_with(".targetPort")), "{causes:?}");
+    assert_eq!(stopped.done, []);
+    let after = bench.live("a").await;
+    let entries = |live: &Live| ManagedFields::of(&live.object);
+    assert_eq!(entries(&after), entries(&before));
+    assert_eq!(after.object.get("spec"), before.object.get("spec"));
+
+    let done =
+        act::change(&bench.wire, bench.place("a"), &change(&target, &after), &Hand::real()).await.unwrap();
+    assert_eq!(done.parts, [Part::TakeOver, Part::Apply]);
+    let mut ports: Vec<_> =
+        done.object.list_at(&["spec", "ports"]).iter().map(|port| port.int_at(&["port"])).collect();
+    ports.sort_unstable();
+    assert_eq!(ports, [Some(80), Some(9090)]);
+    let others = ManagedFields::of(&done.object);
+    let theirs = others.entries.iter().find(|entry| entry.manager.as_str() == "kubectl-edit").unwrap();
+    assert!(theirs.fields.touches(port(9090).elements()) && !theirs.fields.touches(port(81).elements()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -148,16 +205,26 @@ async fn additions_are_removed_only_with_the_value_observed() {
     };
 
     let other = [removal("2")];
-    let change =
-        Change { object: &target, observed: &observed, entries: OlderEntries::Leave, removals: &other };
+    let change = Change {
+        object: &target,
+        observed: &observed,
+        entries: OlderEntries::Leave,
+        removals: &other,
+        beside: &[],
+    };
     let stopped = act::change(&bench.wire, bench.place("a"), &change, &Hand::real()).await.unwrap_err();
     assert_eq!((stopped.at, stopped.done.as_slice()), (Part::Remove, [Part::Apply].as_slice()));
     assert!(matches!(stopped.refusal, Refusal::PreconditionFailed { .. }), "{stopped:?}");
 
     let observed = bench.live("a").await;
     let same = [removal("1")];
-    let change =
-        Change { object: &target, observed: &observed, entries: OlderEntries::Leave, removals: &same };
+    let change = Change {
+        object: &target,
+        observed: &observed,
+        entries: OlderEntries::Leave,
+        removals: &same,
+        beside: &[],
+    };
     let done = act::change(&bench.wire, bench.place("a"), &change, &Hand::real()).await.unwrap();
     assert_eq!(done.object.at(&["data", "added"]), None);
     assert_eq!(done.effect, Effect::Changed);
@@ -246,7 +313,7 @@ async fn the_steps_of_a_plan_are_carried_out() {
         reason: HeldReason::Excused,
     }];
     let object = bench.config_map("a", r#"{"x":"2"}"#);
-    let apply = Action::Apply { object, take_over: true, removals: Vec::new() };
+    let apply = Action::Apply { object, take_over: true, removals: Vec::new(), beside: Vec::new() };
     let unchanged = Precondition::Unchanged(live.version.clone());
     let apply = step(apply, unchanged);
     let executed = act::execute(&bench.wire, &bench.kind, &apply, &held, Some(&live), &hand).await.unwrap();

@@ -8,12 +8,13 @@ use std::collections::BTreeSet;
 
 use trueup_object::{FieldManager, FieldPath, ManagedFields, ManagedOperation, Value};
 
+use super::beside::beside;
 use super::{Action, Correction, Precondition, Removal, Step, edit};
 use crate::app::App;
 use crate::desired::Target;
 use crate::difference::Channel;
 use crate::live::Live;
-use crate::look::Judgement;
+use crate::look::{Excuse, Judgement};
 use crate::tracking;
 
 /// An apply being put together.
@@ -26,6 +27,9 @@ pub struct Draft<'a> {
     applies: bool,
     /// What is applied, and what is kept.
     applied_units: BTreeSet<FieldPath>,
+    applied: Vec<FieldPath>,
+    /// What others added and stays.
+    additions: Vec<FieldPath>,
     kept: Vec<&'a Judgement>,
     tracked: bool,
     /// An apply of ours has written it before.
@@ -44,6 +48,8 @@ impl<'a> Draft<'a> {
             corrects: Vec::new(),
             applies: false,
             applied_units: BTreeSet::new(),
+            applied: Vec::new(),
+            additions: Vec::new(),
             kept: Vec::new(),
             tracked,
             ours: is_ours(live),
@@ -60,6 +66,7 @@ impl<'a> Draft<'a> {
     pub fn apply(&mut self, judgement: &Judgement, correction: bool) {
         self.applies = true;
         self.applied_units.insert(judgement.unit.clone());
+        self.applied.push(judgement.path.clone());
         if correction {
             self.corrects.push(Correction {
                 path: Some(judgement.path.clone()),
@@ -86,7 +93,11 @@ impl<'a> Draft<'a> {
     pub fn keep(&mut self, judgement: &'a Judgement) {
         match judgement.channel {
             Channel::Declared => self.kept.push(judgement),
-            Channel::Undeclared | Channel::Unowned | Channel::Existence => {}
+            Channel::Undeclared | Channel::Unowned => match judgement.excuse {
+                None | Some(Excuse::Weightless) => self.additions.push(judgement.path.clone()),
+                Some(Excuse::Autoscaler(_) | Excuse::Class | Excuse::Ignored) => {}
+            },
+            Channel::Existence => {}
         }
     }
 
@@ -114,7 +125,12 @@ impl<'a> Draft<'a> {
         Some(Step {
             key: self.target.key.clone(),
             gvk: self.target.gvk.clone(),
-            action: Action::Apply { object: self.object, take_over: !self.ours, removals: self.removals },
+            action: Action::Apply {
+                object: self.object,
+                take_over: !self.ours,
+                removals: self.removals,
+                beside: beside(&self.applied, self.additions),
+            },
             precondition: Precondition::Unchanged(self.live.version.clone()),
             corrects: self.corrects,
         })
