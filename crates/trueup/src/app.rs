@@ -2,10 +2,8 @@
 
 mod create;
 mod delete;
-mod diff;
-mod document;
+pub mod diff;
 mod explain;
-mod external;
 mod get;
 mod history;
 mod list;
@@ -15,7 +13,6 @@ mod refresh;
 mod resources;
 mod rows;
 mod set;
-mod sides;
 mod spec;
 mod sync;
 mod wait;

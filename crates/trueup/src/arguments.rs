@@ -9,6 +9,7 @@ use clap_complete::Shell;
 use crate::app::AppCommand;
 use crate::controller::ControllerArguments;
 use crate::demo::DemoArguments;
+use crate::diff::DiffArguments;
 use crate::output;
 use crate::sandbox::SandboxArguments;
 use crate::version::VersionArguments;
@@ -54,6 +55,8 @@ pub enum Command {
     App(Box<AppCommand>),
     /// Watch, compare and heal until told to stop
     Controller(ControllerArguments),
+    /// Compare files with files, or a folder of manifests with a cluster, without any Application
+    Diff(Box<DiffArguments>),
     /// Play a drift incident on a cluster in memory
     Demo(DemoArguments),
     /// Serve a Kubernetes API in memory, to try things on

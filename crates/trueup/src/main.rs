@@ -6,6 +6,7 @@ mod arguments;
 mod controller;
 mod crds;
 mod demo;
+mod diff;
 mod failure;
 mod home;
 mod logs;
@@ -56,6 +57,7 @@ async fn run(command: Command, globals: &arguments::Globals, persona: Persona) -
     match command {
         Command::App(command) => app::run(*command, globals, persona).await,
         Command::Controller(arguments) => controller::run(arguments, globals).await,
+        Command::Diff(arguments) => diff::run(&arguments, globals, persona).await,
         Command::Demo(arguments) => demo::run(&arguments).await,
         Command::Sandbox(options) => sandbox::run(options).await,
         Command::Version(options) => version::run(&options).await,

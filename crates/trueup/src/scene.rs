@@ -23,6 +23,7 @@ use trueup_render::RenderError;
 use trueup_repo::{Freshness, Repositories, RepositoriesOptions, SourceError};
 
 use crate::arguments::Globals;
+use crate::diff::View;
 use crate::failure::Failure;
 use crate::home::{self, Home};
 use crate::output::patiently;
@@ -126,6 +127,20 @@ impl Scene {
             now: Timestamp::now(),
         });
         Seen { live, comparison }
+    }
+}
+
+impl Seen {
+    /// The look as it is shown.
+    pub fn view<'a>(&'a self, scene: &'a Scene) -> View<'a> {
+        View {
+            comparison: &self.comparison,
+            targets: &scene.targets,
+            live: &self.live,
+            schemas: scene.schemas(),
+            predicted: None,
+            manager: FieldManager::TRUEUP,
+        }
     }
 }
 

@@ -5,10 +5,10 @@ use clap::Args;
 use trueup_api::difference::Difference;
 use trueup_engine::status::SyncStatus;
 
-use super::document::{Document, ObjectDocument};
 use super::name::Within;
 use super::words;
 use crate::arguments::Globals;
+use crate::diff::{Document, Extent, ObjectDocument};
 use crate::failure::{Ending, Failure};
 use crate::home::Home;
 use crate::output;
@@ -30,7 +30,7 @@ pub async fn run(arguments: &ExplainArguments, globals: &Globals) -> Result<Endi
     let report = home.report(&key).await;
     let scene = Scene::open(&home, globals, object, None).await.map_err(Failure::or_user)?;
     let seen = scene.look().await;
-    let document = Document::new(&seen, report.as_ref());
+    let document = Document::new(&seen.view(&scene), report.as_ref(), Extent::default());
     let summary = match document.status {
         SyncStatus::Synced => format!("{key} is in sync with Git ({})", short(&scene.revision)),
         SyncStatus::OutOfSync => {

@@ -5,6 +5,7 @@ mod compare;
 mod controlled;
 mod direct;
 mod lifecycle;
+mod offline;
 mod persona;
 mod program;
 mod world;

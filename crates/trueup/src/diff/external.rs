@@ -1,5 +1,5 @@
 //! The program that `KUBECTL_EXTERNAL_DIFF` names, as kubectl and Argo CD call it: with two files, the cluster's side
-//! first. It prints for itself; its exit code says only that the files differ.
+//! first. It prints for itself. As `diff` does it, 0 and 1 say whether the files differ, and anything else that it failed.
 
 use std::process::Command;
 
@@ -23,6 +23,10 @@ pub fn show(program: &[String], name: &str, cluster: &str, wanted: &str) -> Resu
     let folder = tempfile::tempdir().map_err(failed)?;
     let (live, target) = (folder.path().join(format!("{name}-live.yaml")), folder.path().join(name));
     std::fs::write(&live, cluster).and_then(|()| std::fs::write(&target, wanted)).map_err(failed)?;
-    Command::new(command).args(arguments).args([live, target]).status().map_err(failed)?;
-    Ok(())
+    let status = Command::new(command).args(arguments).args([live, target]).status().map_err(failed)?;
+    match status.code() {
+        Some(0 | 1) => Ok(()),
+        _ => Err(Failure::user(format!("{command}, which KUBECTL_EXTERNAL_DIFF names, failed on {name}: {status}"))
+            .hint("0 and 1 say whether two files differ, as with `diff`; correct the program, or unset the variable")),
+    }
 }

@@ -1,5 +1,5 @@
 //! The result of a comparison as a document: every object with its differences and notes, completed with what the
-//! controller's DriftReport knows.
+//! controller's DriftReport knows. `docs/schema/comparison.schema.json` is its JSON Schema.
 
 use trueup_api::difference::Difference;
 use trueup_api::drift_report::{DriftReport, ReportedDifference};
@@ -8,7 +8,16 @@ use trueup_engine::look::{ObjectComparison, Presence};
 use trueup_engine::status::SyncStatus;
 use trueup_object::{Gvk, JsonPointer, Map, ResourceKey, Text, Value};
 
-use crate::scene::Seen;
+use super::view::View;
+
+/// What of a comparison is asked for besides what counts.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Extent {
+    /// Both sides of every object as a whole.
+    pub full: bool,
+    /// What rules hide, among the notes.
+    pub ignored: bool,
+}
 
 /// A comparison, as shown.
 pub struct Document {
@@ -25,15 +34,20 @@ pub struct ObjectDocument {
     pub problem: Option<(String, String)>,
     pub differences: Vec<Difference>,
     pub notes: Vec<Difference>,
+    /// The live object and what an apply would leave, where they are asked for; masked.
+    pub full: Option<(Value, Value)>,
 }
 
 impl Document {
     /// What one look found, with what only a memory can tell taken from the report: origins, what was there before,
     /// and additions that nobody owns.
-    pub fn new(seen: &Seen, report: Option<&DriftReport>) -> Self {
-        let comparison = &seen.comparison;
-        let objects: Vec<ObjectDocument> =
-            comparison.objects.iter().map(|object| ObjectDocument::new(object, &seen.live, report)).collect();
+    pub fn new(view: &View<'_>, report: Option<&DriftReport>, extent: Extent) -> Self {
+        let comparison = view.comparison;
+        let objects: Vec<ObjectDocument> = comparison
+            .objects
+            .iter()
+            .map(|object| ObjectDocument::new(object, view, report, extent))
+            .collect();
         let counted = comparison.objects.iter().zip(&objects).filter(|(object, _)| object.counts);
         let any = |wanted: SyncStatus| counted.clone().any(|(_, shown)| shown.status == wanted);
         let status = if any(SyncStatus::OutOfSync) {
@@ -84,7 +98,7 @@ fn origin(status: SyncStatus, objects: &[ObjectDocument]) -> Text {
 }
 
 impl ObjectDocument {
-    fn new(object: &ObjectComparison, live: &LiveSet, report: Option<&DriftReport>) -> Self {
+    fn new(object: &ObjectComparison, view: &View<'_>, report: Option<&DriftReport>, extent: Extent) -> Self {
         let mut shown = Self {
             key: object.key.clone(),
             gvk: object.gvk.clone(),
@@ -92,14 +106,21 @@ impl ObjectDocument {
             problem: object.problem.as_ref().map(|it| (it.message.clone(), it.remedy.clone())),
             differences: object.differences.iter().map(seen_now).collect(),
             notes: object.notes.iter().map(seen_now).collect(),
+            full: extent.full.then(|| view.full(&object.key, &object.gvk)),
         };
         if let Some(report) = report
             && shown.problem.is_none()
             && object.presence != Presence::Unobserved
         {
-            shown.complete(report, live);
+            shown.complete(report, view.live);
             shown.status =
                 if shown.differences.is_empty() { SyncStatus::Synced } else { SyncStatus::OutOfSync };
+        }
+        if extent.ignored {
+            shown.notes.extend(object.ignored.iter().map(seen_now));
+        }
+        if shown.problem.is_none() && view.is_structural(&object.gvk, object.presence) {
+            shown.problem = Some(structural(&object.gvk));
         }
         shown
     }
@@ -139,7 +160,7 @@ impl ObjectDocument {
     }
 
     pub fn to_value(&self) -> Value {
-        let Self { key, gvk, status, problem, differences, notes } = self;
+        let Self { key, gvk, status, problem, differences, notes, full } = self;
         let problem = problem.as_ref().map(|(message, remedy)| {
             let entries = [("message", message.as_str().into()), ("remedy", remedy.as_str().into())];
             Value::Map(entries.into_iter().collect::<Map>())
@@ -156,8 +177,23 @@ impl ObjectDocument {
             ("differences", list(differences)),
             ("notes", list(notes)),
         ];
-        Value::Map(entries.into_iter().collect())
+        let mut value = Value::Map(entries.into_iter().collect());
+        if let Some((live, predicted)) = full {
+            value.set_at(&["normalizedLive"], live.clone());
+            value.set_at(&["predictedLive"], predicted.clone());
+        }
+        value
     }
+}
+
+/// What is said of an object whose kind nothing describes: which lists have keys, and what is a quantity, is then a
+/// guess.
+fn structural(gvk: &Gvk) -> (String, String) {
+    (
+        format!("no schema of {gvk} is known: compared by structure alone"),
+        "give one: its CustomResourceDefinition among the files, --schema, or a cluster that serves the kind"
+            .to_owned(),
+    )
 }
 
 /// A command sees everything for the first time, which says nothing about when it began.

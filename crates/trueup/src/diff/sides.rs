@@ -9,18 +9,19 @@ use trueup_merge::TypeRef;
 use trueup_object::{FieldPath, JsonPointer, Map, PathElement, Value};
 
 use super::document::ObjectDocument;
-use crate::scene::{RUN_KEY, Scene, Seen};
+use super::view::View;
+use crate::scene::RUN_KEY;
 
 /// The cluster's side and Git's; an object that one side has not is empty there.
-pub fn of(object: &ObjectDocument, scene: &Scene, seen: &Seen) -> (String, String) {
-    let ty = scene.schemas().lookup(&object.gvk).unwrap_or(TypeRef::untyped());
-    let target = scene.targets.targets.get(&object.key).map(|target| normalise_target(&target.object));
-    let live = seen.live.objects.get(&object.key).map(|live| normalise_live(&live.object));
+pub fn of(object: &ObjectDocument, view: &View<'_>) -> (String, String) {
+    let ty = view.ty(&object.gvk);
+    let target = view.targets.targets.get(&object.key).map(|target| normalise_target(&target.object));
+    let live = view.live.objects.get(&object.key).map(|live| normalise_live(&live.object));
     match (live, target) {
         (Some(live), Some(target)) => {
             let masked = mask([&live, &target], ty, &RUN_KEY);
             let [live, target] = masked.as_slice() else { return (String::new(), String::new()) };
-            let comparison = seen.comparison.object(&object.key);
+            let comparison = view.comparison.object(&object.key);
             let wanted = with_gits_values(object, comparison, live, target);
             (live.to_yaml(), wanted.to_yaml())
         }

@@ -1,0 +1,141 @@
+//! `trueup diff`: files with files, or a folder of manifests with a cluster. For pipelines, pull requests, and whoever
+//! wants to check what a controller says.
+
+mod document;
+mod external;
+mod files;
+mod markdown;
+mod offline;
+mod places;
+mod rules;
+mod schemas;
+mod sides;
+mod text;
+mod view;
+
+use std::path::PathBuf;
+
+use clap::Args;
+use trueup_engine::status::SyncStatus;
+use trueup_object::FieldManager;
+
+use crate::arguments::{Globals, Persona};
+use crate::failure::{Ending, Failure};
+use crate::output::{self, Structure};
+
+pub use document::{Document, Extent, ObjectDocument};
+pub use view::View;
+
+#[derive(Debug, Args)]
+pub struct DiffArguments {
+    /// What Git wants: a file, a folder, or - for standard input
+    #[arg(long, value_name = "FILE|DIR", requires = "live", required = true)]
+    target: Option<PathBuf>,
+    /// What is live, as `kubectl get -o yaml --show-managed-fields` prints it
+    #[arg(long, value_name = "FILE|DIR", requires = "target")]
+    live: Option<PathBuf>,
+    /// What was applied last
+    #[arg(long, value_name = "FILE")]
+    last_applied: Option<PathBuf>,
+    /// What Git wanted at the last sync: tells who moved
+    #[arg(long, value_name = "FILE")]
+    base: Option<PathBuf>,
+    /// OpenAPI documents or definitions of the kinds; without it --kubeconfig names a cluster to ask
+    #[arg(long, value_name = "FILE|DIR")]
+    schema: Option<PathBuf>,
+    /// Rules in the form of ignoreDifferences
+    #[arg(long, value_name = "FILE")]
+    ignore: Option<PathBuf>,
+    /// The settings of an installation: argocd-cm
+    #[arg(long, value_name = "FILE")]
+    settings: Option<PathBuf>,
+    /// What a server's dry run says it would leave
+    #[arg(long, value_name = "FILE")]
+    predicted: Option<PathBuf>,
+    /// The field manager under which Git's values are applied
+    #[arg(long, value_name = "NAME", default_value = FieldManager::TRUEUP)]
+    manager: String,
+    /// The namespace of manifests that name none; without it what is live tells
+    #[arg(short, long, value_name = "NAME")]
+    namespace: Option<String>,
+    #[command(flatten)]
+    form: Form,
+}
+
+/// How a comparison is told and how it ends, the same for every command that compares.
+#[derive(Debug, Args)]
+pub struct Form {
+    /// Form of the result
+    #[arg(short, long, default_value = "text", value_parser = ["text", "json", "yaml", "markdown"])]
+    output: String,
+    /// List what rules hide, too
+    #[arg(long)]
+    show_ignored: bool,
+    /// Both sides of every object as a whole (json, yaml)
+    #[arg(long)]
+    full: bool,
+    /// Both sides next to each other (text)
+    #[arg(long)]
+    side_by_side: bool,
+    /// End with a code that tells whether anything differs
+    #[arg(long, default_value_t = true, num_args = 0..=1, default_missing_value = "true", require_equals = true, action = clap::ArgAction::Set)]
+    exit_code: bool,
+    /// The code for differences
+    #[arg(long, default_value_t = 1)]
+    diff_exit_code: u8,
+}
+
+impl Form {
+    pub fn is_text(&self) -> bool {
+        self.output == "text"
+    }
+
+    pub fn extent(&self) -> Extent {
+        Extent { full: self.full, ignored: self.show_ignored }
+    }
+
+    /// Shows a comparison. `wanted`: what Git's side is called.
+    pub fn show(
+        &self,
+        document: &Document,
+        view: &View<'_>,
+        wanted: &str,
+        persona: Persona,
+    ) -> Result<(), Failure> {
+        match self.output.as_str() {
+            "json" => output::document(&document.to_value(), Structure::Json),
+            "yaml" => output::document(&document.to_value(), Structure::Yaml),
+            "markdown" => output::print(&markdown::render(document, view, wanted)),
+            _ => {
+                let remarks = persona == Persona::Trueup;
+                let look = text::Look { wanted: wanted.to_owned(), remarks, side_by_side: self.side_by_side };
+                text::print(document, view, &look)?;
+            }
+        }
+        for condition in &view.comparison.conditions {
+            output::tell(&format!("{}: {}", condition.kind.as_str(), condition.message));
+        }
+        Ok(())
+    }
+
+    pub fn ending(&self, status: SyncStatus) -> Ending {
+        match status {
+            SyncStatus::Synced => Ending::Done,
+            _ if !self.exit_code => Ending::Done,
+            SyncStatus::OutOfSync => Ending::Differs(self.diff_exit_code),
+            SyncStatus::Unknown => Ending::Unknown,
+        }
+    }
+}
+
+pub async fn run(arguments: &DiffArguments, globals: &Globals, persona: Persona) -> Result<Ending, Failure> {
+    let (Some(target), Some(live)) = (&arguments.target, &arguments.live) else {
+        return Err(Failure::user("nothing to compare").hint("give --target and --live"));
+    };
+    let compared = offline::compare(arguments, globals, target, live).await?;
+    let view = compared.view();
+    let document = Document::new(&view, None, arguments.form.extent());
+    let wanted = format!("Git ({})", target.display());
+    arguments.form.show(&document, &view, &wanted, persona)?;
+    Ok(arguments.form.ending(document.status))
+}

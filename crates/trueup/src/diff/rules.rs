@@ -1,0 +1,64 @@
+//! What is ignored: rules from a file, read as an Application's `ignoreDifferences` are.
+
+use trueup_engine::app::App;
+use trueup_object::{Text, Value};
+
+use super::DiffArguments;
+use super::files;
+use crate::failure::Failure;
+
+/// The application that files are compared as: it stands nowhere, and only its rules matter.
+pub fn application(arguments: &DiffArguments) -> Result<App, Failure> {
+    let mut object = Value::default();
+    for (path, value) in [
+        (&["apiVersion"][..], "argoproj.io/v1alpha1"),
+        (&["kind"], "Application"),
+        (&["metadata", "name"], "files"),
+        (&["spec", "project"], "default"),
+        (&["spec", "source", "repoURL"], "file:///"),
+        (&["spec", "source", "path"], "."),
+        (&["spec", "destination", "name"], "in-cluster"),
+    ] {
+        object.set_at(path, value.into());
+    }
+    if let Some(place) = &arguments.ignore {
+        object.set_at(&["spec", "ignoreDifferences"], rules(place)?);
+    }
+    let understood = trueup_api::read_app(object, "").map_err(|refusal| {
+        let words: Vec<&str> = refusal.conditions.iter().map(|it| it.message.as_str()).collect();
+        Failure::user(format!("failed to understand the rules of --ignore: {}", words.join("; ")))
+            .hint("write a list as in spec.ignoreDifferences: group, kind, jsonPointers ...")
+    });
+    let (_, mut app) = understood?;
+    if let Some(unsupported) = app.unsupported.first() {
+        return Err(Failure::unknown(format!(
+            "{}: {} is not supported by this version",
+            unsupported.place, unsupported.what
+        ))
+        .hint("use jsonPointers"));
+    }
+    app.destination.namespace = arguments.namespace.as_deref().map(Text::from).unwrap_or_default();
+    Ok(app)
+}
+
+/// The list, by itself, under `ignoreDifferences`, or in an Application.
+fn rules(place: &std::path::Path) -> Result<Value, Failure> {
+    let mut all = Vec::new();
+    for (path, bytes) in files::contents(place)? {
+        let unusable = |why: String| {
+            Failure::user(format!("failed to read the rules {path}: {why}"))
+                .hint("write a list as in spec.ignoreDifferences: group, kind, jsonPointers ...")
+        };
+        for document in trueup_object::yaml::read_documents(&bytes) {
+            let document = document.map_err(|error| unusable(error.to_string()))?.value;
+            let inner =
+                document.at(&["spec", "ignoreDifferences"]).or_else(|| document.get("ignoreDifferences"));
+            match inner.unwrap_or(&document) {
+                Value::Null => {}
+                Value::List(items) => all.extend(items.iter().cloned()),
+                _ => return Err(unusable("it is no list".to_owned())),
+            }
+        }
+    }
+    Ok(Value::List(all))
+}
