@@ -12,6 +12,7 @@ use trueup_engine::live::{KindCoverage, Live, LiveSet, LiveVersion};
 use trueup_engine::look::{Comparison, LookInput, look};
 use trueup_engine::memory::{Memory, MemoryContext, restore};
 use trueup_engine::source::CommitId;
+use trueup_engine::status::HealthRules;
 use trueup_engine::tracking::{TRACKING_ANNOTATION, TrackingId};
 use trueup_merge::{Layered, SchemaSet};
 use trueup_object::manifest::Manifest;
@@ -127,6 +128,7 @@ pub async fn compare(
         autoscalers: &Autoscalers::new(scalers.filter(|object| is_autoscaler(object)), Vec::new()),
         last_sync: None,
         schemas: layered,
+        health: HealthRules::BUILTIN,
         our_manager: &FieldManager::new(arguments.manager.as_str()),
         secret_key: &RUN_KEY,
         first_seen: &FirstSeen::new(),
