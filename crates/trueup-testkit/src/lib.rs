@@ -1,8 +1,9 @@
 //! What tests and the story runner share: a control plane on this machine, repositories, an HTTP client, a proxy that makes
-//! faults, and stories. For development only: nothing of it is in the product.
+//! faults, the published JSON Schemas, and stories. For development only: nothing of it is in the product.
 
 pub mod controlplane;
 pub mod faults;
 pub mod git;
 pub mod http;
+pub mod json_schema;
 pub mod story;

@@ -4,81 +4,12 @@
 
 use trueup_engine::difference as engine;
 use trueup_object::{ResourceKey, Value};
+use trueup_testkit::json_schema::Published;
 
 use super::{Difference, IgnoredBy, KEYS, Verdict};
 use crate::drift_report::ReportedDifference;
 
-const SCHEMA: &str = include_str!("../../../../docs/schema/difference.schema.json");
-
-fn schema() -> Value {
-    Value::from_json(SCHEMA.as_bytes()).unwrap()
-}
-
-/// The keywords that the schema uses; one that is not known here fails the test.
-const KEYWORDS: [&str; 10] = [
-    "$schema",
-    "title",
-    "description",
-    "format",
-    "type",
-    "enum",
-    "required",
-    "properties",
-    "additionalProperties",
-    "items",
-];
-
-/// Every rule of the schema that a value breaks.
-fn faults(schema: &Value, value: &Value, place: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    for keyword in schema.as_map().unwrap().keys() {
-        assert!(KEYWORDS.contains(&keyword), "{place}: the keyword {keyword} is not checked here");
-    }
-    let types: Vec<&str> = match schema.get("type") {
-        Some(Value::Str(name)) => vec![name.as_str()],
-        Some(Value::List(names)) => names.iter().filter_map(Value::as_str).collect(),
-        _ => Vec::new(),
-    };
-    if !types.is_empty() && !types.contains(&type_of(value)) {
-        found.push(format!("{place} is {}, not {types:?}", type_of(value)));
-    }
-    if schema.get("enum").is_some() && !schema.list_at(&["enum"]).contains(value) {
-        found.push(format!("{place}: {} is not among the values", value.to_json()));
-    }
-    if let Some(map) = value.as_map() {
-        let properties = schema.get("properties").and_then(Value::as_map);
-        for required in schema.list_at(&["required"]).iter().filter_map(Value::as_str) {
-            if map.get(required).is_none() {
-                found.push(format!("{place}.{required} is missing"));
-            }
-        }
-        for (key, child) in map.iter() {
-            match properties.and_then(|known| known.get(key)) {
-                Some(known) => found.extend(faults(known, child, &format!("{place}.{key}"))),
-                None if schema.get("additionalProperties") == Some(&Value::Bool(false)) => {
-                    found.push(format!("{place}.{key} is not in the schema"));
-                }
-                None => {}
-            }
-        }
-    }
-    if let (Some(list), Some(items)) = (value.as_list(), schema.get("items")) {
-        found.extend(list.iter().flat_map(|item| faults(items, item, &format!("{place}[]"))));
-    }
-    found
-}
-
-fn type_of(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "boolean",
-        Value::Int(_) => "integer",
-        Value::Float(_) => "number",
-        Value::Str(_) => "string",
-        Value::List(_) => "array",
-        Value::Map(_) => "object",
-    }
-}
+const NAME: &str = "difference.schema.json";
 
 fn full() -> Difference {
     Difference {
@@ -110,12 +41,12 @@ fn full() -> Difference {
 
 #[test]
 fn what_is_written_keeps_to_the_schema() {
-    assert_eq!(faults(&schema(), &full().to_value(), ""), Vec::<String>::new());
+    assert_eq!(Published::read().faults(NAME, &full().to_value()), Vec::<String>::new());
     let least = Difference { change: "missing".into(), channel: "existence".into(), ..Difference::default() };
-    assert_eq!(faults(&schema(), &least.to_value(), ""), Vec::<String>::new());
+    assert_eq!(Published::read().faults(NAME, &least.to_value()), Vec::<String>::new());
     let reported =
         ReportedDifference { object: ResourceKey::new("apps", "Deployment", "web", "a"), difference: full() };
-    assert_eq!(faults(&schema(), &reported.to_value(), ""), Vec::<String>::new());
+    assert_eq!(Published::read().faults(NAME, &reported.to_value()), Vec::<String>::new());
 }
 
 #[test]
@@ -126,7 +57,7 @@ fn the_schema_refuses_what_is_not_a_difference() {
     wrong.remove_at(&["message"]);
     wrong.set_at(&["origin"], "nobody".into());
     wrong.set_at(&["verdict"], Value::from_json(br#"{"advice":"sync","reasons":[1]}"#).unwrap());
-    let mut found = faults(&schema(), &wrong, "");
+    let mut found = Published::read().faults(NAME, &wrong);
     found.sort();
     assert_eq!(
         found,
@@ -142,7 +73,8 @@ fn the_schema_refuses_what_is_not_a_difference() {
 
 #[test]
 fn keys_and_words_are_those_of_the_code() {
-    let schema = schema();
+    let published = Published::read();
+    let schema = published.schema(NAME);
     let required: Vec<&str> = schema.list_at(&["required"]).iter().filter_map(Value::as_str).collect();
     assert_eq!(required, KEYS);
     let words = |key: &str| -> Vec<String> {

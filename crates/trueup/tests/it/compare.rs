@@ -4,6 +4,7 @@ use std::path::Path;
 
 use trueup_object::Value;
 
+use crate::offline::published_faults;
 use crate::world::{World, call_with, program as program_path};
 
 const SECRET: &str = "apiVersion: v1
@@ -21,6 +22,7 @@ async fn the_document_has_every_key() {
     let run = world.trueup(&["app", "diff", "web", "-o", "json"]).await;
     assert_eq!(run.code, 1, "{run:?}");
     let document = Value::from_json(run.out.as_bytes()).unwrap();
+    assert_eq!(published_faults(&document), Vec::<String>::new(), "{}", run.out);
     assert_eq!(document.str_at(&["status"]), Some("OutOfSync"));
     let [object] = document.list_at(&["objects"]) else { panic!("{}", run.out) };
     let keys: Vec<_> = object.as_map().unwrap().keys().collect();

@@ -4,6 +4,7 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 use trueup_object::Value;
+use trueup_testkit::json_schema::Published;
 
 use crate::world::{Run, program};
 
@@ -49,8 +50,16 @@ impl Folder {
         line.extend(more);
         let run = self.run(&line);
         let document = Value::from_json(run.out.as_bytes());
-        (document.unwrap_or_else(|error| panic!("{error}: {run:?}")), run.code)
+        let document = document.unwrap_or_else(|error| panic!("{error}: {run:?}"));
+        // Whatever a test is about, what is printed keeps to what is published.
+        assert_eq!(published_faults(&document), Vec::<String>::new(), "{}", run.out);
+        (document, run.code)
     }
+}
+
+/// What of a document breaks `docs/schema/comparison.schema.json`.
+pub fn published_faults(document: &Value) -> Vec<String> {
+    Published::read().faults("comparison.schema.json", document)
 }
 
 /// The paths of an object's differences.
@@ -376,6 +385,21 @@ fn a_document_that_cannot_be_read_spoils_only_what_may_be_in_it() {
     folder.write("live.yaml", CONFIG);
     let (document, code) = folder.document(&[]);
     assert_eq!((code, named(&document, "flags").str_at(&["status"])), (3, Some("Unknown")));
+}
+
+#[test]
+fn yaml_says_what_json_says_and_neither_is_more_than_published() {
+    let folder = Folder::new(&[("target.yaml", SECRET), ("live.yaml", LIVE_SECRET), ("base.yaml", SECRET)]);
+    let more = ["--base=base.yaml", "--full", "--show-ignored"];
+    let (mut document, _) = folder.document(&more);
+    let mut line = vec!["--target=target.yaml", "--live=live.yaml", "-o", "yaml"];
+    line.extend(more);
+    assert_eq!(Value::from_yaml(folder.run(&line).out.as_bytes()).unwrap(), document);
+    document.set_at(&["more"], Value::Int(1));
+    document.set_at(&["status"], "Maybe".into());
+    let mut found = published_faults(&document);
+    found.sort();
+    assert_eq!(found, [".more is not in the schema", r#".status: "Maybe" is not among the values"#]);
 }
 
 #[test]
