@@ -4,6 +4,8 @@
 //! monotonic clock, so that clocks that disagree between machines do no harm. A holder that cannot renew stops acting
 //! before others may begin.
 
+mod keeper;
+
 use std::time::Duration;
 
 use http::Method;
@@ -14,6 +16,8 @@ use trueup_object::{Timestamp, Value};
 use crate::path;
 use crate::watch::Clock;
 use crate::wire::{BodyKind, Wire, WireError};
+
+pub use keeper::{Candidate, Keeper};
 
 /// A holder that shows no sign of life for this long has lost the lease.
 pub const LEASE_DURATION: Duration = Duration::from_secs(15);

@@ -8,6 +8,7 @@ use trueup_object::{GroupKind, Gvk, ResourceKey};
 use crate::cluster::Cluster;
 use crate::observed::{Observed, UnreadableObject};
 use crate::store::{Cause, Content, KindState, ObjectName};
+use crate::wire::WireError;
 
 impl Observed {
     /// The object for the engine.
@@ -73,18 +74,29 @@ impl Cluster {
 
     /// The objects that carry the mark of an application and those that its targets name, each in the version of the
     /// target. Named objects that were kept by version alone are read first.
+    pub async fn live_set(&self, application: &str, targets: &[(Gvk, ResourceKey)]) -> LiveSet {
+        let named = targets.iter().map(|(gvk, key)| (gvk.clone(), ObjectName::of(key)));
+        let failed = self.need(named).await;
+        self.live_now(application, targets.iter().map(|(gvk, key)| (gvk, key)), failed)
+    }
+
+    /// The same as it is known now, without waiting: for those who have asked for the named objects before
+    /// ([`Cluster::need`]) and pass on what could not be read.
     ///
     /// The coverage is taken before the objects: whatever is claimed complete was complete when the objects were read
     /// or became incomplete since.
-    pub async fn live_set(&self, application: &str, targets: &[(Gvk, ResourceKey)]) -> LiveSet {
-        let named = targets.iter().map(|(gvk, key)| (gvk.clone(), ObjectName::of(key)));
-        let failed = self.need(named.clone()).await;
+    pub fn live_now<'a>(
+        &self,
+        application: &str,
+        targets: impl IntoIterator<Item = (&'a Gvk, &'a ResourceKey)>,
+        failed: Vec<(ResourceKey, WireError)>,
+    ) -> LiveSet {
         let mut unread: BTreeMap<ResourceKey, String> =
             failed.into_iter().map(|(key, error)| (key, error.to_string())).collect();
         let coverage = self.coverage();
         let mut objects = BTreeMap::new();
-        for ((gvk, key), (_, name)) in targets.iter().zip(named) {
-            match self.get(gvk, &name) {
+        for (gvk, key) in targets {
+            match self.get(gvk, &ObjectName::of(key)) {
                 Some(Content::Whole(observed)) => take(&mut objects, &mut unread, key.clone(), &observed),
                 // It exists, and an event just after the read dropped its content again: never a missing object.
                 Some(Content::Version(_)) => {

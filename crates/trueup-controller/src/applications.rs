@@ -1,13 +1,14 @@
 //! The Application of a worker, as its own watch last showed it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use trueup_api::Application;
-use trueup_cluster::{Content, KindScope, KindState, Lookup, ObjectName, ServedKind};
+use trueup_cluster::{Content, KindScope, KindState, Lookup, ObjectName, Observed, ServedKind};
 use trueup_engine::app::{App, AppKey, Unsupported};
 use trueup_engine::condition::Condition;
-use trueup_object::{Gvk, ManagedFields, PathElement, Text, Value};
+use trueup_object::{GroupKind, Gvk, ManagedFields, PathElement, Text, Value};
 
 use crate::installation::Installation;
 use crate::staff::{application_kind, project_kind};
@@ -26,10 +27,25 @@ pub enum Found {
         object: Value,
         conditions: Vec<Condition>,
     },
-    Valid {
-        application: Box<Application>,
-        app: Arc<App>,
-    },
+    Valid(Seen),
+}
+
+/// A valid Application in one of its versions, packed: parsed it costs twenty times as much, and a turn waits for Git and for
+/// its place.
+pub struct Seen {
+    observed: Arc<Observed>,
+    pub app: Arc<App>,
+    pub uid: Text,
+    pub resource_version: Text,
+    /// The kinds of the objects that its status tells of.
+    pub reported: BTreeSet<GroupKind>,
+}
+
+impl Seen {
+    /// The whole of it. It was read once when it was found; nothing only where memory went bad since.
+    pub fn application(&self) -> Option<Application> {
+        Application::parse(self.observed.value().ok()?).ok()
+    }
 }
 
 /// Argo CD writes the status of every Application at least every three minutes; a write older than this is from before
@@ -61,9 +77,24 @@ pub fn find(installation: &Installation, key: &AppKey) -> Found {
                 return Found::Foreign { application: Box::new(application), manager };
             }
             app.unsupported.extend(project(installation, &app.project));
-            Found::Valid { application: Box::new(application), app: Arc::new(app) }
+            Found::Valid(Seen {
+                observed,
+                app: Arc::new(app),
+                uid: application.metadata.uid.clone(),
+                resource_version: application.metadata.resource_version.clone(),
+                reported: reported(application.status()),
+            })
         }
     }
+}
+
+fn reported(status: &Value) -> BTreeSet<GroupKind> {
+    let resources = status.list_at(&["resources"]).iter();
+    let kinds = resources.filter_map(|resource| {
+        let group = resource.str_at(&["group"]).unwrap_or_default();
+        Some(GroupKind::new(group, resource.str_at(&["kind"])?))
+    });
+    kinds.collect()
 }
 
 /// The rules of the application's project that this build cannot honour.

@@ -1,6 +1,6 @@
 //! Carries a plan out, step by step, without choices of its own.
 //!
-//! Each step's evidence and intent are in the ledger before its request leaves, its outcome after the answer. A step
+//! Evidence and intent of every step are in the ledger before the first request leaves, a step's outcome after its answer. A step
 //! whose precondition no longer holds is reported as stale: the next look makes a new plan.
 
 use std::time::Duration;
@@ -13,7 +13,7 @@ use trueup_engine::plan::{Action, Held, Step, SyncPlan};
 use trueup_ledger::Seq;
 use trueup_object::ResourceKey;
 
-use crate::record::Recorder;
+use crate::record::{self, Recorder};
 
 /// A new kind is served a moment after its definition is accepted; a namespace is usable at once.
 const KIND_WAIT_MAX: Duration = Duration::from_secs(10);
@@ -33,31 +33,42 @@ pub async fn execute(
     plan: &SyncPlan,
     record: &Recorder<'_>,
 ) -> (Vec<StepResult>, Vec<(Seq, ResourceKey)>) {
+    let intents = match execution.mode {
+        Mode::DryRun => Vec::new(),
+        Mode::Real => record.before(&plan.steps, execution.live).await,
+    };
+    let mut intents = intents.into_iter();
     let mut results = Vec::with_capacity(plan.steps.len());
     // A kind is waited for only where its definition may just have been applied.
     let mut kinds_until = tokio::time::Instant::now();
-    let mut done = Vec::new();
+    let (mut done, mut outcomes) = (Vec::new(), Vec::new());
     for step in &plan.steps {
         let live = execution.live.objects.get(&step.key);
-        let outcome = match execution.mode {
-            Mode::DryRun => one(execution, step, &plan.held, live, kinds_until).await,
-            Mode::Real => match record.before(step, live).await {
-                Ok(intent) => {
-                    let outcome = one(execution, step, &plan.held, live, kinds_until).await;
-                    record.after(intent, step, &outcome).await;
-                    if matches!(outcome, StepOutcome::Done(_)) {
-                        done.push((intent, step.key.clone()));
-                    }
-                    outcome
+        let outcome = match (execution.mode, intents.next()) {
+            (Mode::DryRun, _) => one(execution, step, &plan.held, live, kinds_until).await,
+            (Mode::Real, Some(Ok(intent))) => {
+                let outcome = one(execution, step, &plan.held, live, kinds_until).await;
+                outcomes.push((record.after(intent, step, &outcome).await, &step.key));
+                if matches!(outcome, StepOutcome::Done(_)) {
+                    done.push((intent, step.key.clone()));
                 }
-                // Without evidence nothing is overwritten (detection.md 6, fact 9).
-                Err(why) => StepOutcome::Refused { message: format!("failed to write the ledger: {why}") },
-            },
+                outcome
+            }
+            // Without evidence nothing is overwritten (detection.md 6, fact 9).
+            (Mode::Real, Some(Err(why))) => {
+                StepOutcome::Refused { message: format!("failed to write the ledger: {why}") }
+            }
+            (Mode::Real, None) => {
+                StepOutcome::Refused { message: "failed to write the ledger: no answer".to_owned() }
+            }
         };
         if step.gvk.kind == "CustomResourceDefinition" {
             kinds_until = tokio::time::Instant::now() + KIND_WAIT_MAX;
         }
         results.push(StepResult { key: step.key.clone(), gvk: step.gvk.clone(), outcome });
+    }
+    for (outcome, object) in outcomes {
+        record::written(outcome, object).await;
     }
     (results, done)
 }

@@ -19,6 +19,7 @@ use crate::board::Board;
 use crate::clock::SharedClock;
 use crate::routes::Routes;
 use crate::site::{self, Site};
+use crate::sources::Renders;
 use crate::staff::Staff;
 
 /// The wiring of one controller.
@@ -26,6 +27,7 @@ pub struct Installation {
     pub settings: Settings,
     pub sites: Sites,
     pub repositories: Arc<Repositories>,
+    pub renders: Renders,
     pub ledger: Arc<Ledger>,
     pub clock: SharedClock,
     pub routes: Routes,

@@ -70,6 +70,11 @@ impl PackedTargets {
         }
     }
 
+    /// Which objects are wanted.
+    pub fn named(&self) -> impl Iterator<Item = (&Gvk, &ResourceKey)> {
+        self.targets.iter().map(|(key, gvk, _, _)| (gvk, key))
+    }
+
     pub fn unpack(&self) -> TargetSet {
         let targets = self.targets.iter().map(|(key, gvk, origin, packed)| {
             let target = Target {

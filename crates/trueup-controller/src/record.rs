@@ -1,14 +1,14 @@
-//! Evidence and intent before each step, its outcome after it, in the ledger.
+//! Evidence and intent of a plan's steps before the first of them, the outcome of each after it, in the ledger.
 
 use trueup_engine::app::AppKey;
 use trueup_engine::evidence::{Evidence, evidence};
-use trueup_engine::live::Live;
+use trueup_engine::live::{Live, LiveSet};
 use trueup_engine::look::Comparison;
 use trueup_engine::memory::Layered;
 use trueup_engine::operation::StepOutcome;
 use trueup_engine::plan::{Action, Precondition, Step};
-use trueup_ledger::{Fact, IntendedAction, Ledger, NewEntry, Seq};
-use trueup_object::Text;
+use trueup_ledger::{Fact, HandedOver, IntendedAction, Ledger, LedgerError, NewEntry, Seq, Write};
+use trueup_object::{ResourceKey, Text};
 
 use crate::clock::SharedClock;
 
@@ -44,8 +44,26 @@ impl Recorder<'_> {
         evidence(live, differences, self.schemas, self.ledger.key().as_bytes())
     }
 
-    /// Writes evidence and intent; the step is not carried out where this fails.
-    pub async fn before(&self, step: &Step, live: Option<&Live>) -> Result<Seq, String> {
+    /// Writes evidence and intent of all steps before the first one is carried out, in one transaction: a flush to the disk
+    /// for each step would be most of what a sync waits for. A step whose own intent cannot be written is not carried out.
+    pub async fn before(&self, steps: &[Step], live: &LiveSet) -> Vec<Result<Seq, String>> {
+        let intent = |step: &Step| Write::Entry(Box::new(self.intent(step, live.objects.get(&step.key))));
+        match self.ledger.write(steps.iter().map(intent).collect()).await {
+            Ok(intents) => intents.into_iter().map(Ok).collect(),
+            Err(error) if steps.len() == 1 => vec![Err(error.to_string())],
+            // One object's evidence that cannot be kept must not stop the others.
+            Err(_) => {
+                let mut intents = Vec::with_capacity(steps.len());
+                for step in steps {
+                    let alone = self.ledger.append(self.intent(step, live.objects.get(&step.key))).await;
+                    intents.push(alone.map_err(|error| error.to_string()));
+                }
+                intents
+            }
+        }
+    }
+
+    fn intent(&self, step: &Step, live: Option<&Live>) -> NewEntry {
         let (uid, resource_version) = match &step.precondition {
             Precondition::Absent => (None, None),
             Precondition::Unchanged(version) => {
@@ -67,21 +85,34 @@ impl Recorder<'_> {
             uid,
             resource_version,
         };
-        let evidence = live.map(|live| self.evidence(step, live));
-        self.ledger.append(self.entry(step, fact, evidence)).await.map_err(|error| error.to_string())
+        self.entry(step, fact, live.map(|live| self.evidence(step, live)))
     }
 
-    /// Writes the outcome.
-    pub async fn after(&self, intent: Seq, step: &Step, outcome: &StepOutcome) {
+    /// Hands the outcome to the ledger, which writes it beside the next step.
+    pub async fn after(
+        &self,
+        intent: Seq,
+        step: &Step,
+        outcome: &StepOutcome,
+    ) -> Result<HandedOver, LedgerError> {
         let fact = match outcome {
             StepOutcome::Done(_) => Fact::Done { intent, uid: None, resource_version: None },
             StepOutcome::Stale { why: reason }
             | StepOutcome::Refused { message: reason }
             | StepOutcome::Unanswered { message: reason } => Fact::Refused { intent, reason: reason.clone() },
         };
-        if let Err(error) = self.ledger.append(self.entry(step, fact, None)).await {
-            // The effect has happened; its intent and evidence are on record.
-            tracing::error!(object = %step.key, %error, "an outcome could not be written to the ledger");
-        }
+        self.ledger.hand_over(vec![Write::Entry(Box::new(self.entry(step, fact, None)))]).await
+    }
+}
+
+/// Waits until an outcome is on the disk.
+pub async fn written(outcome: Result<HandedOver, LedgerError>, object: &ResourceKey) {
+    let written = match outcome {
+        Ok(handed_over) => handed_over.written().await.map(|_| ()),
+        Err(error) => Err(error),
+    };
+    if let Err(error) = written {
+        // The effect has happened; its intent and evidence are on record.
+        tracing::error!(%object, %error, "an outcome could not be written to the ledger");
     }
 }

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use trueup_cluster::lease::{self, Leadership, LeaseName};
+use trueup_cluster::lease::{Candidate, Keeper, Leadership, LeaseName};
 use trueup_cluster::{Access, Clusters, ConnectError, Head, Interest, Interests};
 use trueup_engine::app::AppKey;
 use trueup_engine::tracking::{TRACKING_ANNOTATION, TrackingId};
@@ -22,6 +22,7 @@ use crate::installation::{Installation, Settings, Sites};
 use crate::mailbox::{Depth, Mailbox};
 use crate::routes::Routes;
 use crate::site::{self, Site, is_scaler};
+use crate::sources::Renders;
 use crate::staff::{Staff, application_kind, project_kind, report_kind};
 use crate::worker;
 
@@ -58,6 +59,8 @@ pub enum StartError {
     Ledger(#[from] LedgerError),
     #[error(transparent)]
     Repositories(#[from] SourceError),
+    #[error("start a thread for the Lease: {message}")]
+    Thread { message: String },
 }
 
 impl StartError {
@@ -67,6 +70,7 @@ impl StartError {
             Self::Connect(error) => error.hint().to_owned(),
             Self::Ledger(_) => "give another --state-dir, or mend this one".to_owned(),
             Self::Repositories(error) => error.hint().to_string(),
+            Self::Thread { message: _ } => "raise the limit of threads of this process".to_owned(),
         }
     }
 }
@@ -90,12 +94,21 @@ pub async fn run(options: Options, board: Board, ended: CancellationToken) -> Re
     let Some((home, clusters)) = reach(clusters, &ended).await? else { return Ok(()) };
     let inventory = ledger.inventory().await?;
     let inventory = inventory.into_iter().map(|(app, kinds)| (app, kinds.into_iter().collect())).collect();
+    let instance = format!("{}_{}", options.instance, ledger.id());
+    let clock = options.clock.clone();
+    let candidate = Candidate {
+        access: options.access,
+        version: options.version,
+        lease: LeaseName { namespace: options.namespace.clone(), name: LEASE.to_owned() },
+        identity: instance.clone(),
+        clock: Arc::new(move || clock.now()),
+    };
     let settings = Settings {
         namespace: options.namespace,
         poll: options.poll,
         poll_jitter: options.poll_jitter,
         take_over: options.take_over,
-        instance: format!("{}_{}", options.instance, ledger.id()),
+        instance,
         inventory,
     };
     let sites = Sites::new(home, clusters, routes.clone(), staff.clone(), ended.clone());
@@ -103,13 +116,16 @@ pub async fn run(options: Options, board: Board, ended: CancellationToken) -> Re
         settings,
         sites,
         repositories,
+        renders: Renders::default(),
         ledger,
         clock: options.clock,
         routes,
         staff,
         board,
     });
-    lead(installation, hired, ended).await;
+    let keeper =
+        Keeper::start(candidate).map_err(|error| StartError::Thread { message: error.to_string() })?;
+    lead(installation, keeper, hired, ended).await;
     Ok(())
 }
 
@@ -139,6 +155,7 @@ async fn reach(
 /// Waits for the Lease, works while it is held, gives it up at the end.
 async fn lead(
     installation: Arc<Installation>,
+    keeper: Keeper,
     mut hired: mpsc::UnboundedReceiver<(AppKey, Mailbox)>,
     ended: CancellationToken,
 ) {
@@ -146,14 +163,8 @@ async fn lead(
     for gvk in [application_kind(), project_kind(), report_kind()] {
         home.cluster.watch(&gvk);
     }
-    let wire = home.cluster.connection().wire.clone();
-    let name = LeaseName { namespace: installation.settings.namespace.clone(), name: LEASE.to_owned() };
-    let (sender, mut leadership) = watch::channel(Leadership::Unknown);
-    let clock = installation.clock.clone();
-    let lease_clock: trueup_cluster::Clock = Arc::new(move || clock.now());
+    let mut leadership = keeper.leadership();
     let mut tasks = JoinSet::new();
-    let instance = installation.settings.instance.clone();
-    tasks.spawn(lease::strive(wire.clone(), name.clone(), instance.clone(), lease_clock.clone(), sender));
     tasks.spawn(site::route(home, installation.routes.clone(), installation.staff.clone(), ended.clone()));
     let mut crew: Option<Crew> = None;
     let mut noted: Option<Leadership> = None;
@@ -190,9 +201,7 @@ async fn lead(
         crew.end().await;
     }
     tasks.abort_all();
-    if let Err(error) = lease::release(&wire, &name, &instance, &lease_clock).await {
-        tracing::debug!(%error, "the Lease could not be given up; it runs out by itself");
-    }
+    keeper.release().await;
 }
 
 fn note_leadership(installation: &Installation, state: &Leadership, leading: bool) {

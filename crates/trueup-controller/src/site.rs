@@ -16,8 +16,8 @@ use crate::mailbox::Depth;
 use crate::routes::Routes;
 use crate::staff::{Staff, application_kind};
 
-/// Applications of one cluster that are compared and changed at the same time. A thousand at once, as at a start, hold half
-/// a gigabyte of parsed objects and keep the API server so busy that the Lease is not renewed in time; each cluster has its own
+/// Applications of one cluster that are changed at the same time: enough to hide the latency of requests that follow one another. More
+/// hold more plans in memory, whose objects are parsed, and keep the API server from everybody else. Each cluster has its own
 /// places, so that one that does not answer holds up no other's.
 const TURNS_MAX: usize = 64;
 

@@ -4,6 +4,7 @@
 //! A commit that touches nothing of what the sources read costs one comparison of identities: what was rendered stands
 //! (performance: key by what is read, never by commit).
 
+use tokio::sync::{Semaphore, SemaphorePermit};
 use trueup_engine::app::{App, Source, Unsupported};
 use trueup_engine::desired::{Rendered, ResolvedRevision};
 use trueup_engine::source::{CommitFacts, CommitId, ReadSet, Revision};
@@ -20,11 +21,35 @@ pub struct SourceRead {
 }
 
 /// What asking Git gave.
-pub enum Answer {
+pub enum Answer<'a> {
     /// Every source reads the same as last time, perhaps at other commits.
     Same(Vec<ResolvedRevision>),
     /// Manifests of every source, and what among them makes the application read-only.
-    Fresh { rendered: Vec<Rendered>, unsupported: Vec<Unsupported> },
+    Fresh(Fresh<'a>),
+}
+
+/// Manifests as rendered. They keep their place until they are packed or dropped.
+pub struct Fresh<'a> {
+    pub rendered: Vec<Rendered>,
+    pub unsupported: Vec<Unsupported>,
+    _place: Option<SemaphorePermit<'a>>,
+}
+
+/// Places for reading and rendering. Parsed manifests cost ten times what they cost packed, and at a start every application
+/// is rendered: without a limit all of them would lie in memory at the same time. Nothing that needs a network is done in a
+/// place.
+#[derive(Debug)]
+pub struct Renders {
+    places: Semaphore,
+}
+
+/// Reading and rendering take the processor; more at the same time than there are cores of a usual machine is not faster.
+const RENDERS_MAX: usize = 8;
+
+impl Default for Renders {
+    fn default() -> Self {
+        Self { places: Semaphore::new(RENDERS_MAX) }
+    }
 }
 
 /// Why an application has no (new) targets.
@@ -40,6 +65,7 @@ pub enum SourcesFailure {
 #[derive(Clone, Copy)]
 pub struct Question<'a> {
     pub repositories: &'a Repositories,
+    pub renders: &'a Renders,
     pub app: &'a App,
     /// Another revision than the sources name.
     pub revision: Option<&'a Revision>,
@@ -49,7 +75,10 @@ pub struct Question<'a> {
 }
 
 /// Resolves every source, and renders them unless all read the same as in `earlier`, which is replaced.
-pub async fn ask(question: &Question<'_>, earlier: &mut Vec<SourceRead>) -> Result<Answer, SourcesFailure> {
+pub async fn ask<'a>(
+    question: &Question<'a>,
+    earlier: &mut Vec<SourceRead>,
+) -> Result<Answer<'a>, SourcesFailure> {
     let mut commits = Vec::with_capacity(question.app.sources.len());
     for source in &question.app.sources {
         let wanted = question.revision.unwrap_or(&source.revision);
@@ -62,6 +91,8 @@ pub async fn ask(question: &Question<'_>, earlier: &mut Vec<SourceRead>) -> Resu
         *earlier = standing;
         return Ok(Answer::Same(earlier.iter().map(revision).collect()));
     }
+    // It is never closed.
+    let place = question.renders.places.acquire().await.ok();
     let (mut reads, mut rendered, mut unsupported) = (Vec::new(), Vec::new(), Vec::new());
     for (source, commit) in question.app.sources.iter().zip(commits) {
         let (read, rendering) = render(question, source, commit).await?;
@@ -71,7 +102,7 @@ pub async fn ask(question: &Question<'_>, earlier: &mut Vec<SourceRead>) -> Resu
         reads.push(read);
     }
     *earlier = reads;
-    Ok(Answer::Fresh { rendered, unsupported })
+    Ok(Answer::Fresh(Fresh { rendered, unsupported, _place: place }))
 }
 
 /// The reads of last time at the commits of now, where every source still reads the same.

@@ -10,23 +10,25 @@ mod restore;
 pub(crate) mod verdict;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use trueup_api::Application;
 use trueup_engine::app::{App, RefreshLevel};
 use trueup_engine::condition::{Condition, ConditionType};
 use trueup_engine::desired::TargetSet;
+use trueup_engine::live::LiveSet;
 use trueup_engine::look::{Comparison, LookInput, look};
 use trueup_engine::memory::Memory;
+use trueup_ledger::Write;
 use trueup_object::ResourceKey;
 
-use crate::applications::{self, Found};
+use crate::applications::{self, Found, Seen};
 use crate::installation::{Installation, spread};
 use crate::mailbox::Depth;
-use crate::report;
+use crate::report::{self, Report};
 use crate::site::Site;
 use crate::state::AppState;
+use crate::turn::act::Intention;
+use crate::turn::gather::Asked;
 
 /// What the worker does after a turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,53 +76,52 @@ pub async fn take(installation: &Installation, state: &mut AppState, woken: Dept
             let sent = report::unknown(installation, state, &object, &conditions, false).await;
             Next::At((!sent).then_some(now + REPORT_RETRY))
         }
-        Found::Valid { application, app } => valid(installation, state, &application, app, woken, now).await,
+        Found::Valid(seen) => valid(installation, state, &seen, woken, now).await,
     }
 }
 
 async fn valid(
     installation: &Installation,
     state: &mut AppState,
-    application: &Application,
-    app: Arc<App>,
+    seen: &Seen,
     woken: Depth,
     now: Timestamp,
 ) -> Next {
-    if state.uid != application.metadata.uid {
+    let app = &seen.app;
+    if state.uid != seen.uid {
         // Another Application of the same name: what the worker knows is about the old one.
         *state = AppState::new(state.key.clone());
-        state.uid = application.metadata.uid.clone();
+        state.uid = seen.uid.clone();
     }
     state.foreign = None;
-    let (depth, polled) = depth_of(state, &app, woken, now);
-    state.version = application.metadata.resource_version.clone();
+    let (depth, polled) = depth_of(state, app, woken, now);
+    state.version = seen.resource_version.clone();
     state.app = Some(app.clone());
     state.again = false;
     if let Err(error) = gather::memory(installation, state).await {
         tracing::error!(application = %state.key, %error, "the ledger cannot be read; nothing is decided");
         return Next::At(Some(now + LEDGER_RETRY));
     }
-    act::take_up_request(state, &app, &application.metadata.resource_version, now);
+    act::take_up_request(state, app, &seen.resource_version, now);
     let site = match installation.sites.find(&app.destination.cluster).await {
         Ok(site) => site,
         Err(condition) => {
             verdict::note_failure(&mut state.cluster_failing, Some(condition.clone()), now);
-            return blind(installation, state, application, condition, now).await;
+            return blind(installation, state, seen, condition, now).await;
         }
     };
-    restore::restore(installation, state, application, &app, &site).await;
-    let failure = gather::targets(installation, state, &site, &app, depth, polled).await;
+    restore::restore(installation, state, seen, &site).await;
+    let failure = gather::targets(installation, state, &site, app, depth, polled).await;
     if depth > Depth::Live {
         state.poll_at = Some(next_poll(installation, state, now));
     }
     verdict::note_failure(&mut state.source_failing, failure, now);
-    match (state.targets.clone(), state.source_failing.clone()) {
+    match (&state.targets, state.source_failing.clone()) {
         (Some(targets), _) => {
-            let _place = site.place().await;
-            let targets = targets.unpack();
-            judged(installation, state, application, &app, &site, &targets, installation.now()).await
+            let asked = gather::ask(installation, state, &site, seen, targets).await;
+            judged(installation, state, seen, &site, asked).await
         }
-        (None, Some(failing)) => blind(installation, state, application, failing.condition, now).await,
+        (None, Some(failing)) => blind(installation, state, seen, failing.condition, now).await,
         // Targets are there or their failure is.
         (None, None) => Next::At(due(state, now)),
     }
@@ -130,10 +131,13 @@ async fn valid(
 async fn blind(
     installation: &Installation,
     state: &mut AppState,
-    application: &Application,
+    seen: &Seen,
     condition: Condition,
     now: Timestamp,
 ) -> Next {
+    let Some(application) = seen.application() else {
+        return Next::At(Some(now + LISTING_STEP));
+    };
     // Only a verdict of before can stand; what this build cannot read at all is no passing trouble.
     let sync = application.object.str_at(&["status", "sync", "status"]);
     let stands = matches!(sync, Some("Synced" | "OutOfSync"))
@@ -148,42 +152,53 @@ async fn blind(
     Next::At(due_after(state, sent, now))
 }
 
+/// What a look led to: all that is left of it while it is carried out. Everything that was parsed for it is gone by then.
+struct Decided {
+    intention: Option<Intention>,
+    report: Report,
+    /// What the ledger is to keep.
+    found: Vec<Write>,
+    /// Without objects.
+    targets: TargetSet,
+    /// Objects that are about to be changed.
+    live: LiveSet,
+}
+
 async fn judged(
     installation: &Installation,
     state: &mut AppState,
-    application: &Application,
-    app: &App,
+    seen: &Seen,
     site: &Site,
-    targets: &TargetSet,
-    now: Timestamp,
+    asked: Asked,
 ) -> Next {
-    let begun = tokio::time::Instant::now();
-    let gathered = gather::live(installation, state, site, app, targets, application.status()).await;
+    let _place = site.place().await;
+    let (now, begun) = (installation.now(), tokio::time::Instant::now());
     let started = *state.started_at.get_or_insert(now);
-    if gathered.listing && now.duration_since(started) < LISTING_MAX {
+    if gather::is_listing(site, &asked.kinds) && now.duration_since(started) < LISTING_MAX {
         return Next::At(Some(now + LISTING_STEP));
     }
     state.started_at = None;
-    let scene = act::Scene { installation, site, app, targets, live: &gathered.live, now };
-    gather::keep_context(state, site);
-    let mut memory = state.memory.get_or_insert_default().unpack();
-    let comparison = compare(&scene, state, &memory);
-    verdict::note_blind_spot(state, &comparison, &gathered.live, now);
-    let intention = if app.deleting {
-        cascade::decide(&scene, application, &comparison)
-    } else {
-        act::decide(&scene, state, &comparison)
+    let Some(decided) = decide(installation, state, seen, site, asked, now) else {
+        return Next::At(Some(now + LISTING_STEP));
     };
-    verdict::remember(&scene, state, &mut memory, &comparison).await;
-    drop(memory);
-    let verdict = verdict::verdict(state, comparison, &gathered.live, now);
-    let report = report::prepare(&scene, state, application, &verdict);
-    state.comparison = Some(verdict);
+    let Decided { intention, report, found, targets, live } = decided;
+    let scene = act::Scene { installation, site, app: &seen.app, targets: &targets, live: &live, now };
+    // The ledger gets this before anything that is intended; nothing waits for the disk.
+    let found = installation.ledger.hand_over(found).await;
     // The status is written while the cluster is being changed: neither waits for the other.
-    let (outcome, sent) = tokio::join!(act::carry_out(&scene, intention), report::send(installation, report));
+    let (outcome, sent, remembered) = tokio::join!(
+        act::carry_out(&scene, intention),
+        report::send(installation, report),
+        verdict::remembered(&state.key, found)
+    );
+    if !remembered {
+        state.memory = None;
+    }
     act::take_note(&scene, state, outcome);
-    if app.deleting {
-        cascade::conclude(&scene, application, state).await;
+    if seen.app.deleting
+        && let Some(application) = seen.application()
+    {
+        cascade::conclude(&scene, &application, state).await;
     }
     installation.board.update(|shown| {
         let looks = shown.looks.entry(state.key.clone()).or_default();
@@ -191,6 +206,38 @@ async fn judged(
         looks.1 += u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     });
     if state.again { Next::Again } else { Next::At(due_after(state, sent, now)) }
+}
+
+/// Looks and decides, without a pause: so no more applications lie parsed in memory than there are threads.
+fn decide(
+    installation: &Installation,
+    state: &mut AppState,
+    seen: &Seen,
+    site: &Site,
+    asked: Asked,
+    now: Timestamp,
+) -> Option<Decided> {
+    let (application, app) = (seen.application()?, &*seen.app);
+    let mut targets = state.targets.as_ref()?.unpack();
+    let mut live = gather::live(site, app, &targets, asked);
+    let scene = act::Scene { installation, site, app, targets: &targets, live: &live, now };
+    gather::keep_context(state, site);
+    let mut memory = state.memory.get_or_insert_default().unpack();
+    let comparison = compare(&scene, state, &memory);
+    verdict::note_blind_spot(state, &comparison, &live, now);
+    let intention = if app.deleting {
+        cascade::decide(&scene, &application, &comparison)
+    } else {
+        act::decide(&scene, state, &comparison)
+    };
+    let found = verdict::remember(&scene, state, &mut memory, &comparison);
+    let verdict = verdict::verdict(state, comparison, &live, now);
+    let report = report::prepare(&scene, state, &application, &verdict);
+    state.comparison = Some(verdict);
+    if !app.deleting {
+        Intention::lighten(intention.as_ref(), &mut targets, &mut live);
+    }
+    Some(Decided { intention, report, found, targets, live })
 }
 
 fn compare(scene: &act::Scene<'_>, state: &AppState, memory: &BTreeMap<ResourceKey, Memory>) -> Comparison {

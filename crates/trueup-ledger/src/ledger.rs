@@ -128,16 +128,22 @@ impl Ledger {
     /// Makes all writes or none, and returns the places of the entries among them, in order. They are on the disk when
     /// this returns.
     pub async fn write(&self, writes: Vec<Write>) -> Result<Vec<Seq>, LedgerError> {
+        self.hand_over(writes).await?.written().await
+    }
+
+    /// Hands writes over, all to be made or none, and does not wait for the disk: they come before everything that is
+    /// handed over later, and are made also when nobody waits for the answer.
+    pub async fn hand_over(&self, writes: Vec<Write>) -> Result<HandedOver, LedgerError> {
         let mut rows = Vec::with_capacity(writes.len());
         for write in &writes {
             rows.extend(rows_of(write)?);
         }
         if rows.is_empty() {
-            return Ok(Vec::new());
+            return Ok(HandedOver { answer: None });
         }
         let (reply, answer) = oneshot::channel();
         self.requests.send(Request { rows, reply }).await.map_err(|_| LedgerError::Closed)?;
-        answer.await.map_err(|_| LedgerError::Closed)?
+        Ok(HandedOver { answer: Some(answer) })
     }
 
     /// Waits until everything that was handed over is written, and closes the file.
@@ -147,6 +153,23 @@ impl Ledger {
         // A panic of the writer was reported when it happened; there is nothing more to be closed then.
         let _ended = writer.await;
         readers.close().await;
+    }
+}
+
+/// Writes that the writer has.
+#[derive(Debug)]
+#[must_use = "whether they were written is known only after waiting"]
+pub struct HandedOver {
+    answer: Option<oneshot::Receiver<Result<Vec<Seq>, LedgerError>>>,
+}
+
+impl HandedOver {
+    /// Waits until they are on the disk; returns the places of the entries among them, in order.
+    pub async fn written(self) -> Result<Vec<Seq>, LedgerError> {
+        match self.answer {
+            Some(answer) => answer.await.map_err(|_| LedgerError::Closed)?,
+            None => Ok(Vec::new()),
+        }
     }
 }
 

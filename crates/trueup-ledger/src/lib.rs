@@ -21,7 +21,7 @@ pub use claim::Claim;
 pub use error::LedgerError;
 pub use fact::{Entry, Fact, IntendedAction, NewEntry, Seq, StoredEvidence};
 pub use key::DigestKey;
-pub use ledger::{Ledger, Write};
+pub use ledger::{HandedOver, Ledger, Write};
 pub use memory::{AppMemory, Circumstances};
 
 #[cfg(test)]

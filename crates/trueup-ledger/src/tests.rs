@@ -231,6 +231,22 @@ async fn a_request_is_written_whole_or_not_at_all() {
     assert!(ledger.append(entry(3, observed("later"))).await.is_ok());
 }
 
+/// The writer keeps the order, also for those who do not wait.
+#[tokio::test]
+async fn what_was_handed_over_comes_first_and_is_written_without_being_waited_for() {
+    let directory = TempDir::new().unwrap();
+    let ledger = Ledger::open(directory.path()).await.unwrap();
+    drop(ledger.hand_over(vec![Write::Entry(Box::new(intent(1, None)))]).await.unwrap());
+    let waited = ledger.hand_over(vec![Write::Entry(Box::new(intent(2, None)))]).await.unwrap();
+    let last = ledger.append(intent(3, None)).await.unwrap();
+    assert!(waited.written().await.unwrap() < vec![last]);
+    ledger.close().await;
+    let ledger = Ledger::open(directory.path()).await.unwrap();
+    let times: Vec<Timestamp> = all(&ledger).await.into_iter().map(|entry| entry.time).collect();
+    assert_eq!(times, [time(1), time(2), time(3)]);
+    assert_eq!(ledger.hand_over(Vec::new()).await.unwrap().written().await, Ok(Vec::new()));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn concurrent_writers_are_all_acknowledged_and_spoil_none() {
     let state = TempDir::new().unwrap();

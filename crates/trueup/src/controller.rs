@@ -125,6 +125,7 @@ pub fn start_failure(error: &StartError) -> Failure {
         StartError::Repositories(inner) => {
             Failure::of_source(format!("failed to {inner}"), inner.fault(), error.hint())
         }
+        StartError::Thread { message: _ } => Failure::world(format!("failed to {error}")).hint(error.hint()),
     }
 }
 

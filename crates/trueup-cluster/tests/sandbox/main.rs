@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests against a server use real time")]
 
 mod faults;
+mod lease;
 #[path = "../shared/mod.rs"]
 mod shared;
 
@@ -24,8 +25,11 @@ pub async fn world() -> World {
 }
 
 impl World {
+    pub fn access(&self) -> Access {
+        Access::Kubeconfig { file: Some(self.kubeconfig.path().to_owned()), context: None }
+    }
+
     pub async fn connection(&self) -> Connection {
-        let access = Access::Kubeconfig { file: Some(self.kubeconfig.path().to_owned()), context: None };
-        Connection::open(&access, "test").await.unwrap()
+        Connection::open(&self.access(), "test").await.unwrap()
     }
 }

@@ -13,11 +13,11 @@ use trueup_engine::lint::lint;
 use trueup_engine::live::LiveSet;
 use trueup_engine::look::Comparison;
 use trueup_engine::operation::{self, Effect, OperationPhase, OperationState, StepOutcome, StepResult};
-use trueup_engine::plan::{HeldReason, PlanContext, SyncPlan, limit_conditions, limits_until, plan};
+use trueup_engine::plan::{Action, HeldReason, PlanContext, SyncPlan, limit_conditions, limits_until, plan};
 use trueup_engine::policy::{self, Authority, LastSync, NotNow};
 use trueup_engine::status::SyncStatus;
 use trueup_ledger::Seq;
-use trueup_object::{Gvk, ResourceKey};
+use trueup_object::{Gvk, ResourceKey, Value};
 
 use crate::execute::{Execution, execute};
 use crate::installation::Installation;
@@ -52,7 +52,18 @@ pub struct Intention {
     pub reason: String,
     /// A step of an operation, or a heal that needs none.
     pub heals: bool,
+    /// What was found about the objects of the plan.
     pub comparison: Comparison,
+}
+
+impl Intention {
+    /// Leaves of targets and live objects what is still needed to carry it out.
+    pub fn lighten(intention: Option<&Self>, targets: &mut TargetSet, live: &mut LiveSet) {
+        let steps = intention.iter().flat_map(|intention| &intention.plan.steps);
+        let changed: BTreeSet<&ResourceKey> = steps.map(|step| &step.key).collect();
+        targets.targets.clear();
+        live.objects.retain(|key, _| changed.contains(key));
+    }
 }
 
 /// What was done.
@@ -242,7 +253,21 @@ fn planned(
         tracing::error!(application = %state.key, ?faults, "a plan breaks the rules and is dropped");
         SyncPlan { steps: Vec::new(), held: plan.held }
     };
-    Intention { plan, mode, reason: reason.to_owned(), heals, comparison: comparison.clone() }
+    let comparison = concerned(comparison, &plan);
+    Intention { plan, mode, reason: reason.to_owned(), heals, comparison }
+}
+
+/// What a look found about the objects that a plan changes: their evidence.
+pub fn concerned(comparison: &Comparison, plan: &SyncPlan) -> Comparison {
+    let changed: BTreeSet<&ResourceKey> = plan.steps.iter().map(|step| &step.key).collect();
+    let objects = comparison.objects.iter().filter(|object| changed.contains(&object.key));
+    Comparison {
+        status: comparison.status,
+        origin: comparison.origin,
+        health: comparison.health.clone(),
+        objects: objects.cloned().collect(),
+        conditions: Vec::new(),
+    }
 }
 
 /// Conditions for what a plan leaves alone and somebody should know of.
@@ -329,7 +354,7 @@ pub fn take_note(scene: &Scene<'_>, state: &mut AppState, outcome: Option<Outcom
         state.just_synced.extend(done.map(|result| result.key.clone()));
     }
     running.begun_at.get_or_insert(now);
-    running.executed = Some((intention.plan, now));
+    running.executed = Some((without_bodies(intention.plan), now));
     running.wake_at = Some(now);
     if intention.mode == Mode::DryRun {
         // Nothing will be observed of a dry run: its answers are its outcome.
@@ -340,6 +365,22 @@ pub fn take_note(scene: &Scene<'_>, state: &mut AppState, outcome: Option<Outcom
         let message = format!("dry run: {} objects would be written", plan.steps.len());
         finish(scene, state, &plan, phase, message);
     }
+}
+
+/// What concluding needs of a plan. An operation may wait long until the objects are observed, and a thousand at the same time
+/// would keep everything that they have applied.
+fn without_bodies(mut plan: SyncPlan) -> SyncPlan {
+    for step in &mut plan.steps {
+        match &mut step.action {
+            Action::Create { object } => *object = Value::Null,
+            Action::Apply { object, take_over: _, removals } => {
+                *object = Value::Null;
+                removals.clear();
+            }
+            Action::Delete { propagation: _ } => {}
+        }
+    }
+    plan
 }
 
 fn note_heal(state: &mut AppState, results: &[StepResult], now: Timestamp) {

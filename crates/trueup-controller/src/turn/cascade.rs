@@ -14,7 +14,7 @@ use trueup_object::{Text, Value};
 use crate::applications;
 use crate::staff::application_kind;
 use crate::state::AppState;
-use crate::turn::act::{Intention, Scene};
+use crate::turn::act::{Intention, Scene, concerned};
 
 /// Finalizers by which an Application asks for its objects to be deleted, and how.
 const FINALIZERS: [(&str, Propagation); 3] = [
@@ -61,11 +61,11 @@ pub fn decide(scene: &Scene<'_>, application: &Application, comparison: &Compari
     steps.sort_by_key(|step| (std::cmp::Reverse(kind_rank(&step.key)), step.key.clone()));
     let plan = SyncPlan { steps, held: Vec::new() };
     (!plan.steps.is_empty()).then(|| Intention {
+        comparison: concerned(comparison, &plan),
         plan,
         mode: Mode::Real,
         reason: "the Application is being deleted".to_owned(),
         heals: true,
-        comparison: comparison.clone(),
     })
 }
 

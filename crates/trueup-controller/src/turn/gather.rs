@@ -4,29 +4,33 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use trueup_cluster::{KindScope, KindState, Lookup};
-use trueup_engine::app::{App, Unsupported};
+use trueup_cluster::wire::WireError;
+use trueup_cluster::{KindScope, KindState, Lookup, ObjectName};
+use trueup_engine::app::App;
 use trueup_engine::condition::{Condition, ConditionType};
-use trueup_engine::desired::{self, Rendered, Scope, TargetSet};
+use trueup_engine::desired::{self, Scope, TargetSet};
 use trueup_engine::live::LiveSet;
 use trueup_engine::source::Revision;
 use trueup_ledger::LedgerError;
-use trueup_object::{GroupKind, Gvk, ResourceKey, Text, Value};
+use trueup_object::{GroupKind, Gvk, ResourceKey, Text};
 
 use trueup_repo::Freshness;
 
+use crate::applications::Seen;
 use crate::installation::Installation;
 use crate::mailbox::Depth;
 use crate::packed::{PackedMemory, PackedTargets};
 use crate::site::Site;
-use crate::sources::{self, Answer, Question, SourcesFailure};
+use crate::sources::{self, Answer, Fresh, Question, SourcesFailure};
 use crate::state::AppState;
 use crate::turn::verdict;
 
-/// The live objects of an application, and whether kinds of it are still being listed.
-pub struct Gathered {
-    pub live: LiveSet,
-    pub listing: bool,
+/// What was asked of the cluster before a look.
+pub struct Asked {
+    /// The kinds that the application has to do with.
+    pub kinds: BTreeSet<Gvk>,
+    /// Objects that are there and could not be read.
+    pub unread: Vec<(ResourceKey, WireError)>,
 }
 
 /// Applications of one repository that poll at about the same time share one question to the remote.
@@ -92,6 +96,7 @@ pub async fn targets(
     let revision = wanted_revision(state);
     let question = Question {
         repositories: &installation.repositories,
+        renders: &installation.renders,
         app,
         revision: revision.as_ref(),
         // A poll may share the answer of another application's; a refresh wants to know what is there now.
@@ -111,8 +116,8 @@ pub async fn targets(
             }
             None
         }
-        Ok(Answer::Fresh { rendered, unsupported }) => {
-            take_fresh(state, site, app, rendered, unsupported);
+        Ok(Answer::Fresh(fresh)) => {
+            take_fresh(state, site, app, fresh);
             None
         }
         Err(SourcesFailure::Unsupported(unsupported)) => {
@@ -127,7 +132,7 @@ pub async fn targets(
 
 /// Sets when a source that failed is asked again: soon, then more and more seldom; the poll is the upper limit. What
 /// this build cannot render changes with a commit only, which the poll finds.
-fn note_answer(state: &mut AppState, answer: &Result<Answer, SourcesFailure>, now: Timestamp) {
+fn note_answer(state: &mut AppState, answer: &Result<Answer<'_>, SourcesFailure>, now: Timestamp) {
     match answer {
         Ok(_) | Err(SourcesFailure::Unsupported(_)) => {
             state.source_failures = 0;
@@ -142,20 +147,15 @@ fn note_answer(state: &mut AppState, answer: &Result<Answer, SourcesFailure>, no
     }
 }
 
-fn take_fresh(
-    state: &mut AppState,
-    site: &Site,
-    app: &App,
-    rendered: Vec<Rendered>,
-    unsupported: Vec<Unsupported>,
-) {
+/// Packs what was rendered, and gives its place free.
+fn take_fresh(state: &mut AppState, site: &Site, app: &App, fresh: Fresh<'_>) {
     let mut scopes = BTreeMap::new();
-    for manifest in rendered.iter().flat_map(|rendered| &rendered.manifests) {
+    for manifest in fresh.rendered.iter().flat_map(|rendered| &rendered.manifests) {
         scopes.entry(manifest.gvk().clone()).or_insert_with(|| scope(site, manifest.gvk()));
     }
     let scope_of = |gvk: &Gvk| scopes.get(gvk).copied().unwrap_or(Scope::Unknown);
-    let mut targets = desired::settle(app, rendered, scope_of);
-    targets.unsupported.extend(unsupported);
+    let mut targets = desired::settle(app, fresh.rendered, scope_of);
+    targets.unsupported.extend(fresh.unsupported);
     let packed = PackedTargets::new(&targets);
     // What was derived from equal targets stands.
     if !state.targets.as_ref().is_some_and(|known| known.wants_the_same(&packed)) {
@@ -192,24 +192,25 @@ pub fn scope(site: &Site, gvk: &Gvk) -> Scope {
     }
 }
 
-/// The live objects, after their kinds were asked for.
-pub async fn live(
+/// Asks for everything that a look at an application needs to see: kinds to be watched, wake-ups, the content of objects that
+/// were kept by version alone. Returns what could not be read.
+pub async fn ask(
     installation: &Installation,
     state: &AppState,
     site: &Site,
-    app: &App,
-    targets: &TargetSet,
-    status: &Value,
-) -> Gathered {
-    let mut kinds: BTreeSet<Gvk> = targets.targets.values().map(|target| target.gvk.clone()).collect();
-    kinds.extend(kinds_applied_before(installation, state, site, status));
+    seen: &Seen,
+    targets: &PackedTargets,
+) -> Asked {
+    let app = &seen.app;
+    let mut kinds: BTreeSet<Gvk> = targets.named().map(|(gvk, _)| gvk.clone()).collect();
+    kinds.extend(kinds_applied_before(installation, state, site, &seen.reported));
     if app.options.create_namespace {
         kinds.insert(Gvk::new("", "v1", "Namespace"));
     }
     for gvk in &kinds {
         site.cluster.watch(gvk);
     }
-    let mut routed: BTreeSet<ResourceKey> = targets.targets.keys().cloned().collect();
+    let mut routed: BTreeSet<ResourceKey> = targets.named().map(|(_, key)| key.clone()).collect();
     if app.options.create_namespace {
         routed.insert(ResourceKey::new("", "Namespace", "", &app.destination.namespace));
     }
@@ -217,13 +218,22 @@ pub async fn live(
         routed.extend(comparison.objects.iter().map(|object| object.key.clone()));
     }
     installation.routes.set(&state.key, &app.instance, routed);
-    let named: Vec<(Gvk, ResourceKey)> =
-        targets.targets.values().map(|target| (target.gvk.clone(), target.key.clone())).collect();
-    let live = site.cluster.live_set(&app.instance, &named).await;
-    let listing = kinds.iter().any(|gvk| {
+    let named = targets.named().map(|(gvk, key)| (gvk.clone(), ObjectName::of(key)));
+    let unread = site.cluster.need(named).await;
+    Asked { kinds, unread }
+}
+
+/// The live objects as they are known now.
+pub fn live(site: &Site, app: &App, targets: &TargetSet, asked: Asked) -> LiveSet {
+    let named = targets.targets.values().map(|target| (&target.gvk, &target.key));
+    site.cluster.live_now(&app.instance, named, asked.unread)
+}
+
+/// Whether kinds of the application are still being listed.
+pub fn is_listing(site: &Site, kinds: &BTreeSet<Gvk>) -> bool {
+    kinds.iter().any(|gvk| {
         matches!(site.cluster.state(gvk), None | Some(KindState::Unlisted | KindState::Listing { .. }))
-    });
-    Gathered { live, listing }
+    })
 }
 
 /// Kinds without a target now may hold objects that are to be pruned: annotations cannot be selected on, so the kinds
@@ -232,15 +242,11 @@ fn kinds_applied_before(
     installation: &Installation,
     state: &AppState,
     site: &Site,
-    status: &Value,
+    reported: &BTreeSet<GroupKind>,
 ) -> Vec<Gvk> {
     let Some(discovery) = site.cluster.discovery() else { return Vec::new() };
-    let reported = status.list_at(&["resources"]).iter().filter_map(|resource| {
-        let group = resource.str_at(&["group"]).unwrap_or_default();
-        Some(GroupKind::new(group, resource.str_at(&["kind"])?))
-    });
     let listed = installation.settings.inventory.get(&state.key).into_iter().flatten().cloned();
     let remembered = state.memory.iter().flat_map(PackedMemory::keys).map(ResourceKey::group_kind);
-    let kinds: BTreeSet<GroupKind> = listed.chain(remembered).chain(reported).collect();
+    let kinds: BTreeSet<GroupKind> = listed.chain(remembered).chain(reported.iter().cloned()).collect();
     kinds.iter().filter_map(|kind| discovery.preferred(kind)).map(|served| served.gvk.clone()).collect()
 }

@@ -14,6 +14,7 @@ use trueup_engine::source::Revision;
 use trueup_object::{Gvk, Value};
 use trueup_repo::Freshness;
 
+use crate::applications::Seen;
 use crate::installation::Installation;
 use crate::packed::PackedMemory;
 use crate::site::Site;
@@ -23,46 +24,45 @@ use crate::turn::gather;
 use crate::turn::verdict::layered;
 
 /// Rebuilds what was lost, once after a start, where there is nothing better.
-pub async fn restore(
-    installation: &Installation,
-    state: &mut AppState,
-    application: &Application,
-    app: &App,
-    site: &Site,
-) {
+pub async fn restore(installation: &Installation, state: &mut AppState, seen: &Seen, site: &Site) {
     if std::mem::replace(&mut state.restored, true) {
         return;
     }
-    let status = ApplicationStatus::of(application.status());
-    if state.last_sync.is_none() {
-        state.last_sync = last_sync(&status);
-    }
-    let is_empty = state.memory.as_ref().is_some_and(|memory| memory.keys().next().is_none());
-    let (true, Some(last)) = (is_empty, status.history.last()) else { return };
-    let Some(app) = at_revisions(application, app, last) else { return };
+    let Some((app, deployed_at)) = what_was_lost(state, seen) else { return };
     let question = Question {
         repositories: &installation.repositories,
+        renders: &installation.renders,
         app: &app,
         revision: None,
         freshness: Freshness::Now,
         may_stand: false,
     };
     let answer = sources::ask(&question, &mut Vec::new()).await;
-    let Ok(Answer::Fresh { rendered, unsupported: _ }) = answer else {
+    let Ok(Answer::Fresh(fresh)) = answer else {
         tracing::warn!(application = %state.key, "the revision that was last synced cannot be read any more");
         return;
     };
-    let targets = trueup_engine::desired::settle(&app, rendered, |gvk: &Gvk| gather::scope(site, gvk));
+    let targets = trueup_engine::desired::settle(&app, fresh.rendered, |gvk: &Gvk| gather::scope(site, gvk));
     let schemas = site.schemas();
-    let context = MemoryContext {
-        schemas: layered(&schemas),
-        secret_key: installation.secret_key(),
-        now: last.deployed_at,
-    };
+    let context =
+        MemoryContext { schemas: layered(&schemas), secret_key: installation.secret_key(), now: deployed_at };
     let restored =
         targets.targets.values().map(|target| (target.key.clone(), memory::restore(&context, target)));
     state.memory = Some(PackedMemory::new(restored.collect()));
     tracing::info!(application = %state.key, "what was last synced was read from Git again: the state folder has nothing");
+}
+
+/// Takes over how the last sync ended; returns the application as it was last deployed, and when that was, where nothing of it is
+/// remembered.
+fn what_was_lost(state: &mut AppState, seen: &Seen) -> Option<(App, Timestamp)> {
+    let application = seen.application()?;
+    let status = ApplicationStatus::of(application.status());
+    if state.last_sync.is_none() {
+        state.last_sync = last_sync(&status);
+    }
+    let is_empty = state.memory.as_ref().is_some_and(|memory| memory.keys().next().is_none());
+    let last = status.history.last().filter(|_| is_empty)?;
+    Some((at_revisions(&application, &seen.app, last)?, last.deployed_at))
 }
 
 /// The application with its sources at the commits that were deployed; nothing where the sources are others now.

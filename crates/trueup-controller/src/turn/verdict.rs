@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
-use trueup_engine::app::FirstSeen;
+use trueup_engine::app::{AppKey, FirstSeen};
 use trueup_engine::condition::{Condition, ConditionType};
 use trueup_engine::desired::{Completeness, TargetSet};
 use trueup_engine::difference::Channel;
@@ -13,7 +13,7 @@ use trueup_engine::look::{Comparison, ObjectComparison, Presence};
 use trueup_engine::memory::{self as engine, Layered, Memory, MemoryContext, SchemaSet};
 use trueup_engine::status::SyncStatus;
 use trueup_engine::tracking::{takes_mark, tracked_by};
-use trueup_ledger::{Circumstances, Fact, NewEntry, Seq, Write};
+use trueup_ledger::{Circumstances, Fact, HandedOver, LedgerError, NewEntry, Seq, Write};
 use trueup_object::{ResourceKey, Text};
 
 use crate::site::Site;
@@ -135,13 +135,13 @@ fn blind_spot(fresh: &Comparison, live: &LiveSet) -> Option<String> {
 }
 
 /// Remembers every object that is as Git wants it and whose target is new, and those that a sync has just brought there;
-/// closes what was intended and is now seen; keeps when each difference was first seen.
-pub async fn remember(
+/// closes what was intended and is now seen; keeps when each difference was first seen. Returns what the ledger is to keep.
+pub fn remember(
     scene: &Scene<'_>,
     state: &mut AppState,
     memory: &mut BTreeMap<ResourceKey, Memory>,
     comparison: &Comparison,
-) {
+) -> Vec<Write> {
     let mut writes = agreed(scene, state, memory, comparison);
     if all_observed(comparison, scene.targets) {
         writes.extend(forget_gone(state, memory, comparison));
@@ -149,12 +149,19 @@ pub async fn remember(
     }
     writes.extend(confirmed(scene, state, comparison));
     writes.extend(observed(scene, state, comparison));
-    if !writes.is_empty()
-        && let Err(error) = scene.installation.ledger.write(writes).await
-    {
-        tracing::error!(application = %state.key, %error, "what was found could not be written to the ledger");
-        state.memory = None;
+    writes
+}
+
+/// Whether what a look found is on the disk.
+pub async fn remembered(app: &AppKey, found: Result<HandedOver, LedgerError>) -> bool {
+    let written = match found {
+        Ok(handed_over) => handed_over.written().await.map(|_| ()),
+        Err(error) => Err(error),
+    };
+    if let Err(error) = &written {
+        tracing::error!(application = %app, %error, "what was found could not be written to the ledger");
     }
+    written.is_ok()
 }
 
 fn agreed(
