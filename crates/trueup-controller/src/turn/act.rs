@@ -373,9 +373,10 @@ fn without_bodies(mut plan: SyncPlan) -> SyncPlan {
     for step in &mut plan.steps {
         match &mut step.action {
             Action::Create { object } => *object = Value::Null,
-            Action::Apply { object, take_over: _, removals } => {
+            Action::Apply { object, take_over: _, removals, beside } => {
                 *object = Value::Null;
                 removals.clear();
+                beside.clear();
             }
             Action::Delete { propagation: _ } => {}
         }
