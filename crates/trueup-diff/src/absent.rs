@@ -47,7 +47,9 @@ pub(crate) fn says_nothing(value: &Value, spot: &Spot<'_>) -> bool {
 
 /// Whether a declared zero value became the default that live has.
 pub(crate) fn is_replaced(target: &Value, live: &Value, spot: &Spot<'_>) -> bool {
-    is_zero(target) && zero_rule(spot) == ZeroRule::Replaced && spot.is_default(live)
+    // What is dropped is defaulted like what was not declared.
+    let goes = matches!(zero_rule(spot), ZeroRule::Replaced | ZeroRule::Dropped);
+    is_zero(target) && goes && spot.is_default(live)
 }
 
 fn zero_rule(spot: &Spot<'_>) -> ZeroRule {

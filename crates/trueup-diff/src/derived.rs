@@ -11,14 +11,24 @@ pub(crate) fn default(name: &str, parent: &str, siblings: &Value) -> Option<Valu
         ("volumeClaimTemplates", "apiVersion") => Some("v1".into()),
         ("volumeClaimTemplates", "kind") => Some("PersistentVolumeClaim".into()),
         ("volumeClaimTemplates", "status") => Some(Map::from_iter([("phase", "Pending".into())]).into()),
-        ("limits", "defaultRequest") => siblings.get("default").cloned(),
-        ("limits", "default") => siblings.get("max").cloned(),
         ("names", "listKind") => Some(format!("{}List", siblings.str_at(&["kind"])?).into()),
         ("names", "singular") => Some(siblings.str_at(&["kind"])?.to_lowercase().into()),
         ("subjects", "apiGroup") => match siblings.str_at(&["kind"])? {
             "User" | "Group" => Some("rbac.authorization.k8s.io".into()),
             _ => None,
         },
+        _ => None,
+    }
+}
+
+/// The default of an amount in an item of a LimitRange's `limits`, as Kubernetes' `SetDefaults_LimitRangeItem` decides: a
+/// default limit is the maximum, a default request is the default limit or the minimum. `item` is the item in live.
+pub(crate) fn default_amount<'v>(list: &str, resource: &str, item: &'v Value) -> Option<&'v Value> {
+    let of = |list: &str| item.at(&[list, resource]);
+    match list {
+        _ if item.str_at(&["type"]) != Some("Container") => None,
+        "default" => of("max"),
+        "defaultRequest" => of("default").or_else(|| of("min")),
         _ => None,
     }
 }

@@ -51,9 +51,17 @@ impl<'a> Spot<'a> {
             parent: self.name,
             field,
             siblings: live,
-            expected: self.object_default().and_then(|default| default.get(name)),
+            expected: self
+                .object_default()
+                .and_then(|default| default.get(name))
+                .or_else(|| self.default_amount(name)),
             circle: self.in_circle(name, field).is_some(),
         }
+    }
+
+    fn default_amount(&self, name: &str) -> Option<&'a Value> {
+        let item = self.siblings.filter(|_| self.parent == "limits")?;
+        derived::default_amount(self.name, name, item)
     }
 
     /// The place of a field in a map that Git declares as `declared`.

@@ -8,7 +8,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 use trueup_diff::IgnoreRule;
-use trueup_object::{GroupKind, Text};
+use trueup_object::{GroupKind, ResourceKey, Text};
 
 use crate::source::{RepoUrl, Revision, SourcePath};
 
@@ -291,12 +291,30 @@ pub enum DriftChoice {
     Keep,
 }
 
-/// One object of a selective sync: empty parts match anything.
+/// What a selective sync is about. `*` is anything; so is an empty part, save the group, which is then the core group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResourceSelector {
     pub kind: GroupKind,
     pub namespace: Text,
     pub name: Text,
+}
+
+impl ResourceSelector {
+    pub fn selects(&self, key: &ResourceKey) -> bool {
+        let is_or_any = |wanted: &str, found: &str| wanted.is_empty() || wanted == "*" || wanted == found;
+        (self.kind.group == "*" || self.kind.group == key.group)
+            && is_or_any(&self.kind.kind, &key.kind)
+            && is_or_any(&self.namespace, &key.namespace)
+            && is_or_any(&self.name, &key.name)
+    }
+}
+
+/// `GROUP:KIND:NAMESPACE/NAME`.
+impl std::fmt::Display for ResourceSelector {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let slash = if self.namespace.is_empty() { "" } else { "/" };
+        write!(out, "{}:{}:{}{slash}{}", self.kind.group, self.kind.kind, self.namespace, self.name)
+    }
 }
 
 /// When something was first seen, by difference.

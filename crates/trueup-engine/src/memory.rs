@@ -6,7 +6,7 @@ use jiff::Timestamp;
 pub use trueup_diff::{Masked, UnownedTable};
 use trueup_merge::TypeRef;
 pub use trueup_merge::{Layered, SchemaSet};
-use trueup_object::{FieldPath, ManagedFields, Value};
+use trueup_object::{FieldPath, Value};
 
 use crate::desired::Target;
 use crate::difference::{Channel, Difference};
@@ -37,15 +37,26 @@ pub struct MemoryContext<'a> {
 /// The memory of an object whose own was lost: its target at the revision that was last synced. What nobody owned then and
 /// what was inherited is not known any more.
 pub fn restore(context: &MemoryContext<'_>, target: &Target) -> Memory {
-    Memory { base: Some(base(context, target)), synced_at: Some(context.now), ..Memory::default() }
+    let base = base(context.schemas, context.secret_key, target);
+    Memory { base: Some(base), synced_at: Some(context.now), ..Memory::default() }
 }
 
-fn base(context: &MemoryContext<'_>, target: &Target) -> Value {
-    let ty = match context.schemas.lookup(&target.gvk) {
+/// Whether a target says what was last synced.
+pub(crate) fn is_base(base: &Value, schemas: Layered<'_>, secret_key: &[u8; 32], target: &Target) -> bool {
+    let ty = match schemas.lookup(&target.gvk) {
         Some(ty) => ty,
         None => TypeRef::untyped(),
     };
-    trueup_diff::seal(&trueup_diff::normalise_target(&target.object), ty, context.secret_key)
+    let declared = self::base(schemas, secret_key, target);
+    trueup_diff::equal(Some(&declared), Some(&trueup_diff::normalise_target(base)), ty)
+}
+
+fn base(schemas: Layered<'_>, secret_key: &[u8; 32], target: &Target) -> Value {
+    let ty = match schemas.lookup(&target.gvk) {
+        Some(ty) => ty,
+        None => TypeRef::untyped(),
+    };
+    trueup_diff::seal(&trueup_diff::normalise_target(&target.object), ty, secret_key)
 }
 
 /// The memory after an object was seen to be as the target wants it, kept paths apart: base records Git's value for
@@ -61,8 +72,8 @@ pub fn remember(
         Some(ty) => ty,
         None => TypeRef::untyped(),
     };
-    let base = base(context, target);
-    let managed = ManagedFields::of(&live.object);
+    let base = base(context.schemas, context.secret_key, target);
+    let managed = trueup_merge::managed_in_version(&live.object, ty);
     // What a sync has left is no part of it: it would else never be found again.
     let left = unowned_additions(comparison);
     let unowned =

@@ -6,7 +6,7 @@
 use jiff::{SignedDuration, Timestamp};
 use trueup_object::{Gvk, ResourceKey, Text};
 
-use crate::app::{Retry, SyncRequest};
+use crate::app::{ResourceSelector, Retry, SyncRequest};
 use crate::difference::Channel;
 use crate::look::Comparison;
 use crate::plan::{Held, HeldReason, SyncPlan};
@@ -130,6 +130,31 @@ impl OperationState {
         self.message = message;
         self.finished_at = Some(now);
     }
+}
+
+/// How the message of an operation begins that names what the application has not.
+pub const NO_SUCH_OBJECT: &str = "the application has no object";
+
+/// What a request names and the application has not, with what there is; nothing where all of it is found.
+pub fn unmatched(request: &SyncRequest, comparison: &Comparison) -> Option<String> {
+    let is_there =
+        |wanted: &&ResourceSelector| comparison.objects.iter().any(|object| wanted.selects(&object.key));
+    let missing: Vec<String> =
+        request.resources.iter().filter(|wanted| !is_there(wanted)).map(ToString::to_string).collect();
+    if missing.is_empty() {
+        return None;
+    }
+    let there: Vec<String> =
+        comparison.objects.iter().map(|object| of_key(&object.key).to_string()).collect();
+    let there = if there.is_empty() { "none".to_owned() } else { first_of(&there, ", ", OBJECTS_NAMED_MAX) };
+    Some(format!("{NO_SUCH_OBJECT} {}; there are: {there}", missing.join(", ")))
+}
+
+/// What is listed to choose from fits a screen.
+const OBJECTS_NAMED_MAX: usize = 20;
+
+fn of_key(key: &ResourceKey) -> ResourceSelector {
+    ResourceSelector { kind: key.group_kind(), namespace: key.namespace.clone(), name: key.name.clone() }
 }
 
 /// Decides after the steps of a plan were executed. `comparison`: a look made after the last outcome.
@@ -274,9 +299,13 @@ fn fail_or_retry(state: &OperationState, message: String, now: Timestamp) -> Nex
 
 fn summary(messages: &[String]) -> String {
     const NAMED_MAX: usize = 3;
-    let named = messages.iter().take(NAMED_MAX).cloned().collect::<Vec<_>>().join("; ");
-    let more = messages.len().saturating_sub(NAMED_MAX);
-    if more > 0 { format!("{named}; and {more} more") } else { named }
+    first_of(messages, "; ", NAMED_MAX)
+}
+
+fn first_of(messages: &[String], between: &str, count: usize) -> String {
+    let named = messages.iter().take(count).cloned().collect::<Vec<_>>().join(between);
+    let more = messages.len().saturating_sub(count);
+    if more > 0 { format!("{named}{between}and {more} more") } else { named }
 }
 
 #[cfg(test)]

@@ -217,7 +217,9 @@ fn authority_with_commit(context: &PlanContext<'_>) -> Authority {
         Origin::Cluster => false,
     };
     let brings_commit = |object: &ObjectComparison| match object.presence {
-        Presence::Missing => object.differences.iter().any(|it| it.origin == Origin::Git),
+        Presence::Missing => {
+            object.differences.iter().any(|it| matches!(it.origin, Origin::Git | Origin::Both))
+        }
         Presence::Matched => object.judgements.iter().any(is_commit),
         Presence::Extraneous | Presence::Unobserved => false,
     };

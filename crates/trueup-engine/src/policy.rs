@@ -93,15 +93,7 @@ impl Authority {
     }
 
     pub fn selects(&self, key: &ResourceKey) -> bool {
-        let is_or_any = |wanted: &str, found: &str| wanted.is_empty() || wanted == "*" || wanted == found;
-        self.selection.is_empty()
-            || self.selection.iter().any(|selector| {
-                is_or_any(&selector.kind.group, &key.group)
-                    | (selector.kind.group.is_empty() && key.group.is_empty())
-                    && is_or_any(&selector.kind.kind, &key.kind)
-                    && is_or_any(&selector.namespace, &key.namespace)
-                    && is_or_any(&selector.name, &key.name)
-            })
+        self.selection.is_empty() || self.selection.iter().any(|selector| selector.selects(key))
     }
 }
 

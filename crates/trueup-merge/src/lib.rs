@@ -18,6 +18,7 @@ mod scale;
 mod select;
 mod update;
 mod validate;
+mod version;
 
 pub use apply::{Applied, ApplyError, apply};
 pub use compare::{Comparison, compare};
@@ -32,6 +33,7 @@ pub use schema::{
 pub use select::{extract, get, remove};
 pub use update::update;
 pub use validate::{Invalid, validate};
+pub use version::{has_fields_of, managed_in_version};
 
 #[cfg(test)]
 mod tests;

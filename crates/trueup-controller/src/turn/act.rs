@@ -154,6 +154,12 @@ fn go_on(scene: &Scene<'_>, state: &mut AppState, comparison: &Comparison) -> Op
     }
     running.wake_at = None;
     let request = running.operation.request.clone();
+    let is_first = running.begun_at.is_none() && running.operation.retry_count == 0;
+    // Later what was pruned is no longer there.
+    if let Some(message) = operation::unmatched(&request, comparison).filter(|_| is_first) {
+        finish(scene, state, &SyncPlan::default(), OperationPhase::Error, message);
+        return None;
+    }
     let authority = if request.initiated_by.automated {
         Authority::of_policy(scene.app)?
     } else {

@@ -1,7 +1,7 @@
 //! What a kept path does to the object, and to who owns it.
 
 use jiff::SignedDuration;
-use trueup_object::{GroupKind, Value};
+use trueup_object::{GroupKind, ResourceKey, Value};
 
 use super::World;
 use crate::app::{DriftChoice, IgnoreRules, IgnoreSpec, OnCommit, ResourceSelector, SyncRequest};
@@ -9,6 +9,7 @@ use crate::condition::ConditionType;
 use crate::difference::{Class, Origin};
 use crate::fixture::now;
 use crate::live::KindCoverage;
+use crate::operation::unmatched;
 use crate::plan::HeldReason;
 use crate::policy::{Authority, LastSync};
 
@@ -364,4 +365,121 @@ fn what_a_failed_operation_left_half_done_is_told_from_a_pending_commit() {
     let mut moved_on = synced_then_failed(true);
     moved_on.last_sync.as_mut().unwrap().revisions = vec!["another".to_owned()];
     assert_eq!(class(moved_on), Some((Origin::Git, Class::Git)), "another commit");
+}
+
+#[test]
+fn what_was_deleted_and_committed_waits_unless_it_may_be_created_anew() {
+    let deleted = |self_heal| {
+        let mut world = World::synced(TWO).automated(self_heal);
+        let first = world.live.objects.keys().next().unwrap().clone();
+        world.live.objects.remove(&first);
+        world.commit(&TWO.replace("name: a}", "name: a}, data: {A: '1'}"));
+        world
+    };
+    let waiting = deleted(false).by_policy();
+    assert_eq!(waiting.steps, []);
+    assert_eq!(waiting.held[0].reason, HeldReason::BothMoved);
+    assert_eq!(deleted(true).by_policy().steps.len(), 1, "self-heal");
+    let mut overwrite = deleted(false);
+    overwrite.app.on_commit = OnCommit::Overwrite;
+    assert_eq!(overwrite.by_policy().steps.len(), 1, "a commit may overwrite");
+    assert_eq!(deleted(false).sync(&SyncRequest::default()).steps.len(), 1, "a person");
+}
+
+#[test]
+fn a_selector_without_a_group_means_the_core_group() {
+    let key = |group: &str, kind: &str| ResourceKey::new(group, kind, "web", "a");
+    let selector = |group: &str, kind: &str, namespace: &str, name: &str| ResourceSelector {
+        kind: GroupKind::new(group, kind),
+        namespace: namespace.into(),
+        name: name.into(),
+    };
+    assert!(selector("", "Service", "", "a").selects(&key("", "Service")));
+    assert!(!selector("", "Service", "", "a").selects(&key("serving.knative.dev", "Service")));
+    assert!(!selector("apps", "*", "", "*").selects(&key("", "Service")));
+    assert!(selector("*", "Service", "web", "a").selects(&key("serving.knative.dev", "Service")));
+    assert!(!selector("*", "*", "other", "").selects(&key("", "Service")));
+}
+
+#[test]
+fn a_request_for_what_is_not_there_is_named_with_what_is() {
+    let world = World::synced(TWO);
+    let request = |kind: &str, name: &str| SyncRequest {
+        resources: vec![ResourceSelector {
+            kind: GroupKind::new("", kind),
+            namespace: "".into(),
+            name: name.into(),
+        }],
+        ..SyncRequest::default()
+    };
+    assert_eq!(unmatched(&SyncRequest::default(), &world.look()), None);
+    assert_eq!(unmatched(&request("Service", "b"), &world.look()), None);
+    assert_eq!(
+        unmatched(&request("Service", "x"), &world.look()).unwrap(),
+        "the application has no object :Service:x; there are: :ConfigMap:web/a, :Service:web/b, :Service:web/c"
+    );
+}
+
+const AUTOSCALER: &str = "
+apiVersion: autoscaling/v1
+kind: HorizontalPodAutoscaler
+metadata: {name: web}
+spec: {maxReplicas: 3, targetCPUUtilizationPercentage: 50, scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: web}}
+";
+
+const AUTOSCALER_V2: &str = "
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata: {name: web}
+spec:
+  maxReplicas: 3
+  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: web}
+  metrics: [{type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilization: 60}}}]
+";
+
+/// The autoscaler as a server shows it in its second version.
+fn shown_in_v2(world: &mut World) {
+    let mut object = world.object();
+    object.set_at(&["apiVersion"], "autoscaling/v2".into());
+    object.remove_at(&["spec", "targetCPUUtilizationPercentage"]);
+    let v2 = crate::fixture::value(&AUTOSCALER_V2.replace("60", "50"));
+    object.set_at(&["spec", "metrics"], v2.at(&["spec", "metrics"]).unwrap().clone());
+    world.store(object);
+}
+
+#[test]
+fn git_moves_a_kind_to_another_version_with_other_fields() {
+    let mut world = World::synced(AUTOSCALER).automated(false);
+    world.commit(AUTOSCALER_V2);
+    shown_in_v2(&mut world);
+    // What was synced cannot be told in the new version's words: it is a first sync of them.
+    let origins: Vec<_> = world.look().differences().map(|it| (it.place(), it.origin)).collect();
+    assert!(origins.iter().all(|(_, origin)| *origin == Origin::Unknown), "{origins:?}");
+    world.heal();
+    assert_eq!(world.declared(), Vec::<String>::new());
+    assert!(world.ours().contains(".spec.metrics"), "{}", world.ours());
+}
+
+#[test]
+fn what_another_version_wrote_has_an_owner_in_this_one() {
+    let without = AUTOSCALER_V2.split_once("  metrics").unwrap().0;
+    let mut world = World::synced(without);
+    let v1 = crate::fixture::value(AUTOSCALER);
+    let writer = trueup_merge::Writer::new("kubectl-edit", "autoscaling/v1", Some(now()));
+    world.write(&writer, |object| *object = merged(object, &v1));
+    shown_in_v2(&mut world);
+    let comparison = world.look();
+    let found = comparison.differences().next().unwrap();
+    assert_eq!(
+        (found.path.as_ref().unwrap().to_string().as_str(), found.attribution.class),
+        (".spec.metrics", Class::Manual)
+    );
+}
+
+/// A v1 write to an object: only what it adds is of interest.
+fn merged(object: &Value, v1: &Value) -> Value {
+    let mut merged = object.clone();
+    let percent = v1.at(&["spec", "targetCPUUtilizationPercentage"]).unwrap().clone();
+    merged.set_at(&["spec", "targetCPUUtilizationPercentage"], percent);
+    merged
 }

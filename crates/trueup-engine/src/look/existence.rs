@@ -7,15 +7,22 @@ use super::{LookInput, ObjectComparison, ObjectProblem, Presence};
 use crate::desired::Target;
 use crate::difference::{Attribution, Change, Channel, Class, Confidence, Difference, DifferenceId, Origin};
 use crate::live::Live;
+use crate::memory;
 use crate::pair::Unobserved;
 use crate::status::SyncStatus;
 use crate::unsupported;
 
-/// Git wants it, the cluster has it not. What we applied before was deleted; what we never applied is new in Git.
+/// Git wants it, the cluster has it not. What we applied before was deleted, and Git may have changed it too; what we never
+/// applied is new in Git.
 pub fn missing(input: &LookInput<'_>, key: &ResourceKey, target: &Target) -> ObjectComparison {
-    let was_applied = input.memory.get(key).is_some_and(|memory| memory.base.is_some());
-    let (origin, class) =
-        if was_applied { (Origin::Cluster, Class::Unattributed) } else { (Origin::Git, git_class(input)) };
+    let base = input.memory.get(key).and_then(|memory| memory.base.as_ref());
+    let (origin, class) = match base {
+        None => (Origin::Git, git_class(input)),
+        Some(base) if memory::is_base(base, input.schemas, input.secret_key, target) => {
+            (Origin::Cluster, Class::Unattributed)
+        }
+        Some(_) => (Origin::Both, Class::Unattributed),
+    };
     let difference = whole(input, key, &target.gvk, Change::Missing, origin, class);
     ObjectComparison {
         differences: vec![difference],

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use trueup_diff::{CompareInput, Finding};
 use trueup_merge::schema::TypeRef;
-use trueup_object::{Gvk, ManagedFields, ResourceKey};
+use trueup_object::{Gvk, ResourceKey, Value};
 
 use super::existence::{blank, git_class, health_counts, health_of};
 use super::unit::unit;
@@ -33,14 +33,20 @@ enum Place {
 pub fn matched(input: &LookInput<'_>, key: &ResourceKey, target: &Target, live: &Live) -> ObjectComparison {
     let memory = input.memory.get(key);
     let known = input.schemas.lookup(&target.gvk);
-    let managed = ManagedFields::of(&live.object);
+    let ty = type_of(input, &target.gvk);
+    let managed = trueup_merge::managed_in_version(&live.object, ty);
+    // What was synced in another version, with other fields, says nothing about the fields of this one.
+    let is_readable = |base: &&Value| {
+        base.str_at(&["apiVersion"]) == target.object.str_at(&["apiVersion"])
+            || trueup_merge::has_fields_of(base, ty)
+    };
     let compared = trueup_diff::compare(&CompareInput {
         target: &target.object,
         live: &live.object,
-        base: memory.and_then(|memory| memory.base.as_ref()),
+        base: memory.and_then(|memory| memory.base.as_ref()).filter(is_readable),
         managed: &managed,
         our_manager: input.our_manager,
-        ty: type_of(input, &target.gvk),
+        ty,
         schema_known: known.is_some(),
         ignore: input.app.ignore.rules(),
         unowned: memory.and_then(|memory| memory.unowned.as_ref()),

@@ -148,6 +148,9 @@ fn a_missing_object_was_deleted_or_is_new() {
     let deleted = world.look();
     assert_eq!(deleted.origin, AppOrigin::Cluster);
     assert_eq!(deleted.differences().next().unwrap().change, Change::Missing);
+    let committed = DEPLOYMENT.replace("replicas: 3", "replicas: 5");
+    world.targets = targets(&world.app, &committed);
+    assert_eq!(world.look().origin, AppOrigin::Both, "Git changed what somebody deleted");
     world.memory.clear();
     assert_eq!(world.look().origin, AppOrigin::Git);
 }

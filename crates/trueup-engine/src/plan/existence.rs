@@ -8,16 +8,19 @@ use super::{
 use crate::difference::Origin;
 use crate::live::Live;
 use crate::look::{ObjectComparison, Presence};
-use crate::policy::Asked;
+use crate::policy::{Asked, BothMoved};
 use crate::tracking;
 use crate::unsupported;
 
 pub fn create(context: &PlanContext<'_>, plan: &mut SyncPlan, object: &ObjectComparison) {
     let Some(target) = context.targets.targets.get(&object.key) else { return };
-    let deleted = object.differences.iter().any(|difference| difference.origin == Origin::Cluster);
+    let origin = object.differences.first().map(|difference| difference.origin);
+    let deleted = matches!(origin, Some(Origin::Cluster | Origin::Both));
     let hold = |reason| Held { key: object.key.clone(), path: None, reason };
     if deleted && !context.authority.recreate {
-        plan.held.push(hold(HeldReason::ClusterMoved));
+        // Where it may be created anew nothing is lost by Git's newer form of it.
+        let undecided = origin == Some(Origin::Both) && context.authority.both_moved == BothMoved::Hold;
+        plan.held.push(hold(if undecided { HeldReason::BothMoved } else { HeldReason::ClusterMoved }));
         return;
     }
     let place = (object.key.clone(), None);

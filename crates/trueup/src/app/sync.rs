@@ -19,6 +19,9 @@ use crate::failure::{Ending, Failure};
 use crate::home::{self, Home};
 use crate::output;
 
+/// What to do when `--resource` names an object that the application has not.
+const NAME_ONE: &str = "give --resource one of these; the group of the core kinds is empty";
+
 #[derive(Debug, Args)]
 pub struct SyncArguments {
     #[command(flatten)]

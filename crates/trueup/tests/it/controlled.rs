@@ -113,6 +113,18 @@ async fn a_sync_of_a_revision_that_is_not_there_fails() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_sync_of_an_object_that_is_not_there_is_a_mistake() {
+    let world = World::new().await;
+    let (_controller, _) = world.controller().await;
+    world.create().await;
+    let run = world.trueup(&["app", "sync", "web", "--resource=apps:Deployment:nope"]).await;
+    assert_eq!(run.code, 2, "{run:?}");
+    assert!(run.err.contains("apps:Deployment:nope; there are: :ConfigMap:web/settings"), "{run:?}");
+    assert!(world.live(CONFIG_PATH).await.is_none());
+    world.ok(&["app", "sync", "web", "--resource=:ConfigMap:web/settings"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_refresh_sees_a_commit() {
     let world = World::new().await;
     let (_controller, _) = world.controller().await;

@@ -119,3 +119,16 @@ async fn what_this_build_cannot_honour_is_refused_by_name() {
     let run = world.trueup(&["app", "sync", "web", "--force"]).await;
     assert!(run.code == 2 && run.err.contains("--force"), "{run:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sync_of_an_object_that_is_not_there_is_a_mistake() {
+    let world = World::new().await;
+    world.create().await;
+    let run = world.trueup(&["app", "sync", "web", "--resource=apps:Deployment:nope"]).await;
+    assert_eq!(run.code, 2, "{run:?}");
+    let named = "apps:Deployment:nope; there are: :ConfigMap:web/settings";
+    assert!(run.err.contains(named) && run.err.contains("hint: "), "{run:?}");
+    assert!(world.live(CONFIG_PATH).await.is_none());
+    world.ok(&["app", "sync", "web", "--resource=:ConfigMap:settings"]).await;
+    assert!(world.live(CONFIG_PATH).await.is_some());
+}

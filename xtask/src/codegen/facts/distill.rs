@@ -78,11 +78,15 @@ pub fn distill(
     // A pointer that is set was set by defaulting; a value that is merely written out was not.
     let always = written.is_some_and(|value| !is_pointer && is_empty(value));
     let base_default = written.filter(|_| !always).map(without_nulls);
-    FieldFacts {
-        zero: fate(name, shape, outcomes),
-        default: default(name, shape, base_default, always, outcomes),
-        always,
-    }
+    let default = default(name, shape, base_default, always, outcomes);
+    let zero = match (fate(name, shape, outcomes), &default) {
+        // Alone it was kept: the sibling that it copies was zero too. By value, a declared zero is none to Go.
+        (Some(Fate::Kept), Default::Copy(_)) if !is_pointer && matches!(shape, Shape::Scalar { .. }) => {
+            Some(Fate::Replaced)
+        }
+        (zero, _) => zero,
+    };
+    FieldFacts { zero, default, always }
 }
 
 fn fate(name: &str, shape: &Shape, outcomes: &[Outcome]) -> Option<Fate> {
@@ -251,6 +255,16 @@ mod tests {
         assert_eq!(fate(json!("")), Some(Fate::Kept));
         assert_eq!(fate(Value::Null), Some(Fate::Dropped));
         assert_eq!(fate(json!("d")), Some(Fate::Replaced));
+    }
+
+    #[test]
+    fn a_zero_by_value_that_copies_a_sibling_is_replaced_though_alone_it_stays() {
+        let zero = |pointer| {
+            let probes =
+                [("f", json!(""), Trial::Zero, json!("")), ("g", json!("x"), Trial::Sample, json!("x"))];
+            facts(pointer, Value::Null, &probes).zero
+        };
+        assert_eq!((zero(false), zero(true)), (Some(Fate::Replaced), Some(Fate::Kept)));
     }
 
     #[test]

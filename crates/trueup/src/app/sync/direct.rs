@@ -12,14 +12,14 @@ use trueup_engine::app::SyncRequest;
 use trueup_engine::fight::Fights;
 use trueup_engine::lint::lint;
 use trueup_engine::operation::{
-    Effect, Next, OperationPhase, OperationState, StepOutcome, StepResult, conclude,
+    Effect, Next, OperationPhase, OperationState, StepOutcome, StepResult, conclude, unmatched,
 };
 use trueup_engine::plan::{Pace, PlanContext, SyncPlan, plan};
 use trueup_engine::policy::Authority;
 use trueup_ledger::Ledger;
 use trueup_object::{ResourceKey, Text, Value};
 
-use super::preview;
+use super::{NAME_ONE, preview};
 use crate::app::refresh::STEP;
 use crate::arguments::Globals;
 use crate::failure::Failure;
@@ -61,6 +61,9 @@ async fn carry_out(
     let ledger = Ledger::open(&globals.ledger_dir(uid)).await.map_err(|error| ledger_failure(&error))?;
     let mut scene = open(home, globals, &object, request).await?;
     let mut seen = scene.look().await;
+    if let Some(message) = unmatched(request, &seen.comparison) {
+        return Err(Failure::user(message).hint(NAME_ONE));
+    }
     if asks {
         let differences: Vec<(&ResourceKey, Difference)> =
             seen.comparison.differences().map(|found| (&found.key, Difference::from(found))).collect();

@@ -5,9 +5,11 @@ use std::time::Duration;
 use trueup_api::operation_value;
 use trueup_api::status::{ApplicationStatus, OperationState};
 use trueup_engine::app::{AppKey, SyncRequest};
+use trueup_engine::operation::NO_SUCH_OBJECT;
 use trueup_engine::status::SyncStatus;
 use trueup_object::{Text, Value};
 
+use super::NAME_ONE;
 use crate::app::get::{self, AppForm};
 use crate::app::refresh::STEP;
 use crate::arguments::Persona;
@@ -81,6 +83,9 @@ pub async fn finish(
         })?,
     };
     get::show(&object, home.report(key).await.as_ref(), AppForm::of(form), true);
+    if state.phase == "Error" && state.message.starts_with(NO_SUCH_OBJECT) {
+        return Err(Failure::user(state.message).hint(NAME_ONE));
+    }
     if state.phase != "Succeeded" {
         return Err(Failure::no(format!("the sync of {key} ended with {}: {}", state.phase, state.message))
             .hint("correct what is named and sync again"));
