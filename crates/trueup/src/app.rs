@@ -8,7 +8,7 @@ mod get;
 mod history;
 mod list;
 mod manifests;
-mod name;
+pub mod name;
 mod refresh;
 mod resources;
 mod rows;

@@ -1,6 +1,7 @@
 //! `trueup diff`: files with files, or a folder of manifests with a cluster. For pipelines, pull requests, and whoever
 //! wants to check what a controller says.
 
+mod against;
 mod document;
 mod external;
 mod files;
@@ -19,38 +20,60 @@ use clap::Args;
 use trueup_engine::status::SyncStatus;
 use trueup_object::FieldManager;
 
+use crate::app::name::Within;
 use crate::arguments::{Globals, Persona};
 use crate::failure::{Ending, Failure};
 use crate::output::{self, Structure};
 
+pub use against::render_folder;
 pub use document::{Document, Extent, ObjectDocument};
 pub use view::View;
 
 #[derive(Debug, Args)]
 pub struct DiffArguments {
+    /// A folder of plain manifests, compared with the cluster of --against as an application's source would be
+    #[arg(value_name = "PATH", requires = "against")]
+    path: Option<PathBuf>,
+    /// The context of the kubeconfig whose cluster PATH is compared with
+    #[arg(long, value_name = "CONTEXT", requires = "path")]
+    against: Option<String>,
+    /// The Application whose source PATH stands for: its rules and namespace hold, and what only the cluster has is found
+    #[arg(long, value_name = "APP", requires = "against", conflicts_with = "ignore")]
+    app: Option<String>,
+    #[command(flatten)]
+    within: Within,
+    /// Read the folders below PATH, too
+    #[arg(long, requires = "against")]
+    directory_recurse: bool,
     /// What Git wants: a file, a folder, or - for standard input
-    #[arg(long, value_name = "FILE|DIR", requires = "live", required = true)]
+    #[arg(
+        long,
+        value_name = "FILE|DIR",
+        requires = "live",
+        required_unless_present = "path",
+        conflicts_with = "path"
+    )]
     target: Option<PathBuf>,
     /// What is live, as `kubectl get -o yaml --show-managed-fields` prints it
     #[arg(long, value_name = "FILE|DIR", requires = "target")]
     live: Option<PathBuf>,
     /// What was applied last
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "path")]
     last_applied: Option<PathBuf>,
     /// What Git wanted at the last sync: tells who moved
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "path")]
     base: Option<PathBuf>,
     /// OpenAPI documents or definitions of the kinds; without it --kubeconfig names a cluster to ask
-    #[arg(long, value_name = "FILE|DIR")]
+    #[arg(long, value_name = "FILE|DIR", conflicts_with = "path")]
     schema: Option<PathBuf>,
     /// Rules in the form of ignoreDifferences
     #[arg(long, value_name = "FILE")]
     ignore: Option<PathBuf>,
     /// The settings of an installation: argocd-cm
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "path")]
     settings: Option<PathBuf>,
     /// What a server's dry run says it would leave
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "path")]
     predicted: Option<PathBuf>,
     /// The field manager under which Git's values are applied
     #[arg(long, value_name = "NAME", default_value = FieldManager::TRUEUP)]
@@ -94,18 +117,19 @@ impl Form {
         Extent { full: self.full, ignored: self.show_ignored }
     }
 
-    /// Shows a comparison. `wanted`: what Git's side is called.
+    /// Shows a comparison. `wanted`: what Git's side is called; `remark`: what must be known to read it.
     pub fn show(
         &self,
         document: &Document,
         view: &View<'_>,
         wanted: &str,
+        remark: Option<&str>,
         persona: Persona,
     ) -> Result<(), Failure> {
         match self.output.as_str() {
             "json" => output::document(&document.to_value(), Structure::Json),
             "yaml" => output::document(&document.to_value(), Structure::Yaml),
-            "markdown" => output::print(&markdown::render(document, view, wanted)),
+            "markdown" => output::print(&markdown::render(document, view, wanted, remark)),
             _ => {
                 let remarks = persona == Persona::Trueup;
                 let look = text::Look { wanted: wanted.to_owned(), remarks, side_by_side: self.side_by_side };
@@ -114,6 +138,9 @@ impl Form {
         }
         for condition in &view.comparison.conditions {
             output::tell(&format!("{}: {}", condition.kind.as_str(), condition.message));
+        }
+        if let (Some(remark), true) = (remark, self.output != "markdown") {
+            output::tell(&format!("note: {remark}"));
         }
         Ok(())
     }
@@ -129,13 +156,18 @@ impl Form {
 }
 
 pub async fn run(arguments: &DiffArguments, globals: &Globals, persona: Persona) -> Result<Ending, Failure> {
+    if let (Some(folder), Some(context)) = (&arguments.path, &arguments.against) {
+        return against::run(arguments, globals, folder, context, persona).await;
+    }
     let (Some(target), Some(live)) = (&arguments.target, &arguments.live) else {
-        return Err(Failure::user("nothing to compare").hint("give --target and --live"));
+        return Err(
+            Failure::user("nothing to compare").hint("give --target and --live, or PATH and --against")
+        );
     };
     let compared = offline::compare(arguments, globals, target, live).await?;
     let view = compared.view();
     let document = Document::new(&view, None, arguments.form.extent());
     let wanted = format!("Git ({})", target.display());
-    arguments.form.show(&document, &view, &wanted, persona)?;
+    arguments.form.show(&document, &view, &wanted, None, persona)?;
     Ok(arguments.form.ending(document.status))
 }

@@ -77,6 +77,17 @@ impl Scene {
     ) -> Result<Self, Failure> {
         let (application, app) = understand(object)?;
         let rendered = patiently("reading Git", render(globals, &app, revision)).await?;
+        Self::with(home, globals, &application, app, rendered).await
+    }
+
+    /// The same with sources that were rendered already.
+    pub async fn with(
+        home: &Home,
+        globals: &Globals,
+        application: &Application,
+        app: App,
+        rendered: Sources,
+    ) -> Result<Self, Failure> {
         let known: Arc<RwLock<BTreeSet<ResourceKey>>> = Arc::default();
         let cluster = connect(home, &app, known.clone()).await?;
         let discovery = patiently("asking the cluster what it serves", cluster.reached(REACH_MAX)).await;
@@ -89,7 +100,7 @@ impl Scene {
         });
         targets.unsupported.extend(rendered.unsupported);
         known.write().unwrap_or_else(PoisonError::into_inner).extend(targets.targets.keys().cloned());
-        let kinds = kinds(&application, &app, &targets, &cluster);
+        let kinds = kinds(application, &app, &targets, &cluster);
         for gvk in &kinds {
             cluster.watch(gvk);
         }
@@ -193,7 +204,7 @@ fn source_failure(source: Option<&Source>, error: &SourceError) -> Failure {
     Failure::of_source(format!("failed to {error}{place}"), error.fault(), error.hint())
 }
 
-fn render_failure(error: RenderError) -> Failure {
+pub fn render_failure(error: RenderError) -> Failure {
     match &error {
         RenderError::Unsupported(unsupported) => Failure::unknown(format!(
             "{}: {}, which this build does not support",

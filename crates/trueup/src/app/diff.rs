@@ -1,5 +1,6 @@
 //! `trueup app diff`: computed from what the caller can read, with or without a controller.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -8,11 +9,11 @@ use trueup_engine::source::Revision;
 use super::name::Within;
 use super::refresh::{self, Depth};
 use crate::arguments::{Globals, Persona};
-use crate::diff::{Document, Form};
+use crate::diff::{Document, Form, render_folder};
 use crate::failure::{Ending, Failure};
 use crate::home::Home;
 use crate::output;
-use crate::scene::Scene;
+use crate::scene::{Scene, understand};
 
 #[derive(Debug, Args)]
 pub struct DiffArguments {
@@ -32,15 +33,30 @@ pub struct DiffArguments {
     revision: Option<String>,
     #[command(flatten)]
     form: Form,
-    /// Compare with a folder instead of Git
-    #[arg(long, hide = true)]
-    local: Option<String>,
+    /// Compare with a folder of manifests instead of Git
+    #[arg(long, value_name = "PATH", conflicts_with = "revision")]
+    local: Option<PathBuf>,
+    #[command(flatten)]
+    compat: Compat,
+}
+
+/// Flags of Argo CD's program that this one has no use for, or cannot honour.
+#[derive(Debug, Args)]
+struct Compat {
     #[arg(long, hide = true)]
     local_repo_root: Option<String>,
+    #[arg(long, hide = true)]
+    local_include: Vec<String>,
     #[arg(long, hide = true)]
     server_side_generate: bool,
     #[arg(long, hide = true, num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     server_side_diff: Option<bool>,
+    #[arg(long, hide = true)]
+    server_side_diff_concurrency: Option<i32>,
+    #[arg(long, hide = true)]
+    server_side_diff_max_batch_kb: Option<i32>,
+    #[arg(long, hide = true)]
+    ignore_normalizer_jq_execution_timeout: Option<String>,
     #[arg(long, hide = true)]
     revisions: Vec<String>,
     #[arg(long, hide = true)]
@@ -50,7 +66,7 @@ pub struct DiffArguments {
 }
 
 pub async fn run(arguments: &DiffArguments, globals: &Globals, persona: Persona) -> Result<Ending, Failure> {
-    refuse_unsupported(arguments)?;
+    arguments.compat.judge()?;
     let revision = arguments.revision.as_deref().map(parse_revision).transpose()?;
     let home = Home::open(globals).await?;
     let key = arguments.within.key(&arguments.name)?;
@@ -59,13 +75,23 @@ pub async fn run(arguments: &DiffArguments, globals: &Globals, persona: Persona)
         Some(depth) => refresh::refresh(&home, &key, depth, Some(Duration::from_secs(60))).await?,
     };
     // What was found against the Application's own revision says nothing about another one.
-    let report = if revision.is_none() { home.report(&key).await } else { None };
-    let scene = Scene::open(&home, globals, object, revision.as_ref()).await?;
+    let report = if revision.is_none() && arguments.local.is_none() { home.report(&key).await } else { None };
+    let scene = match &arguments.local {
+        None => Scene::open(&home, globals, object, revision.as_ref()).await?,
+        Some(folder) => {
+            let (application, app) = understand(object)?;
+            let sources = render_folder(folder, &app)?;
+            Scene::with(&home, globals, &application, app, sources).await?
+        }
+    };
     let seen = scene.look().await;
     let view = seen.view(&scene);
     let document = Document::new(&view, report.as_ref(), arguments.form.extent());
-    let wanted = scene.revision.get(..7).map_or("Git".to_owned(), |short| format!("Git ({short})"));
-    arguments.form.show(&document, &view, &wanted, persona)?;
+    let wanted = match &arguments.local {
+        Some(folder) => format!("Git ({})", folder.display()),
+        None => scene.revision.get(..7).map_or("Git".to_owned(), |short| format!("Git ({short})")),
+    };
+    arguments.form.show(&document, &view, &wanted, None, persona)?;
     let notes: usize = document.objects.iter().map(|object| object.notes.len()).sum();
     if notes > 0 && persona == Persona::Trueup && arguments.form.is_text() {
         output::tell(&format!(
@@ -76,24 +102,45 @@ pub async fn run(arguments: &DiffArguments, globals: &Globals, persona: Persona)
     Ok(arguments.form.ending(document.status))
 }
 
-fn refuse_unsupported(arguments: &DiffArguments) -> Result<(), Failure> {
-    let refused = [
-        ("--local", arguments.local.is_some()),
-        ("--local-repo-root", arguments.local_repo_root.is_some()),
-        ("--revisions", !arguments.revisions.is_empty()),
-        ("--source-positions", !arguments.source_positions.is_empty()),
-        ("--source-names", !arguments.source_names.is_empty()),
-    ];
-    if let Some((flag, _)) = refused.into_iter().find(|(_, given)| *given) {
-        return Err(Failure::user(format!("{flag} is not supported by this build"))
-            .hint("commit to a branch and use --revision BRANCH"));
+impl Compat {
+    fn judge(&self) -> Result<(), Failure> {
+        let Self {
+            local_repo_root,
+            local_include,
+            server_side_generate,
+            server_side_diff,
+            server_side_diff_concurrency,
+            server_side_diff_max_batch_kb,
+            ignore_normalizer_jq_execution_timeout,
+            revisions,
+            source_positions,
+            source_names,
+        } = self;
+        let refused = [
+            ("--local-include", !local_include.is_empty()),
+            ("--revisions", !revisions.is_empty()),
+            ("--source-positions", !source_positions.is_empty()),
+            ("--source-names", !source_names.is_empty()),
+        ];
+        if let Some((flag, _)) = refused.into_iter().find(|(_, given)| *given) {
+            return Err(Failure::user(format!("{flag} is not supported by this build"))
+                .hint("commit to a branch and use --revision BRANCH"));
+        }
+        let idle = [
+            // Plain manifests need nothing of the rest of their repository.
+            ("--local-repo-root", local_repo_root.is_some()),
+            ("--server-side-generate", *server_side_generate),
+            ("--server-side-diff", *server_side_diff == Some(true)),
+            ("--server-side-diff-concurrency", server_side_diff_concurrency.is_some()),
+            ("--server-side-diff-max-batch-kb", server_side_diff_max_batch_kb.is_some()),
+            ("--ignore-normalizer-jq-execution-timeout", ignore_normalizer_jq_execution_timeout.is_some()),
+        ];
+        let named: Vec<_> = idle.into_iter().filter(|(_, given)| *given).map(|(flag, _)| flag).collect();
+        if !named.is_empty() {
+            output::tell(&format!("note: {} without effect", named.join(", ")));
+        }
+        Ok(())
     }
-    if arguments.server_side_diff == Some(true) || arguments.server_side_generate {
-        output::tell(
-            "note: --server-side-diff and --server-side-generate without effect: schemas tell what the server would say",
-        );
-    }
-    Ok(())
 }
 
 /// A revision that a person typed.

@@ -27,8 +27,8 @@ const END_MAX: usize = 2_000;
 const CONDITIONS_MAX: usize = 5;
 const CONDITION_MAX: usize = 250;
 
-/// The comment. `wanted`: what Git's side is called.
-pub fn render(document: &Document, view: &View<'_>, wanted: &str) -> String {
+/// The comment. `wanted`: what Git's side is called; `remark`: what must be known to read it.
+pub fn render(document: &Document, view: &View<'_>, wanted: &str, remark: Option<&str>) -> String {
     let differing: Vec<&ObjectDocument> = document.differing().collect();
     let mut text = format!("### {}\n\n", summary(document));
     let _infallible = writeln!(text, "{} compared with the cluster.", plain(wanted));
@@ -39,6 +39,9 @@ pub fn render(document: &Document, view: &View<'_>, wanted: &str) -> String {
     let notes: usize = document.objects.iter().map(|object| object.notes.len()).sum();
     if notes > 0 {
         let _infallible = writeln!(text, "\n{notes} more by others do not count.");
+    }
+    if let Some(remark) = remark {
+        let _infallible = write!(text, "\n{}\n", plain(remark));
     }
     for condition in view.comparison.conditions.iter().take(CONDITIONS_MAX) {
         let message: String = condition.message.chars().take(CONDITION_MAX).collect();

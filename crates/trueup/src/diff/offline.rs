@@ -109,7 +109,7 @@ pub async fn compare(
 ) -> Result<Offline, Failure> {
     only_one_from_stdin(arguments, target, live)?;
     let inputs = Inputs::read(arguments, target, live)?;
-    let app = rules::application(arguments)?;
+    let (_, app) = rules::application(arguments)?;
     let kinds: BTreeSet<_> = inputs.target.manifests.iter().map(|manifest| manifest.gvk().clone()).collect();
     let schemas = schemas::read(arguments.schema.as_deref(), globals, &kinds, inputs.objects()).await?;
     let places = Places::new(inputs.objects(), inputs.live.manifests.iter(), arguments.namespace.as_deref());

@@ -1,5 +1,6 @@
 //! What is ignored: rules from a file, read as an Application's `ignoreDifferences` are.
 
+use trueup_api::Application;
 use trueup_engine::app::App;
 use trueup_object::{Text, Value};
 
@@ -7,8 +8,8 @@ use super::DiffArguments;
 use super::files;
 use crate::failure::Failure;
 
-/// The application that files are compared as: it stands nowhere, and only its rules matter.
-pub fn application(arguments: &DiffArguments) -> Result<App, Failure> {
+/// The application that files are compared as: it is in no cluster, and only its rules matter.
+pub fn application(arguments: &DiffArguments) -> Result<(Application, App), Failure> {
     let mut object = Value::default();
     for (path, value) in [
         (&["apiVersion"][..], "argoproj.io/v1alpha1"),
@@ -29,7 +30,7 @@ pub fn application(arguments: &DiffArguments) -> Result<App, Failure> {
         Failure::user(format!("failed to understand the rules of --ignore: {}", words.join("; ")))
             .hint("write a list as in spec.ignoreDifferences: group, kind, jsonPointers ...")
     });
-    let (_, mut app) = understood?;
+    let (application, mut app) = understood?;
     if let Some(unsupported) = app.unsupported.first() {
         return Err(Failure::unknown(format!(
             "{}: {} is not supported by this version",
@@ -38,7 +39,7 @@ pub fn application(arguments: &DiffArguments) -> Result<App, Failure> {
         .hint("use jsonPointers"));
     }
     app.destination.namespace = arguments.namespace.as_deref().map(Text::from).unwrap_or_default();
-    Ok(app)
+    Ok((application, app))
 }
 
 /// The list, by itself, under `ignoreDifferences`, or in an Application.

@@ -107,10 +107,11 @@ pub fn unified(cluster: &str, wanted: &str, name: &str, paint: fn(&str, AnsiColo
     text
 }
 
-/// The columns of the terminal, as shells tell them.
+/// The columns of the terminal, unless the environment tells others.
 fn width() -> usize {
     let told = std::env::var("COLUMNS").ok().and_then(|text| text.trim().parse().ok());
-    told.unwrap_or(WIDTH).max(WIDTH_MIN)
+    let measured = || terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));
+    told.or_else(measured).unwrap_or(WIDTH).max(WIDTH_MIN)
 }
 
 /// Both sides next to each other: `|` between lines that differ, `<` and `>` where only one side has a line.

@@ -1,6 +1,7 @@
 //! The program as people run it: each test starts a sandbox of its own and calls the binary.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod against;
 mod compare;
 mod controlled;
 mod direct;
