@@ -16,13 +16,14 @@ const CORE: [&str; 5] = ["trueup-object", "trueup-merge", "trueup-diff", "trueup
 const BANNED_IN_CORE: [&str; 8] = ["tokio", "kube", "gix", "reqwest", "rand", "tracing", "sqlx", "hyper"];
 
 /// A crate and the crates of this workspace that it may depend on.
-const ALLOWED: [(&str, &[&str]); 16] = [
+const ALLOWED: [(&str, &[&str]); 17] = [
     ("trueup-object", &[]),
     ("trueup-merge", &["trueup-object"]),
     ("trueup-diff", &["trueup-object", "trueup-merge"]),
     ("trueup-health", &["trueup-object"]),
     ("trueup-engine", &["trueup-object", "trueup-merge", "trueup-diff", "trueup-health"]),
     ("trueup-api", &["trueup-object", "trueup-engine"]),
+    ("trueup-lua", &["trueup-object", "trueup-health", "trueup-engine"]),
     ("trueup-cluster", &["trueup-object", "trueup-merge", "trueup-engine"]),
     ("trueup-repo", &["trueup-object", "trueup-engine"]),
     ("trueup-render", &["trueup-object", "trueup-engine"]),
@@ -36,6 +37,7 @@ const ALLOWED: [(&str, &[&str]); 16] = [
             "trueup-cluster",
             "trueup-repo",
             "trueup-render",
+            "trueup-lua",
             "trueup-ledger",
         ],
     ),
@@ -54,6 +56,7 @@ const ALLOWED: [(&str, &[&str]); 16] = [
             "trueup-cluster",
             "trueup-repo",
             "trueup-render",
+            "trueup-lua",
             "trueup-ledger",
             "trueup-controller",
             "trueup-server",
