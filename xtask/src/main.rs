@@ -3,6 +3,7 @@
 mod bench;
 mod cluster;
 mod codegen;
+mod differential;
 mod story;
 mod tidy;
 
@@ -30,6 +31,8 @@ enum Task {
     Cluster(cluster::Task),
     /// Write the compiled-in table of facts about built-in kinds from the control plane.
     Codegen(codegen::Codegen),
+    /// Hold what we predict to what a real API server does, on random objects and edits.
+    Differential(differential::Options),
     /// Play drift stories in the sandbox and on a real control plane.
     Story(story::Options),
     /// Check the rules of the project that no compiler checks: crate edges, file lengths, headers, banned dependencies.
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
         Task::Bench(options) => bench::run(&options),
         Task::Cluster(task) => cluster::run(&task),
         Task::Codegen(options) => codegen::run(&workspace_root(), &options),
+        Task::Differential(options) => return finish(differential::run(&options)),
         Task::Story(options) => return finish(story::run(&options)),
         Task::Tidy => tidy::run(&workspace_root()),
     };

@@ -44,7 +44,10 @@ impl<'a> Walk<'a> {
     /// Notes what was added at and below the path of the walk.
     pub(crate) fn added(&mut self, sides: Sides<'a>, spot: Spot<'a>) {
         // An atomic value is declared as a whole, with nothing else in it.
-        let in_declared = self.atomic.is_some() || present(sides.target).is_some();
+        let null_declared = self.is_null_applied(sides, &spot);
+        let is_declared = present(sides.target).is_some() || null_declared;
+        let in_declared = self.atomic.is_some() || is_declared;
+        self.null_declared = null_declared;
         // A declared `null` is owned by whoever applied it: owning is then no sign of having had a value. Nor is it
         // inside an atomic value that we applied: the server filled in the rest.
         let declared_null = [sides.target, sides.base].iter().flatten().any(|side| side.is_null());
@@ -55,8 +58,23 @@ impl<'a> Walk<'a> {
         let is_whole = groups.len() == 1;
         for group in groups {
             let path = if is_whole { self.path.clone() } else { group.common_path(&self.path) };
-            self.found.extend(group.into_finding(path, in_declared));
+            self.found.extend(group.into_finding(path, in_declared).map(|found| Found {
+                // Where Git declares nothing (`null`, an empty list) an apply sees to that whoever else owns it.
+                pending_removal: found.pending_removal && !is_declared,
+                ..found
+            }));
         }
+    }
+
+    /// Whether Git declares `null` where an apply puts that over what another has set: over one value, but not over the
+    /// parts of a map or a keyed list, and not where the server chooses.
+    fn is_null_applied(&self, sides: Sides<'a>, spot: &Spot<'a>) -> bool {
+        let is_one_value = sides.live.is_some_and(|live| match spot.parts(live) {
+            Parts::Scalar | Parts::AtomicList => true,
+            Parts::Map { atomic } => atomic,
+            Parts::NamedList => false,
+        });
+        sides.target.is_some_and(Value::is_null) && is_one_value && !is_chosen_by_server(&self.path)
     }
 
     fn leaves(&mut self, sides: Sides<'a>, spot: Spot<'a>, owning_tells: bool, leaves: &mut Vec<Leaf>) {
@@ -102,6 +120,7 @@ impl<'a> Walk<'a> {
             Claim::Known
         } else {
             match self.judge_unowned(live) {
+                UnownedVerdict::New | UnownedVerdict::Unjudged if self.null_declared => Claim::Others,
                 UnownedVerdict::New if is_chosen_by_server(&self.path) => Claim::Known,
                 UnownedVerdict::New => Claim::Unowned,
                 UnownedVerdict::Known => Claim::Known,

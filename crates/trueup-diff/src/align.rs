@@ -1,6 +1,6 @@
 //! How the children of up to three values line up: keys of maps, items of lists by their names or by their index.
 
-use trueup_merge::{TypeRef, element_path};
+use trueup_merge::{ListKind, Shape, TypeRef, element_path};
 use trueup_object::{Map, PathElement, Value};
 
 /// What Git declares, what is live, and what was declared when we last synced, at one place.
@@ -65,6 +65,25 @@ impl<'v> Sides<'v> {
     }
 }
 
+/// The name of an item. A key that is declared as `null` or empty gets its default, like one that is not declared.
+pub(crate) fn item_name(item: &Value, index: usize, list: TypeRef<'_>) -> PathElement {
+    let says_nothing = |value: &Value| value.is_null() || value.as_str() == Some("");
+    if let Shape::List { kind: ListKind::Map { keys }, element } = list.shape() {
+        let is_defaulted = |key: &str| {
+            item.get(key).is_some_and(says_nothing)
+                && element.field(key).is_some_and(|field| field.default.is_some())
+        };
+        if keys.iter().any(|key| is_defaulted(key)) {
+            let mut named = item.clone();
+            if let Some(map) = named.as_map_mut() {
+                map.retain(|_, value| !says_nothing(value));
+            }
+            return element_path(&named, index, list);
+        }
+    }
+    element_path(item, index, list)
+}
+
 /// The items of one side that have no partner yet.
 struct Items<'v> {
     items: Vec<Option<(PathElement, &'v Value)>>,
@@ -76,7 +95,7 @@ impl<'v> Items<'v> {
         let items = values
             .iter()
             .enumerate()
-            .map(|(index, value)| Some((element_path(value, index, list), value)))
+            .map(|(index, value)| Some((item_name(value, index, list), value)))
             .collect();
         Self { items }
     }

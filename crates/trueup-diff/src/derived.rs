@@ -11,6 +11,8 @@ pub(crate) fn default(name: &str, parent: &str, siblings: &Value) -> Option<Valu
         ("volumeClaimTemplates", "apiVersion") => Some("v1".into()),
         ("volumeClaimTemplates", "kind") => Some("PersistentVolumeClaim".into()),
         ("volumeClaimTemplates", "status") => Some(Map::from_iter([("phase", "Pending".into())]).into()),
+        // Of a Service that external traffic reaches by its node ports or external addresses.
+        ("spec", "externalTrafficPolicy") => Some("Cluster".into()),
         ("names", "listKind") => Some(format!("{}List", siblings.str_at(&["kind"])?).into()),
         ("names", "singular") => Some(siblings.str_at(&["kind"])?.to_lowercase().into()),
         ("subjects", "apiGroup") => match siblings.str_at(&["kind"])? {
@@ -31,6 +33,12 @@ pub(crate) fn default_amount<'v>(list: &str, resource: &str, item: &'v Value) ->
         "defaultRequest" => of("default").or_else(|| of("min")),
         _ => None,
     }
+}
+
+/// Fields whose declared value the server replaces by its own, whatever it is: a StatefulSet's claim templates are claims
+/// (`SetDefaults` and the registry's strategy see to that), though their schema has an `apiVersion` and a `kind`.
+pub(crate) fn is_written_over(name: &str, parent: &str) -> bool {
+    matches!((parent, name), ("volumeClaimTemplates", "apiVersion" | "kind"))
 }
 
 /// Fields for which the server chooses a value of its own: not known beforehand, and nobody's change.
@@ -64,6 +72,8 @@ pub(crate) fn asks_server_to_choose(object: &Value, path: &FieldPath) -> bool {
     let names: &[&str] = match (object.str_at(&["apiVersion"]), object.str_at(&["kind"])) {
         (Some("v1"), Some("Service")) => &["clusterIP", "nodePort", "healthCheckNodePort"],
         (Some("v1"), Some("PersistentVolumeClaim")) => &["volumeName"],
+        // The admission of service accounts.
+        (Some("v1"), Some("Pod")) => &["serviceAccount", "serviceAccountName"],
         _ => &[],
     };
     path.starts_with_fields(&["spec"])

@@ -90,6 +90,14 @@ pub(crate) fn in_form(object: &Value) -> Cow<'_, Value> {
         ("apiextensions.k8s.io", "CustomResourceDefinition") if crd_has_defaults(object) => {
             Cow::Owned(crd(object.clone()))
         }
+        ("", "Pod") if object.list_at(&["spec", "tolerations"]).iter().any(is_given_toleration) => {
+            let mut pod = object.clone();
+            let tolerations = pod.get_mut("spec").and_then(|spec| spec.get_mut("tolerations"));
+            if let Some(tolerations) = tolerations.and_then(Value::as_list_mut) {
+                tolerations.retain(|toleration| !is_given_toleration(toleration));
+            }
+            Cow::Owned(pod)
+        }
         // The aggregation controller fills `rules`; an empty list in Git leaves them to it, and is declared as nothing.
         ("rbac.authorization.k8s.io", "ClusterRole")
             if object.get("aggregationRule").is_some_and(|rule| !rule.is_null())
@@ -103,6 +111,14 @@ pub(crate) fn in_form(object: &Value) -> Cow<'_, Value> {
         }
         _ => Cow::Borrowed(object),
     }
+}
+
+/// Whether admission (`DefaultTolerationSeconds`) gives this toleration to every Pod that has none of its key.
+fn is_given_toleration(toleration: &Value) -> bool {
+    const KEYS: [&str; 2] = ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"];
+    toleration.str_at(&["key"]).is_some_and(|key| KEYS.contains(&key))
+        && toleration.str_at(&["effect"]) == Some("NoExecute")
+        && toleration.int_at(&["tolerationSeconds"]) == Some(300)
 }
 
 /// `stringData` goes over `data`, as the server does it on every write.

@@ -1,8 +1,9 @@
 //! Where a field path leads in one object.
 
-use trueup_merge::{TypeRef, element_path};
+use trueup_merge::TypeRef;
 use trueup_object::{FieldPath, JsonPointer, PathElement, Text, Value};
 
+use crate::align::item_name;
 use crate::spot::Spot;
 
 /// Where a path leads in one object.
@@ -32,7 +33,7 @@ pub(crate) fn follow<'a>(object: &'a Value, path: &'a FieldPath, ty: TypeRef<'a>
                     PathElement::Key(_) | PathElement::Value(_) | PathElement::Field(_) => items
                         .iter()
                         .enumerate()
-                        .position(|(index, item)| element_path(item, index, place.spot.ty) == *element),
+                        .position(|(index, item)| item_name(item, index, place.spot.ty) == *element),
                 };
                 tokens.push(position.map_or_else(|| Text::from("-"), |index| Text::from(index.to_string())));
                 place.value = position.and_then(|index| items.get(index));

@@ -5,11 +5,11 @@
 //! by its owners (`addition`).
 
 use trueup_merge::{SchemaSet, Shape, TypeRef};
-use trueup_object::{FieldPath, Gvk, PathElement, Value};
+use trueup_object::{FieldPath, Gvk, Map, PathElement, Value};
 
 use crate::absent::{asks_nothing, is_replaced, is_zero, present};
 use crate::align::Sides;
-use crate::derived::asks_server_to_choose;
+use crate::derived::{asks_server_to_choose, is_written_over};
 use crate::equal::{Mode, agree};
 use crate::finding::{Change, Channel};
 use crate::normalise::is_mark;
@@ -41,6 +41,8 @@ pub(crate) struct Walk<'a> {
     /// The length of the path of the atomic value that the walk is in.
     pub atomic: Option<usize>,
     pub found: Vec<Found>,
+    /// Git declares `null` where the walk looks at an addition.
+    pub null_declared: bool,
     /// What was declared at the last sync is known.
     pub base_known: bool,
     /// The live object as a whole.
@@ -64,6 +66,7 @@ impl<'a> Walk<'a> {
             path: FieldPath::root(),
             atomic: None,
             found: Vec::new(),
+            null_declared: false,
             base_known: false,
             root: None,
         }
@@ -124,7 +127,8 @@ impl<'a> Walk<'a> {
                 }
             }
             (None, Some(live)) => {
-                if self.is_taken_apart(live, &spot) || spot.object_default().is_some() {
+                let has_default = spot.object_default().is_some() && !spot.ty.is_atomic();
+                if self.is_taken_apart(live, &spot) || has_default {
                     self.children(sides, live, spot);
                 } else {
                     self.added(sides, spot);
@@ -135,12 +139,21 @@ impl<'a> Walk<'a> {
     }
 
     fn both(&mut self, target: &'a Value, live: &'a Value, sides: Sides<'a>, spot: Spot<'a>) {
+        // What is declared as empty is filled in like what is not declared.
+        if is_empty_map(target) && spot.is_default(live) {
+            return;
+        }
         match (spot.parts(target), spot.parts(live)) {
             (Parts::Scalar, Parts::Scalar) => {
                 let is_chosen = || {
                     is_zero(target) && self.root.is_some_and(|root| asks_server_to_choose(root, &self.path))
                 };
-                if !scalar::same(target, live, &spot) && !is_replaced(target, live, &spot) && !is_chosen() {
+                let is_written_over = is_written_over(spot.name, spot.parent);
+                if !scalar::same(target, live, &spot)
+                    && !is_replaced(target, live, &spot)
+                    && !is_written_over
+                    && !is_chosen()
+                {
                     self.declared(Change::Changed);
                 }
             }
@@ -272,6 +285,10 @@ impl<'a> Walk<'a> {
             }
         }
     }
+}
+
+fn is_empty_map(value: &Value) -> bool {
+    value.as_map().is_some_and(Map::is_empty)
 }
 
 fn length(list: &Value) -> usize {

@@ -63,7 +63,7 @@ const ALLOWED: [(&str, &[&str]); 17] = [
             "trueup-sandbox",
         ],
     ),
-    ("xtask", &["trueup-object", "trueup-merge", "trueup-testkit"]),
+    ("xtask", &["trueup-object", "trueup-merge", "trueup-diff", "trueup-testkit"]),
 ];
 
 /// What every crate may use in its tests only.
