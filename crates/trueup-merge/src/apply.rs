@@ -1,8 +1,8 @@
 //! Server-side apply: merging an applied configuration, removing what its manager no longer applies, and conflicts.
 
-use trueup_object::{FieldSet, ManagedFields, ManagedOperation, Map, Value};
+use trueup_object::{FieldSet, ManagedFields, ManagedOperation, Map, Text, Value};
 
-use crate::compare::compare;
+use crate::conversion::{Changes, Kind, Write};
 use crate::last_applied;
 use crate::managers::{
     Conflict, Entry, Managers, Writer, conflict_message, with_managed_fields, without_managed_fields,
@@ -13,7 +13,7 @@ use crate::reconcile::reconcile;
 use crate::schema::TypeRef;
 use crate::select::remove;
 use crate::update::updated;
-use crate::validate::{Invalid, join, validate};
+use crate::validate::{Invalid, join, validate, validate_stored};
 
 /// What an apply leaves.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +36,12 @@ pub enum ApplyError {
     /// The applied object does not fit its type. Never empty.
     #[error("failed to create typed patch object: {}", join(.0))]
     Invalid(Vec<Invalid>),
+    /// The object that is there does not fit its type. Never empty.
+    #[error("failed to create typed live object: {}", join(.0))]
+    LiveInvalid(Vec<Invalid>),
+    /// The object carries managed fields that cannot be read.
+    #[error("failed to decode managed fields: {0}")]
+    Undecodable(String),
     #[error("metadata.managedFields must be nil")]
     ManagedFieldsGiven,
 }
@@ -53,28 +59,44 @@ pub fn apply(
     force: bool,
     ty: TypeRef<'_>,
 ) -> Result<Applied, ApplyError> {
+    apply_versioned(live, applied, writer, force, Kind::uniform(ty))
+}
+
+/// [`apply`] for a kind whose versions may have other fields.
+pub fn apply_versioned(
+    live: Option<&Value>,
+    applied: &Value,
+    writer: &Writer,
+    force: bool,
+    kind: Kind<'_>,
+) -> Result<Applied, ApplyError> {
     if applied.at(&["metadata", "managedFields"]).is_some_and(|fields| !fields.is_null()) {
         return Err(ApplyError::ManagedFieldsGiven);
     }
-    let invalid = validate(applied, ty);
+    let known = live.map(ManagedFields::decode).transpose().map_err(ApplyError::Undecodable)?;
+    let invalid = validate(applied, kind.ty);
     if !invalid.is_empty() {
         return Err(ApplyError::Invalid(invalid));
     }
     let before = live.map_or_else(|| Value::Map(Map::new()), without_managed_fields);
-    let mut managers = Managers::of(live.map(ManagedFields::of).unwrap_or_default());
+    let unreadable = validate_stored(&before, kind.ty);
+    if !unreadable.is_empty() {
+        return Err(ApplyError::LiveInvalid(unreadable));
+    }
+    let mut managers = Managers::of(known.unwrap_or_default());
     if managers.entries.is_empty() && live.is_some() {
         let nobody =
             Writer { manager: trueup_object::FieldManager::new(BEFORE_FIRST_APPLY), ..writer.clone() };
-        managers = updated(&zero_object(ty), &before, managers, &nobody, ty);
+        managers = updated(&zero_object(kind.ty), &before, managers, &nobody, kind);
     }
-    let merged = attempt(&before, applied, managers.clone(), writer, force, ty);
+    let merged = attempt(&before, applied, managers.clone(), writer, force, kind);
     let (object, managers) = match merged {
         Err(conflicts) if writer.manager.as_str() == last_applied::KUBECTL => {
-            let open = last_applied::open_conflicts(&before, conflicts, writer, ty);
+            let open = last_applied::open_conflicts(&before, conflicts, writer, kind.ty);
             if !open.is_empty() {
                 return Err(ApplyError::Conflicts(open));
             }
-            attempt(&before, applied, managers, writer, true, ty).map_err(ApplyError::Conflicts)?
+            attempt(&before, applied, managers, writer, true, kind).map_err(ApplyError::Conflicts)?
         }
         other => other.map_err(ApplyError::Conflicts)?,
     };
@@ -102,22 +124,26 @@ fn attempt(
     managers: Managers,
     writer: &Writer,
     force: bool,
-    ty: TypeRef<'_>,
+    kind: Kind<'_>,
 ) -> Result<(Value, Managers), Vec<Conflict>> {
-    let mut managers = reconcile(managers, ty);
+    let version = writer.api_version.as_str();
+    let mut managers = reconcile(managers, before, version, kind);
     let identity = writer.identity(ManagedOperation::Apply);
-    let fields = all_fields(applied, ty).recursive_difference(&writer.reset);
+    let fields = all_fields(applied, kind.ty).recursive_difference(&writer.reset);
     let last = managers.entries.get(&identity).cloned();
     let time = last.as_ref().and_then(|last| last.time);
     let entry = Entry { api_version: writer.api_version.clone(), time, fields };
     managers.entries.insert(identity.clone(), entry);
 
-    let merged = merge(before, applied, ty);
+    let merged = merge(before, applied, kind.ty);
     let after = match last {
-        Some(last) if !last.fields.is_empty() => prune(merged, &last.fields, &managers, ty),
+        Some(last) if !last.fields.is_empty() => {
+            prune(&merged, &last, &managers, version, kind).unwrap_or(merged)
+        }
         _ => merged,
     };
-    let changes = compare(before, &after, ty).without(&writer.reset);
+    let write = Write { before, after: &after, version, reset: &writer.reset };
+    let changes = Changes::of_apply(write, &managers, kind);
     if !force {
         let conflicts = managers.conflicts(&changes, &identity);
         if !conflicts.is_empty() {
@@ -134,20 +160,43 @@ fn attempt(
     Ok((after, managers))
 }
 
-/// Removes what the manager applied last time, as far as nobody owns it now.
+/// Removes what the manager applied last time, as far as nobody owns it now; `None` where the version that it applied in is
+/// not served any more.
 ///
 /// Parents that were there only for what is removed go with it; what stands below a removed field without belonging to
 /// the manager keeps the field alive.
-fn prune(merged: Value, last: &FieldSet, managers: &Managers, ty: TypeRef<'_>) -> Value {
-    let fields_of = |object: &Value| with_named_parents(&all_fields(object, ty), ty);
-    let last = with_named_parents(last, ty);
-    let all = fields_of(&merged);
-    let without_last = fields_of(&remove(&merged, &last, ty));
-    let owned = managers
-        .entries
-        .values()
-        .fold(FieldSet::new(), |owned, entry| owned.union(&with_named_parents(&entry.fields, ty)));
-    let unowned = remove(&merged, &all.difference(&without_last.union(&owned)), ty);
-    let gone = all.difference(&fields_of(&unowned)).intersection(&last);
-    remove(&merged, &gone, ty)
+fn prune(merged: &Value, last: &Entry, managers: &Managers, own: &str, kind: Kind<'_>) -> Option<Value> {
+    let named = |object: &Value, ty: TypeRef<'_>| with_named_parents(&all_fields(object, ty), ty);
+    let (merged, last_ty) = kind.show(merged, &last.api_version, own)?;
+    let last_fields = with_named_parents(&last.fields, last_ty);
+    let mut pruned = remove(&merged, &last_fields, last_ty);
+    let mut whole = merged.clone().into_owned();
+    for (version, owned) in owned_by_version(managers, &last.api_version, kind) {
+        let (Some((all, ty)), Some((left, _))) =
+            (kind.show(&whole, &version, own), kind.show(&pruned, &version, own))
+        else {
+            continue;
+        };
+        let kept = named(&left, ty).union(&with_named_parents(&owned, ty));
+        let put_back = remove(&all, &named(&all, ty).difference(&kept), ty);
+        whole = all.into_owned();
+        pruned = put_back;
+    }
+    let (left, _) = kind.show(&pruned, &last.api_version, own)?;
+    let gone = named(&merged, last_ty).difference(&named(&left, last_ty)).intersection(&last_fields);
+    let result = remove(&merged, &gone, last_ty);
+    kind.show(&result, own, own).map(|(result, _)| result.into_owned())
+}
+
+/// What anybody owns, by the version of the entries: first that of what is pruned, so that what conversion needs is there.
+fn owned_by_version(managers: &Managers, first: &Text, kind: Kind<'_>) -> Vec<(Text, FieldSet)> {
+    let mut owned: Vec<(Text, FieldSet)> = vec![(first.clone(), FieldSet::new())];
+    for entry in managers.entries.values() {
+        let same = |version: &Text| *version == entry.api_version || kind.is_uniform();
+        match owned.iter_mut().find(|(version, _)| same(version)) {
+            Some((_, fields)) => *fields = fields.union(&entry.fields),
+            None => owned.push((entry.api_version.clone(), entry.fields.clone())),
+        }
+    }
+    owned
 }

@@ -8,6 +8,7 @@ pub mod schema;
 
 mod apply;
 mod compare;
+mod conversion;
 mod element;
 mod last_applied;
 mod managers;
@@ -20,8 +21,9 @@ mod update;
 mod validate;
 mod version;
 
-pub use apply::{Applied, ApplyError, apply};
+pub use apply::{Applied, ApplyError, apply, apply_versioned};
 pub use compare::{Comparison, compare};
+pub use conversion::{Kind, Show};
 pub use element::{KeyMatch, element_path, same_key};
 pub use managers::{Conflict, Writer, conflict_message, keep_times, server_path};
 pub use merge::merge;
@@ -31,7 +33,7 @@ pub use schema::{
     DefaultWhen, Field, Layered, ListKind, PatchStrategy, Scalar, SchemaSet, Shape, TypeRef, ZeroRule,
 };
 pub use select::{extract, get, remove};
-pub use update::update;
+pub use update::{update, update_versioned};
 pub use validate::{Invalid, validate};
 pub use version::{has_fields_of, managed_in_version};
 

@@ -8,6 +8,7 @@ use trueup_object::{
 };
 
 use crate::compare::Comparison;
+use crate::conversion::Changes;
 use crate::ownership::nobodys;
 
 /// Who writes, and how.
@@ -112,6 +113,11 @@ fn whole_seconds(time: Timestamp) -> Timestamp {
 }
 
 impl Identity {
+    /// The server sorts identities as JSON, where a subresource comes before the end.
+    fn in_json_order(&self) -> (&FieldManager, ManagedOperation, &Text, bool, &Text) {
+        (&self.manager, self.operation, &self.api_version, self.subresource.is_empty(), &self.subresource)
+    }
+
     pub(crate) fn of(entry: &ManagedEntry) -> Self {
         Self {
             manager: entry.manager.clone(),
@@ -170,22 +176,25 @@ impl Managers {
         ManagedFields { entries }
     }
 
-    /// Takes what changed from everybody but `writer`, and with it every entry that is left with nothing.
-    pub(crate) fn take(&mut self, changes: &Comparison, writer: Option<&Identity>) {
-        let written = changes.written();
+    /// Takes what changed from everybody but `writer`, and with it every entry that is left with nothing. An entry of a
+    /// version that is not served any more goes.
+    pub(crate) fn take(&mut self, changes: &Changes, writer: Option<&Identity>) {
         for (identity, entry) in &mut self.entries {
             if Some(identity) != writer {
-                entry.fields = entry.fields.difference(&written).difference(&changes.removed);
+                entry.fields = match changes.at(&entry.api_version) {
+                    Some(seen) => entry.fields.difference(&seen.written()).difference(&seen.removed),
+                    None => FieldSet::new(),
+                };
             }
         }
         self.entries.retain(|_, entry| !entry.fields.is_empty());
     }
 
     /// What others than `writer` own of what changed.
-    pub(crate) fn conflicts(&self, changes: &Comparison, writer: &Identity) -> Vec<Conflict> {
-        let written = changes.written();
+    pub(crate) fn conflicts(&self, changes: &Changes, writer: &Identity) -> Vec<Conflict> {
         let mut conflicts = Vec::new();
         for (identity, entry) in self.entries.iter().filter(|(identity, _)| *identity != writer) {
+            let written = changes.at(&entry.api_version).map(Comparison::written).unwrap_or_default();
             for path in members_first(&entry.fields.intersection(&written)) {
                 conflicts.push(Conflict {
                     path,
@@ -218,7 +227,9 @@ impl Managers {
             .filter(|(identity, _)| identity.operation == ManagedOperation::Update)
             .map(|(identity, entry)| (entry.time.map_or(0, Timestamp::as_second), identity.clone()))
             .collect();
-        updaters.sort();
+        updaters.sort_by(|(time, one), (other_time, other)| {
+            time.cmp(other_time).then_with(|| one.in_json_order().cmp(&other.in_json_order()))
+        });
         let mut left = updaters.len();
         let mut first_of_version: BTreeMap<Text, Identity> = BTreeMap::new();
         for (_, identity) in updaters {

@@ -3,14 +3,18 @@
 //! What was granular and is atomic now is owned as a whole by everybody who owned a part. The other direction is left
 //! alone, as the server does.
 
-use trueup_object::{FieldSet, PathElement};
+use trueup_object::{FieldSet, PathElement, Value};
 
+use crate::conversion::Kind;
 use crate::managers::Managers;
 use crate::schema::{ListKind, Shape, TypeRef};
 
-pub(crate) fn reconcile(mut managers: Managers, ty: TypeRef<'_>) -> Managers {
+/// `live` gives each entry the type of its version; an entry of a version that is not served stays as it is.
+pub(crate) fn reconcile(mut managers: Managers, live: &Value, own: &str, kind: Kind<'_>) -> Managers {
     for entry in managers.entries.values_mut() {
-        entry.fields = level(&entry.fields, ty);
+        if let Some((_, ty)) = kind.show(live, &entry.api_version, own) {
+            entry.fields = level(&entry.fields, ty);
+        }
     }
     managers
 }

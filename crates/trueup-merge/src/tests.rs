@@ -3,6 +3,7 @@
 
 mod cases;
 mod laws;
+mod versions;
 
 use trueup_object::{FieldSet, Gvk, ManagedFields, Timestamp, Value};
 

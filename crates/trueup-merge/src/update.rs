@@ -2,17 +2,23 @@
 
 use trueup_object::{ManagedFields, ManagedOperation, Value};
 
-use crate::compare::compare;
+use crate::conversion::{Changes, Kind, Write};
 use crate::managers::{Entry, Managers, Writer, with_managed_fields, without_managed_fields};
-use crate::ownership::{nobodys, with_empty_structs, zero_object};
+use crate::ownership::{nobodys, zero_object};
 use crate::reconcile::reconcile;
 use crate::schema::TypeRef;
+use crate::validate::validate_stored;
 
 /// The object that a create (`live` is `None`), update or patch leaves, with its managed fields worked out.
 ///
 /// `new` is the whole object as it is to be stored. Who owned a field that it changes or removes loses it; the writer
 /// owns what it changed or added. A write that only removes fields gives the writer no entry.
 pub fn update(live: Option<&Value>, new: &Value, writer: &Writer, ty: TypeRef<'_>) -> Value {
+    update_versioned(live, new, writer, Kind::uniform(ty))
+}
+
+/// [`update`] for a kind whose versions may have other fields.
+pub fn update_versioned(live: Option<&Value>, new: &Value, writer: &Writer, kind: Kind<'_>) -> Value {
     let managers = starting_managers(live, new, writer);
     let object = without_managed_fields(new);
     let exists =
@@ -21,8 +27,13 @@ pub fn update(live: Option<&Value>, new: &Value, writer: &Writer, ty: TypeRef<'_
         // Whoever emptied the managed fields switched the tracking off; only an apply switches it on again.
         return with_managed_fields(object, Managers::default());
     }
-    let before = live.map_or_else(|| zero_object(ty), without_managed_fields);
-    let managers = updated(&before, &object, managers, writer, ty);
+    let before = live.map_or_else(|| zero_object(kind.ty), without_managed_fields);
+    // What the server cannot read by its schema it stores all the same, and leaves the owners alone.
+    let is_readable = |object: &Value| validate_stored(object, kind.ty).is_empty();
+    if live.is_some() && !(is_readable(&before) && is_readable(&object)) {
+        return with_managed_fields(object, managers);
+    }
+    let managers = updated(&before, &object, managers, writer, kind);
     with_managed_fields(object, managers)
 }
 
@@ -32,13 +43,14 @@ pub(crate) fn updated(
     after: &Value,
     managers: Managers,
     writer: &Writer,
-    ty: TypeRef<'_>,
+    kind: Kind<'_>,
 ) -> Managers {
-    let mut managers = reconcile(managers, ty);
-    let (before, after) = (with_empty_structs(before, ty), with_empty_structs(after, ty));
-    let changes = compare(&before, &after, ty).without(&writer.reset);
+    let version = writer.api_version.as_str();
+    let mut managers = reconcile(managers, before, version, kind);
+    let write = Write { before, after, version, reset: &writer.reset };
+    let changes = Changes::of_update(write, &managers, kind);
     managers.take(&changes, None);
-    let own = changes.written().difference(nobodys());
+    let own = changes.own.written().difference(nobodys());
     if !own.is_empty() {
         let identity = writer.identity(ManagedOperation::Update);
         let fields = match managers.entries.get(&identity) {
@@ -55,7 +67,8 @@ pub(crate) fn updated(
 /// The managers that a write starts from: those that the new object brings along, where it may, else those of the live
 /// one. An empty list, or one empty entry, is how a client asks to forget them.
 fn starting_managers(live: Option<&Value>, new: &Value, writer: &Writer) -> Managers {
-    let of_live = || Managers::of(live.map(ManagedFields::of).unwrap_or_default());
+    // One entry that cannot be read, and the server forgets all of them.
+    let of_live = || Managers::of(live.map(ManagedFields::decode).and_then(Result::ok).unwrap_or_default());
     if !writer.subresource.is_empty() {
         return of_live();
     }
@@ -63,7 +76,7 @@ fn starting_managers(live: Option<&Value>, new: &Value, writer: &Writer) -> Mana
         Some([]) => Managers::default(),
         Some([Value::Map(only)]) if only.is_empty() => Managers::default(),
         _ => {
-            let of_new = Managers::of(ManagedFields::of(new));
+            let of_new = Managers::of(ManagedFields::decode(new).unwrap_or_default());
             if of_new.entries.is_empty() { of_live() } else { of_new }
         }
     }

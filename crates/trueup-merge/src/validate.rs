@@ -38,7 +38,14 @@ pub(crate) fn join(reasons: &[Invalid]) -> String {
 /// What the API server would refuse in an applied object: undeclared fields, values of another type, list items without
 /// a key or with one that another item has.
 pub fn validate(value: &Value, ty: TypeRef<'_>) -> Vec<Invalid> {
-    let mut walker = Walker { path: FieldPath::root(), found: Vec::new() };
+    let mut walker = Walker { path: FieldPath::root(), found: Vec::new(), duplicates: Duplicates::Refused };
+    walker.value(value, ty);
+    walker.found
+}
+
+/// The same of an object that is stored, where items of a list may have a key that another item has.
+pub(crate) fn validate_stored(value: &Value, ty: TypeRef<'_>) -> Vec<Invalid> {
+    let mut walker = Walker { path: FieldPath::root(), found: Vec::new(), duplicates: Duplicates::Allowed };
     walker.value(value, ty);
     walker.found
 }
@@ -46,6 +53,13 @@ pub fn validate(value: &Value, ty: TypeRef<'_>) -> Vec<Invalid> {
 struct Walker {
     path: FieldPath,
     found: Vec<Invalid>,
+    duplicates: Duplicates,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Duplicates {
+    Allowed,
+    Refused,
 }
 
 impl Walker {
@@ -112,7 +126,7 @@ impl Walker {
                     return;
                 }
             };
-            if !seen.insert(name.clone()) {
+            if !seen.insert(name.clone()) && self.duplicates == Duplicates::Refused {
                 let name = server_path(&FieldPath::new(vec![name.clone()]));
                 self.problem(format!("duplicate entries for key {name}"));
             }

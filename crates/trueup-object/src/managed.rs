@@ -49,6 +49,14 @@ impl ManagedFields {
         Self { entries }
     }
 
+    /// The entries of an object, or why the server could not read them: one that it cannot read spoils all.
+    pub fn decode(object: &Value) -> Result<Self, String> {
+        let entries = object.list_at(&["metadata", "managedFields"]).iter().enumerate();
+        let entries: Result<Vec<_>, String> =
+            entries.map(|(index, entry)| ManagedEntry::decode(index, entry)).collect();
+        entries.map(|entries| Self { entries })
+    }
+
     /// As the object carries them.
     pub fn to_value(&self) -> Value {
         Value::List(self.entries.iter().map(ManagedEntry::to_value).collect())
@@ -56,6 +64,23 @@ impl ManagedFields {
 }
 
 impl ManagedEntry {
+    /// Reads an entry; refuses what the API server refuses, in its words.
+    fn decode(index: usize, entry: &Value) -> Result<Self, String> {
+        let text = |name: &str| entry.str_at(&[name]).unwrap_or_default();
+        if !matches!(text("operation"), "Apply" | "Update") {
+            return Err("operation must be `Apply` or `Update`".to_owned());
+        }
+        if text("apiVersion").is_empty() {
+            return Err("apiVersion must not be empty".to_owned());
+        }
+        match text("fieldsType") {
+            "FieldsV1" => {}
+            "" => return Err(format!("missing fieldsType in managed fields entry {index}")),
+            other => return Err(format!("invalid fieldsType {other:?} in managed fields entry {index}")),
+        }
+        Self::parse(entry).ok_or_else(|| format!("error decoding managed fields entry {index}"))
+    }
+
     fn parse(entry: &Value) -> Option<Self> {
         let operation = match entry.str_at(&["operation"])? {
             "Apply" => ManagedOperation::Apply,

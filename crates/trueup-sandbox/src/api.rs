@@ -5,7 +5,7 @@
 mod autoscaling;
 mod change;
 mod collect;
-mod convert;
+pub(crate) mod convert;
 mod definitions;
 mod delete;
 mod namespaces;

@@ -464,9 +464,13 @@ fn git_moves_a_kind_to_another_version_with_other_fields() {
 fn what_another_version_wrote_has_an_owner_in_this_one() {
     let without = AUTOSCALER_V2.split_once("  metrics").unwrap().0;
     let mut world = World::synced(without);
-    let v1 = crate::fixture::value(AUTOSCALER);
-    let writer = trueup_merge::Writer::new("kubectl-edit", "autoscaling/v1", Some(now()));
-    world.write(&writer, |object| *object = merged(object, &v1));
+    let mut object = world.object();
+    let entry = r#"{"manager":"kubectl-edit","operation":"Update","apiVersion":"autoscaling/v1","fieldsType":"FieldsV1",
+        "fieldsV1":{"f:spec":{"f:targetCPUUtilizationPercentage":{}}}}"#;
+    let mut entries = object.list_at(&["metadata", "managedFields"]).to_vec();
+    entries.push(Value::from_json(entry.as_bytes()).unwrap());
+    object.set_at(&["metadata", "managedFields"], Value::List(entries));
+    world.store(object);
     shown_in_v2(&mut world);
     let comparison = world.look();
     let found = comparison.differences().next().unwrap();
@@ -474,12 +478,4 @@ fn what_another_version_wrote_has_an_owner_in_this_one() {
         (found.path.as_ref().unwrap().to_string().as_str(), found.attribution.class),
         (".spec.metrics", Class::Manual)
     );
-}
-
-/// A v1 write to an object: only what it adds is of interest.
-fn merged(object: &Value, v1: &Value) -> Value {
-    let mut merged = object.clone();
-    let percent = v1.at(&["spec", "targetCPUUtilizationPercentage"]).unwrap().clone();
-    merged.set_at(&["spec", "targetCPUUtilizationPercentage"], percent);
-    merged
 }

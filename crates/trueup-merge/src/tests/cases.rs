@@ -96,7 +96,10 @@ fn check_apply(case: &Value, writer: &Writer, ty: TypeRef<'_>) -> Result<(), Str
         Err(error) if refused => {
             let message = match &error {
                 ApplyError::Conflicts(conflicts) => conflict_message(conflicts),
-                ApplyError::Invalid(_) | ApplyError::ManagedFieldsGiven => error.to_string(),
+                ApplyError::Invalid(_)
+                | ApplyError::LiveInvalid(_)
+                | ApplyError::Undecodable(_)
+                | ApplyError::ManagedFieldsGiven => error.to_string(),
             };
             // The server also names the object.
             let theirs = want.str_at(&["message"]).unwrap();

@@ -1,13 +1,16 @@
 //! The object that a request proposes, with its managed fields worked out.
 
-use trueup_merge::{ApplyError, Field, PatchStrategy, TypeRef, apply, server_path, update};
-use trueup_object::{Map, Value};
+use trueup_merge::{
+    ApplyError, Field, Kind, PatchStrategy, TypeRef, apply_versioned, server_path, update_versioned,
+};
+use trueup_object::{Gvk, Map, Value};
 
 use super::decode::{document, invalid_patch};
 use super::patch::{FieldPatch, PatchSchema, json_patch, merge_patch, strategic_merge};
 use super::strategy::{Part, allows_create_on_update, reset};
 use super::zero::zero_status;
 use super::{PatchKind, Pipeline, WriteVerb, manager};
+use crate::api::convert::shown_as;
 use crate::kind::KindInfo;
 use crate::status::{ApiStatus, StatusCause, StatusReason};
 
@@ -15,7 +18,7 @@ use crate::status::{ApiStatus, StatusCause, StatusReason};
 const CUSTOM_PATCHES: [&str; 3] =
     ["application/json-patch+json", "application/merge-patch+json", "application/apply-patch+yaml"];
 
-impl Pipeline<'_, '_> {
+impl<'a> Pipeline<'_, 'a> {
     pub(super) fn proposed(&mut self) -> Result<Value, ApiStatus> {
         match self.request.verb {
             WriteVerb::Create => {
@@ -60,7 +63,16 @@ impl Pipeline<'_, '_> {
     /// The object with the managed fields that an update by this client leaves.
     fn owned(&self, live: Option<&Value>, object: Value) -> Value {
         let writer = self.writer(&manager(self.request));
-        update(live, &object, &writer, self.ty)
+        let show = |object: &Value, version: &str| self.shown(object, version);
+        update_versioned(live, &object, &writer, Kind::versioned(self.ty, &show))
+    }
+
+    /// The object in another version of its kind, for the entries that were written in it.
+    fn shown(&self, object: &Value, version: &str) -> Option<(Value, TypeRef<'a>)> {
+        let gvk = Gvk::from_api_version(version, &self.request.kind.gvk.kind);
+        let ty = self.request.schemas.lookup(&gvk)?;
+        let kind = KindInfo { gvk, ..self.request.kind.clone() };
+        Some((shown_as(object, &kind), ty))
     }
 
     fn patched(&mut self, kind: PatchKind) -> Result<Value, ApiStatus> {
@@ -126,7 +138,10 @@ impl Pipeline<'_, '_> {
             ));
         }
         self.check_applied_kind(&configuration)?;
-        let outcome = apply(self.live(), &configuration, &self.writer(name), self.request.force, self.ty);
+        let show = |object: &Value, version: &str| self.shown(object, version);
+        let kind = Kind::versioned(self.ty, &show);
+        let outcome =
+            apply_versioned(self.live(), &configuration, &self.writer(name), self.request.force, kind);
         let applied = outcome.map_err(|error| self.apply_refused(&configuration, error))?;
         let decoded =
             self.decode(&applied.object).map_err(|error| self.inconvertible(&configuration, &error.0))?;
@@ -167,6 +182,13 @@ impl Pipeline<'_, '_> {
                 ApiStatus::apply_conflict(ApplyError::Conflicts(conflicts).to_string(), causes)
             }
             ApplyError::ManagedFieldsGiven => ApiStatus::bad_request("metadata.managedFields must be nil"),
+            ApplyError::Undecodable(_) => ApiStatus::new(500, StatusReason::Unknown, error.to_string()),
+            ApplyError::LiveInvalid(invalid) => {
+                let reasons = ApplyError::LiveInvalid(invalid).to_string();
+                let mut status = self.unfit(configuration, reasons.split_once(": ").map_or("", |(_, it)| it));
+                status.message = status.message.replacen("typed patch object", "typed live object", 1);
+                status
+            }
             ApplyError::Invalid(invalid) => {
                 let text = ApplyError::Invalid(invalid).to_string();
                 let reasons = text.strip_prefix("failed to create typed patch object: ").unwrap_or(&text);

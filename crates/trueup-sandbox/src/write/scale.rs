@@ -154,7 +154,10 @@ fn refused(error: ApplyError) -> ApiStatus {
             });
             ApiStatus::apply_conflict(message, causes.collect())
         }
-        ApplyError::Invalid(_) | ApplyError::ManagedFieldsGiven => ApiStatus::bad_request(message),
+        ApplyError::Invalid(_)
+        | ApplyError::LiveInvalid(_)
+        | ApplyError::Undecodable(_)
+        | ApplyError::ManagedFieldsGiven => ApiStatus::bad_request(message),
     }
 }
 
