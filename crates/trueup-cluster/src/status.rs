@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use trueup_object::Value;
+use trueup_object::secret::redact;
 
 /// A refusal by the API server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +36,7 @@ impl ApiStatus {
             Ok(_) | Err(_) => Self {
                 code,
                 reason: String::new(),
-                message: first_line(body),
+                message: redact(&first_line(body)).into_owned(),
                 causes: Vec::new(),
                 retry_after: None,
             },
@@ -45,13 +46,15 @@ impl ApiStatus {
     /// From a `Status` object, such as a watch carries in its `ERROR` events.
     pub fn of(status: &Value, code_otherwise: u16) -> Self {
         let text = |value: &Value, key: &str| value.str_at(&[key]).unwrap_or_default().to_owned();
+        // A server quotes the values that it refuses.
+        let told = |value: &Value| redact(&text(value, "message")).into_owned();
         let causes = status
             .list_at(&["details", "causes"])
             .iter()
             .map(|cause| StatusCause {
                 reason: text(cause, "reason"),
                 field: text(cause, "field"),
-                message: text(cause, "message"),
+                message: told(cause),
             })
             .collect();
         Self {
@@ -60,7 +63,7 @@ impl ApiStatus {
                 .and_then(|code| u16::try_from(code).ok())
                 .unwrap_or(code_otherwise),
             reason: text(status, "reason"),
-            message: text(status, "message"),
+            message: told(status),
             causes,
             retry_after: status
                 .int_at(&["details", "retryAfterSeconds"])
@@ -114,5 +117,18 @@ mod tests {
         let status = ApiStatus::read(502, b"<html>bad gateway</html>\nmore");
         assert_eq!(status.code, 502);
         assert_eq!(status.message, "<html>bad gateway</html>");
+    }
+
+    #[test]
+    fn a_credential_that_a_server_quotes_is_not_passed_on() {
+        let token = format!("ghp_{}", "a1B2c3D4e5".repeat(3));
+        let text = format!("spec.url: Invalid value: \\\"https://{token}@x\\\"");
+        let body = format!(
+            r#"{{"kind":"Status","message":"{text}","code":422,"details":{{"causes":[{{"message":"{text}","field":"spec.url"}}]}}}}"#
+        );
+        let status = ApiStatus::read(422, body.as_bytes());
+        assert_eq!(status.message, r#"spec.url: Invalid value: "https://***@x""#);
+        assert_eq!(status.causes.first().unwrap().message, status.message);
+        assert_eq!(ApiStatus::read(502, token.as_bytes()).message, "***");
     }
 }

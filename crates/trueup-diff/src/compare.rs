@@ -1,5 +1,6 @@
 //! Compares one object with what Git declares.
 
+use trueup_object::secret::credentials;
 use trueup_object::{FieldPath, JsonPointer, PathElement, ResourceKey, Value, is_sensitive_name};
 
 use crate::absent::{asks_nothing, present, says_nothing};
@@ -140,7 +141,9 @@ impl<'a> Report<'a> {
         let elements = path.elements();
         let tells = |element: &PathElement| match element {
             PathElement::Value(_) => true,
-            PathElement::Key(keys) => keys.iter().any(|(name, _)| is_sensitive_name(name)),
+            PathElement::Key(keys) => keys.iter().any(|(name, value)| {
+                is_sensitive_name(name) || value.as_str().is_some_and(|text| !credentials(text).is_empty())
+            }),
             PathElement::Field(_) | PathElement::Index(_) => false,
         };
         let Some(telling) = elements.iter().position(tells) else { return path };

@@ -9,7 +9,7 @@ use std::ops::Deref;
 use trueup_merge::TypeRef;
 use trueup_object::{Text, Value};
 
-use crate::seal::{is_seal, seal};
+use crate::seal::{holds_seal, next_seal, seal};
 
 /// A value that holds nothing sensitive. Only masking makes one, so whatever leaves for a wire, a disk or a screen can
 /// ask for this type.
@@ -64,7 +64,7 @@ impl Masks {
 
     fn value(&mut self, value: &Value, key: &str) -> Value {
         match value {
-            Value::Str(text) if is_seal(value) => self.run(key, text).into(),
+            Value::Str(text) if holds_seal(value) => self.text(key, text).into(),
             Value::List(items) => Value::List(items.iter().map(|item| self.value(item, key)).collect()),
             Value::Map(map) => {
                 let own_name = map.get("name").and_then(Value::as_str);
@@ -78,11 +78,23 @@ impl Masks {
         }
     }
 
+    /// A text with a run in place of every seal in it.
+    fn text(&mut self, key: &str, text: &str) -> String {
+        let mut masked = String::new();
+        let mut rest = text;
+        while let Some((start, end)) = next_seal(rest) {
+            masked += rest.get(..start).unwrap_or_default();
+            masked += &self.run(key, rest.get(start..end).unwrap_or_default());
+            rest = rest.get(end..).unwrap_or_default();
+        }
+        masked + rest
+    }
+
     /// Eight marks for the first value of a key, four more for each further one, as Argo CD does.
-    fn run(&mut self, key: &str, seal: &Text) -> String {
+    fn run(&mut self, key: &str, seal: &str) -> String {
         let seals = self.seen.entry(Text::from(key)).or_default();
-        let position = seals.iter().position(|seen| seen == seal).unwrap_or_else(|| {
-            seals.push(seal.clone());
+        let position = seals.iter().position(|seen| seen.as_str() == seal).unwrap_or_else(|| {
+            seals.push(Text::from(seal));
             seals.len() - 1
         });
         "+".repeat(8 + 4 * position)

@@ -3,7 +3,10 @@
 //! Sealed objects can be compared (equal values have equal seals), stored as base and masked for people; nothing in them
 //! gives a value away without the key. What is sensitive is decided here and nowhere else (contracts: "Masks").
 
+use std::borrow::Cow;
+
 use trueup_merge::TypeRef;
+use trueup_object::secret::replace;
 use trueup_object::{Gvk, Map, Text, Value, is_sensitive_name};
 
 use crate::normalise::in_form;
@@ -11,6 +14,9 @@ use crate::scalar::{decode_base64, text};
 use crate::spot::child_type;
 
 const PREFIX: &str = "trueup:sealed:";
+
+/// The hexadecimal digits of a seal.
+const DIGITS: usize = 32;
 
 /// kubectl's copy of the whole object, values included. It is never compared, so nothing is lost by hiding it whole.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
@@ -71,17 +77,25 @@ pub(crate) fn is_secret(object: &Value) -> bool {
 
 /// Whether a value is a seal.
 pub(crate) fn is_seal(value: &Value) -> bool {
-    value.as_str().is_some_and(|text| text.starts_with(PREFIX))
+    value.as_str().is_some_and(|text| matches!(next_seal(text), Some((0, end)) if end == text.len()))
 }
 
 /// Whether a value is a seal or holds one.
 pub(crate) fn holds_seal(value: &Value) -> bool {
     match value {
-        Value::Str(_) => is_seal(value),
+        Value::Str(text) => next_seal(text).is_some(),
         Value::List(items) => items.iter().any(holds_seal),
         Value::Map(map) => map.iter().any(|(_, child)| holds_seal(child)),
         Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) => false,
     }
+}
+
+/// Where the next seal in a text starts and ends: of a text that holds a credential only the credential is sealed.
+pub(crate) fn next_seal(text: &str) -> Option<(usize, usize)> {
+    let start = text.find(PREFIX)?;
+    let digits =
+        text.get(start + PREFIX.len()..)?.bytes().take_while(u8::is_ascii_hexdigit).take(DIGITS).count();
+    Some((start, start + PREFIX.len() + digits))
 }
 
 struct Sealer<'k> {
@@ -96,7 +110,11 @@ impl Sealer<'_> {
             Value::List(items) => {
                 items.iter().map(|item| self.value(item, ty.element())).collect::<Vec<_>>().into()
             }
-            Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Str(_) => value.clone(),
+            Value::Str(text) => match replace(text, |credential| self.seal_text(credential.as_bytes())) {
+                Cow::Borrowed(_) => value.clone(),
+                Cow::Owned(sealed) => sealed.into(),
+            },
+            Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) => value.clone(),
         }
     }
 
@@ -150,8 +168,12 @@ impl Sealer<'_> {
             return Value::Str(Text::default());
         }
         let bytes = base64.then(|| decode_base64(text)).flatten().unwrap_or_else(|| text.as_bytes().to_vec());
-        let digest = blake3::keyed_hash(self.key, &bytes).to_hex();
-        format!("{PREFIX}{}", digest.get(..32).unwrap_or(&digest)).into()
+        self.seal_text(&bytes).into()
+    }
+
+    fn seal_text(&self, bytes: &[u8]) -> String {
+        let digest = blake3::keyed_hash(self.key, bytes).to_hex();
+        format!("{PREFIX}{}", digest.get(..DIGITS).unwrap_or(&digest))
     }
 }
 
@@ -160,6 +182,30 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
 
     use super::*;
+
+    #[test]
+    fn a_credential_is_sealed_by_its_shape_alone_and_the_rest_of_its_text_stays() {
+        let token = format!("ghp_{}", "a1B2c3D4e5".repeat(3));
+        let text = format!("url: https://example.com\ngit: {token}\nend: {token}\n");
+        let mut object = Value::default();
+        object.set_at(&["apiVersion"], "v1".into());
+        object.set_at(&["kind"], "ConfigMap".into());
+        object.set_at(&["data", "app.yaml"], text.into());
+        object.set_at(&["data", "bare"], token.clone().into());
+        let sealed = seal(&object, TypeRef::untyped(), &[7; 32]);
+        assert!(!sealed.to_json().contains(&token), "{sealed:?}");
+        let bare = sealed.at(&["data", "bare"]).unwrap();
+        assert!(is_seal(bare));
+        let text = sealed.str_at(&["data", "app.yaml"]).unwrap();
+        let bare = bare.as_str().unwrap();
+        assert_eq!(text, format!("url: https://example.com\ngit: {bare}\nend: {bare}\n"));
+        assert_eq!(seal(&sealed, TypeRef::untyped(), &[7; 32]), sealed);
+        let masked = crate::mask([&object], TypeRef::untyped(), &[7; 32]).remove(0);
+        assert_eq!(
+            masked.str_at(&["data", "app.yaml"]),
+            Some("url: https://example.com\ngit: ++++++++\nend: ++++++++\n")
+        );
+    }
 
     #[test]
     fn the_copy_that_kubectl_keeps_is_sealed_whole() {

@@ -1,6 +1,11 @@
-//! Values that must not be seen: a type that hides its content, and the names that mark a value as sensitive.
+//! Values that must not be seen: a type that hides its content, the names that mark a value as sensitive, and the shapes
+//! by which credentials are known.
 
 use std::fmt;
+
+mod shape;
+
+pub use shape::{credentials, redact, replace};
 
 /// A value that prints as `***`. It has no equality and no way to be serialized: whoever needs the content asks for it
 /// by name.

@@ -124,6 +124,41 @@ fn secret() -> impl Strategy<Value = Value> {
     })
 }
 
+/// A workload and a map with credentials of known shapes in places whose names say nothing of it.
+fn leaky() -> impl Strategy<Value = Value> {
+    let place = || prop::sample::select(vec!["", "url=", "a: b\nc: "]);
+    let credential = (place(), "ghp_zebra[0-9a-zA-Z]{33}", any::<bool>());
+    (prop::collection::vec(credential, 1..6), any::<bool>()).prop_map(|(credentials, is_map)| {
+        let texts = credentials.into_iter().map(|(before, token, ends)| format!("{before}{token}{}", if ends { "\n" } else { "" }));
+        let kind = if is_map {
+            r#"{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a"}}"#
+        } else {
+            r#"{"apiVersion":"batch/v1","kind":"Job","metadata":{"name":"a"},"spec":{"template":{"spec":{"containers":[{"name":"c"}]}}}}"#
+        };
+        let mut made = object(kind);
+        for (index, text) in texts.enumerate() {
+            let text = Value::from(text);
+            match (index, is_map) {
+                (0, _) => made.set_at(&["metadata", "annotations", "note"], text),
+                (1, true) => made.set_at(&["data", "app.yaml"], text),
+                (_, true) => made.set_at(&["data", &format!("key-{index}")], text),
+                (_, false) => {
+                    let name = format!("ENV_{index}");
+                    let env = object(&format!(r#"{{"name":"{name}"}}"#));
+                    let mut env = env;
+                    env.set_at(&["value"], text.clone());
+                    let mut container = object(r#"{"name":"c"}"#);
+                    container.set_at(&["args"], Value::List(vec![text]));
+                    container.set_at(&["env"], Value::List(vec![env]));
+                    let list = &["spec", "template", "spec", "containers"];
+                    made.set_at(list, Value::List(vec![container]));
+                }
+            };
+        }
+        made
+    })
+}
+
 fn base64(text: &str) -> String {
     use base64::Engine as _;
     base64::engine::general_purpose::STANDARD.encode(text)
@@ -303,6 +338,18 @@ proptest! {
         let output = format!("{}{whole:?}{}", shown(&comparison), sealed.to_json());
         for text in ["zebra", base64("zebra").as_str()] {
             prop_assert!(!output.contains(&text[..6.min(text.len())]), "{output}");
+        }
+    }
+
+    #[test]
+    fn a_credential_is_known_by_its_shape_and_never_shown(target in leaky(), live in leaky(), base in leaky()) {
+        let (ty, _) = type_of(&target);
+        let sealed = seal(&base, ty, &KEY);
+        for base in [&base, &sealed] {
+            let comparison = look_with(&target, &live, Some(base), &all_foreign(&live));
+            let whole = mask([&target, &live, base], ty, &KEY);
+            let output = format!("{}{comparison:?}{whole:?}{}", shown(&comparison), sealed.to_json());
+            prop_assert!(!output.contains("zebra"), "{output}");
         }
     }
 
