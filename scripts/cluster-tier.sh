@@ -10,6 +10,19 @@ tests "corpus of health checks and actions" cargo test --quiet --package trueup-
 check "generated table is fresh" cargo xtask codegen --check
 # In both worlds, which must agree about each step.
 tests "stories" stories both
+# Argo CD's own definition of the Application comes with its Go module, which stays in Go's cache.
+argocd_definition() {
+    go -C tools/controlplane mod download -json github.com/argoproj/argo-cd/v3@v3.2.0 |
+        sed -n 's|.*"Dir": "\(.*\)".*|\1/manifests/crds/application-crd.yaml|p'
+}
+stories_under_argocds_definition() {
+    file=$(argocd_definition) && [ -f "$file" ] || return 1
+    code=0
+    cargo xtask story --world cluster --application-definition "$file" \
+        stories/incident stories/self-heal stories/prune stories/foreign-controller stories/unreachable-repository || code=$?
+    [ "$code" = 3 ] || return "$code"
+}
+tests "stories under Argo CD's own definition" stories_under_argocds_definition
 # Figures are not judged here, only that a run counts.
 check "bench latency" cargo xtask bench latency --debug --apps 4 --writes 3
 check "bench start" cargo xtask bench start --debug --apps 4

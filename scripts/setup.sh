@@ -116,3 +116,25 @@ go_found() {
 }
 
 go_found_as() { [ -n "$go_have" ] && echo "this is $go_have" || echo "there is none"; }
+
+# check_sshd: the tests of repositories over ssh start a server of their own, on loopback. apt would start the machine's: that
+# nobody asked for, so it is kept from that, now and at the next start of the machine.
+check_sshd() {
+    PATH="$PATH:/usr/sbin" command -v sshd >/dev/null && return
+    if may_apt && apt_offers openssh-server 1; then
+        denied=""
+        if [ ! -e /usr/sbin/policy-rc.d ]; then
+            printf '#!/bin/sh\nexit 101\n' | $root tee /usr/sbin/policy-rc.d >/dev/null
+            $root chmod 755 /usr/sbin/policy-rc.d
+            denied=yes
+        fi
+        # In a shell of its own: without this server only a few tests are left out.
+        (apt_install "tests over ssh" openssh-server) || true
+        [ -z "$denied" ] || $root rm -f /usr/sbin/policy-rc.d
+        ! command -v systemctl >/dev/null || $root systemctl disable --quiet ssh.service ssh.socket 2>/dev/null || true
+    fi
+    PATH="$PATH:/usr/sbin" command -v sshd >/dev/null && return
+    [ "${CI:-}" != true ] || fail "sshd is missing, and the tests over ssh may not be left out where CI=true" \
+        "run: sudo apt-get install -y openssh-server"
+    say "tests over ssh LEFT OUT: there is no sshd (Debian: openssh-server)"
+}

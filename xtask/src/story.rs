@@ -32,6 +32,9 @@ pub struct Options {
     /// How long an expectation may take to come true
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     deadline: u64,
+    /// Install this definition of the Application, such as Argo CD's own, in place of ours
+    #[arg(long, value_name = "FILE")]
+    application_definition: Option<PathBuf>,
     /// How many stories are played at once, in the sandbox
     #[arg(long, value_name = "NUMBER", default_value_t = 2)]
     jobs: usize,
@@ -74,6 +77,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         program: program(options)?,
         keep: options.keep,
         deadline: Duration::from_secs(options.deadline),
+        application_definition: options.application_definition.clone(),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let played = runtime.block_on(async {

@@ -48,7 +48,13 @@ mod tests {
                 "{field}"
             );
         }
-        assert_eq!(properties.str_at(&["status", "x-kubernetes-map-type"]), Some("atomic"));
+        // Each part of the status has an owner of its own: who writes a condition does not take away what tells who wrote
+        // the rest.
+        assert_eq!(properties.at(&["status", "x-kubernetes-map-type"]), None);
+        for part in ["sync", "health", "operationState", "summary"] {
+            let place = ["status", "properties", part, "x-kubernetes-map-type"];
+            assert_eq!(properties.str_at(&place), Some("atomic"), "{part}");
+        }
         let columns: Vec<_> = version
             .list_at(&["additionalPrinterColumns"])
             .iter()

@@ -9,6 +9,7 @@ mod quoted;
 mod refusal;
 mod step;
 mod takeover;
+mod tally;
 
 use http::Method;
 use trueup_engine::app::Propagation;
@@ -19,6 +20,7 @@ pub use event::{EventKind, Involved, ReportedEvent, report};
 pub use refusal::{FieldConflict, Refusal};
 pub use step::{Change, Done, Executed, OlderEntries, Part, Stopped, change, execute};
 pub use takeover::{TakeOver, take_over_entries};
+pub use tally::{SentRequest, Tally};
 
 use crate::discover::ServedKind;
 use crate::path;
@@ -45,6 +47,8 @@ pub enum Mode {
 pub struct Hand {
     pub manager: FieldManager,
     pub mode: Mode,
+    /// Where the requests are counted.
+    pub tally: Tally,
 }
 
 /// What a change did.
@@ -87,12 +91,12 @@ pub enum PatchOperation {
 impl Hand {
     /// Ours, for real.
     pub fn real() -> Self {
-        Self { manager: FieldManager::new(FieldManager::TRUEUP), mode: Mode::Real }
+        Self { manager: FieldManager::new(FieldManager::TRUEUP), mode: Mode::Real, tally: Tally::default() }
     }
 
     /// Ours, without effect.
     pub fn dry_run() -> Self {
-        Self { manager: FieldManager::new(FieldManager::TRUEUP), mode: Mode::DryRun }
+        Self { manager: FieldManager::new(FieldManager::TRUEUP), mode: Mode::DryRun, tally: Tally::default() }
     }
 
     fn query(&self, path: &str, more: &[(&str, &str)]) -> String {
@@ -133,7 +137,7 @@ pub async fn create(wire: &Wire, place: Place<'_>, object: &Value, hand: &Hand) 
         body.remove_at(&["metadata", bookkeeping]);
     }
     let path = hand.query(&place.path(), &[("force", "false")]);
-    let answer = send(wire, place, Method::PATCH, &path, BodyKind::Apply, &body).await?;
+    let answer = send(wire, place, Method::PATCH, &path, BodyKind::Apply, &body, hand).await?;
     let effect = if answer.code == 201 { Effect::Created } else { Effect::Joined };
     accepted(&answer, |_| effect)
 }
@@ -159,7 +163,7 @@ pub async fn apply_own(
     hand: &Hand,
 ) -> Result<Accepted, Refusal> {
     let path = hand.query(&place.path(), &[("force", "true")]);
-    let answer = send(wire, place, Method::PATCH, &path, BodyKind::Apply, object).await?;
+    let answer = send(wire, place, Method::PATCH, &path, BodyKind::Apply, object, hand).await?;
     let effect = if answer.code == 201 { Effect::Created } else { Effect::Changed };
     accepted(&answer, |_| effect)
 }
@@ -190,7 +194,7 @@ async fn send_apply(
     body.set_at(&["metadata", "uid"], observed.uid.clone().into());
     body.set_at(&["metadata", "resourceVersion"], observed.resource_version.clone().into());
     let path = hand.query(&place.path(), &[("force", force)]);
-    let answer = send(wire, place, Method::PATCH, &path, BodyKind::Apply, &body).await?;
+    let answer = send(wire, place, Method::PATCH, &path, BodyKind::Apply, &body, hand).await?;
     let code = answer.code;
     accepted(&answer, |version| match code {
         201 => Effect::Created,
@@ -215,7 +219,8 @@ pub async fn patch_json(
     ];
     let body: Vec<Value> = pinned.iter().chain(operations).map(PatchOperation::to_value).collect();
     let path = hand.query(&place.path(), &[]);
-    let answer = send(wire, place, Method::PATCH, &path, BodyKind::JsonPatch, &Value::List(body)).await?;
+    let answer =
+        send(wire, place, Method::PATCH, &path, BodyKind::JsonPatch, &Value::List(body), hand).await?;
     accepted(&answer, |version| changed_since(observed, version))
 }
 
@@ -228,7 +233,7 @@ pub async fn patch_merge(
     hand: &Hand,
 ) -> Result<Accepted, Refusal> {
     let path = hand.query(&place.path(), &[]);
-    let answer = send(wire, place, Method::PATCH, &path, BodyKind::MergePatch, patch).await?;
+    let answer = send(wire, place, Method::PATCH, &path, BodyKind::MergePatch, patch, hand).await?;
     accepted(&answer, |_| Effect::Changed)
 }
 
@@ -238,7 +243,7 @@ pub async fn delete(
     place: Place<'_>,
     observed: &LiveVersion,
     propagation: Propagation,
-    mode: Mode,
+    hand: &Hand,
 ) -> Result<Deleted, Refusal> {
     let mut options = Value::default();
     options.set_at(&["apiVersion"], "v1".into());
@@ -251,11 +256,11 @@ pub async fn delete(
         Propagation::Orphan => "Orphan",
     };
     options.set_at(&["propagationPolicy"], policy.into());
-    match mode {
+    match hand.mode {
         Mode::Real => {}
         Mode::DryRun => options.set_at(&["dryRun"], Value::List(vec!["All".into()])),
     }
-    let answer = send(wire, place, Method::DELETE, &place.path(), BodyKind::Json, &options).await?;
+    let answer = send(wire, place, Method::DELETE, &place.path(), BodyKind::Json, &options, hand).await?;
     let object = parse(&answer).map_err(|error| place.refusal(error))?;
     let waiting = object.at(&["metadata", "deletionTimestamp"]).is_some();
     Ok(if waiting { Deleted::Waiting } else { Deleted::Gone })
@@ -282,8 +287,11 @@ async fn send(
     path: &str,
     kind: BodyKind,
     body: &Value,
+    hand: &Hand,
 ) -> Result<Answer, Refusal> {
+    let verb = if method == Method::DELETE { "Delete" } else { "Patch" };
     let sent = wire.write(method, path, kind, body.to_json().into_bytes()).await;
+    hand.tally.count(&place, verb, hand.mode, &sent);
     sent.map_err(|error| match kind {
         BodyKind::JsonPatch => Refusal::of_json_patch(error, &place.kind.gvk),
         BodyKind::Json | BodyKind::MergePatch | BodyKind::StrategicMergePatch | BodyKind::Apply => {

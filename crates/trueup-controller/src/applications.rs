@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use jiff::{SignedDuration, Timestamp};
 use trueup_api::Application;
 use trueup_cluster::{Content, KindScope, KindState, Lookup, ObjectName, Observed, ServedKind};
 use trueup_engine::app::{App, AppKey, Unsupported};
 use trueup_engine::condition::Condition;
-use trueup_object::{GroupKind, Gvk, ManagedFields, PathElement, Text, Value};
+use trueup_object::{GroupKind, Gvk, Text, Value};
 
+use crate::foreign::{self, Sighting};
 use crate::installation::Installation;
 use crate::staff::{application_kind, project_kind};
 
@@ -21,7 +21,7 @@ pub enum Found {
     /// Another controller writes it.
     Foreign {
         application: Box<Application>,
-        manager: Text,
+        sighting: Sighting,
     },
     Invalid {
         object: Value,
@@ -48,15 +48,8 @@ impl Seen {
     }
 }
 
-/// Argo CD writes the status of every Application at least every three minutes; a write older than this is from before
-/// somebody switched it off.
-const FOREIGN_MAX: SignedDuration = SignedDuration::from_mins(10);
-
-/// Controllers that write the status of Applications.
-const CONTROLLERS: [&str; 2] = ["argocd-application-controller", "argocd-controller"];
-
-/// Finds the Application of a key in the home cluster.
-pub fn find(installation: &Installation, key: &AppKey) -> Found {
+/// Finds the Application of a key in the home cluster. `seen` is another controller that was seen to write it before.
+pub fn find(installation: &Installation, key: &AppKey, seen: Option<&Sighting>) -> Found {
     let home = &installation.sites.home.cluster;
     let gvk = application_kind();
     let name = ObjectName { namespace: key.namespace.clone(), name: key.name.clone() };
@@ -72,9 +65,9 @@ pub fn find(installation: &Installation, key: &AppKey) -> Found {
     match trueup_api::read_app(object.clone(), &installation.settings.namespace) {
         Err(refusal) => Found::Invalid { object, conditions: refusal.conditions },
         Ok((application, mut app)) => {
-            let foreign = foreign_writer(&application.object, installation.now());
-            if let (Some(manager), false) = (foreign, installation.settings.take_over) {
-                return Found::Foreign { application: Box::new(application), manager };
+            let sighting = foreign::sighting(&application, seen, installation.now());
+            if let (Some(sighting), false) = (sighting, installation.settings.take_over) {
+                return Found::Foreign { application: Box::new(application), sighting };
             }
             app.unsupported.extend(project(installation, &app.project));
             Found::Valid(Seen {
@@ -116,24 +109,12 @@ fn project(installation: &Installation, name: &str) -> Vec<Unsupported> {
     }
 }
 
-/// The controller other than us that wrote the status a short while ago.
-fn foreign_writer(object: &Value, now: Timestamp) -> Option<Text> {
-    let status = [PathElement::Field(Text::from("status"))];
-    ManagedFields::of(object)
-        .entries
-        .into_iter()
-        .filter(|entry| CONTROLLERS.contains(&entry.manager.as_str()))
-        .filter(|entry| entry.fields.touches(&status))
-        .find(|entry| entry.time.is_some_and(|time| now.duration_since(time) < FOREIGN_MAX))
-        .map(|entry| Text::from(entry.manager.as_str()))
-}
-
 /// Forgets everything about an application that is gone. Its objects stay: deleting them is a matter of finalizers.
 pub async fn forget(installation: &Installation, key: &AppKey) {
     installation.routes.forget(key);
     installation.staff.dismiss(key);
     installation.board.update(|shown| {
-        shown.cards.remove(key);
+        shown.forget(key);
     });
     let forgotten =
         installation.ledger.write(vec![trueup_ledger::Write::ForgetApp { app: key.clone() }]).await;
@@ -154,33 +135,5 @@ pub fn served(installation: &Installation, gvk: &Gvk) -> ServedKind {
         plural: Text::from(format!("{}s", gvk.kind.to_lowercase())),
         scope: KindScope::Namespaced,
         verbs: Vec::new(),
-    }
-}
-
-#[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
-mod tests {
-    use super::*;
-
-    fn written_by(manager: &str, time: &str, fields: &str) -> Value {
-        let json = format!(
-            r#"{{"metadata":{{"managedFields":[{{"manager":"{manager}","operation":"Update","apiVersion":"argoproj.io/v1alpha1",
-                "time":"{time}","fieldsType":"FieldsV1","fieldsV1":{fields}}}]}}}}"#
-        );
-        Value::from_json(json.as_bytes()).unwrap()
-    }
-
-    #[test]
-    fn another_controller_is_known_by_a_fresh_status() {
-        let now: Timestamp = "2026-11-21T12:05:00Z".parse().unwrap();
-        let status = r#"{"f:status":{"f:sync":{}}}"#;
-        let fresh = written_by("argocd-application-controller", "2026-11-21T12:00:00Z", status);
-        assert_eq!(foreign_writer(&fresh, now).as_deref(), Some("argocd-application-controller"));
-        let old = written_by("argocd-application-controller", "2026-11-21T11:00:00Z", status);
-        assert_eq!(foreign_writer(&old, now), None);
-        let spec = written_by("argocd-application-controller", "2026-11-21T12:00:00Z", r#"{"f:spec":{}}"#);
-        assert_eq!(foreign_writer(&spec, now), None);
-        let ours = written_by("trueup", "2026-11-21T12:00:00Z", status);
-        assert_eq!(foreign_writer(&ours, now), None);
     }
 }

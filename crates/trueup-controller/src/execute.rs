@@ -5,13 +5,13 @@
 
 use std::time::Duration;
 
-use trueup_cluster::act::{self, Executed, Hand, Mode, Refusal};
+use trueup_cluster::act::{self, Executed, Hand, Mode, Refusal, Tally};
 use trueup_cluster::{Cluster, Lookup, ServedKind};
 use trueup_engine::live::{Live, LiveSet};
 use trueup_engine::operation::{Effect, StepOutcome, StepResult};
 use trueup_engine::plan::{Action, Held, Step, SyncPlan};
 use trueup_ledger::Seq;
-use trueup_object::ResourceKey;
+use trueup_object::{GroupKind, ResourceKey};
 
 use crate::record::{self, Recorder};
 
@@ -24,6 +24,8 @@ pub struct Execution<'a> {
     pub cluster: &'a Cluster,
     pub live: &'a LiveSet,
     pub mode: Mode,
+    /// Where the requests are counted.
+    pub tally: &'a Tally,
 }
 
 /// Executes the steps in order; also returns what was recorded as intended and then done, of which a dry run has nothing.
@@ -41,13 +43,13 @@ pub async fn execute(
     let mut results = Vec::with_capacity(plan.steps.len());
     // A kind is waited for only where its definition may just have been applied.
     let mut kinds_until = tokio::time::Instant::now();
-    let (mut done, mut outcomes) = (Vec::new(), Vec::new());
+    let (mut done, mut outcomes, mut refused) = (Vec::new(), Vec::new(), Vec::new());
     for step in &plan.steps {
         let live = execution.live.objects.get(&step.key);
         let outcome = match (execution.mode, intents.next()) {
-            (Mode::DryRun, _) => one(execution, step, &plan.held, live, kinds_until).await,
+            (Mode::DryRun, _) => one(execution, step, &plan.held, live, kinds_until, &refused).await,
             (Mode::Real, Some(Ok(intent))) => {
-                let outcome = one(execution, step, &plan.held, live, kinds_until).await;
+                let outcome = one(execution, step, &plan.held, live, kinds_until, &refused).await;
                 outcomes.push((record.after(intent, step, &outcome).await, &step.key));
                 if matches!(outcome, StepOutcome::Done(_)) {
                     done.push((intent, step.key.clone()));
@@ -62,8 +64,11 @@ pub async fn execute(
                 StepOutcome::Refused { message: "failed to write the ledger: no answer".to_owned() }
             }
         };
-        if step.gvk.kind == "CustomResourceDefinition" {
-            kinds_until = tokio::time::Instant::now() + KIND_WAIT_MAX;
+        match (definition(step), &outcome) {
+            // Nothing that a refused definition defines is waited for.
+            (Some(defined), StepOutcome::Refused { .. }) => refused.push(defined),
+            (Some(_), _) => kinds_until = tokio::time::Instant::now() + KIND_WAIT_MAX,
+            (None, _) => {}
         }
         results.push(StepResult { key: step.key.clone(), gvk: step.gvk.clone(), outcome });
     }
@@ -73,21 +78,41 @@ pub async fn execute(
     (results, done)
 }
 
+/// The kind that a step defines, if it does.
+fn definition(step: &Step) -> Option<GroupKind> {
+    let (Action::Create { object } | Action::Apply { object, .. }) = &step.action else { return None };
+    if step.gvk.kind != "CustomResourceDefinition" {
+        return None;
+    }
+    let kind = object.str_at(&["spec", "names", "kind"])?;
+    Some(GroupKind::new(object.str_at(&["spec", "group"])?, kind))
+}
+
 async fn one(
     execution: &Execution<'_>,
     step: &Step,
     held: &[Held],
     live: Option<&Live>,
     kinds_until: tokio::time::Instant,
+    refused_definitions: &[GroupKind],
 ) -> StepOutcome {
-    let Some(kind) = served(execution.cluster, step, kinds_until).await else {
-        let message = format!("the cluster does not serve {}; install its definition first", step.gvk);
+    let is_refused = refused_definitions.contains(&step.gvk.group_kind());
+    let until = if is_refused { tokio::time::Instant::now() } else { kinds_until };
+    let Some(kind) = served(execution.cluster, step, until).await else {
+        let gvk = &step.gvk;
+        let message = if is_refused {
+            format!(
+                "the cluster does not serve {gvk}: its definition, which is in Git too, was refused just before"
+            )
+        } else {
+            format!("the cluster does not serve {gvk}; install its definition first")
+        };
         return StepOutcome::Refused { message };
     };
     let wire = &execution.cluster.connection().wire;
     let hand = match execution.mode {
-        Mode::Real => Hand::real(),
-        Mode::DryRun => Hand::dry_run(),
+        Mode::Real => Hand { tally: execution.tally.clone(), ..Hand::real() },
+        Mode::DryRun => Hand { tally: execution.tally.clone(), ..Hand::dry_run() },
     };
     match act::execute(wire, &kind, step, held, live, &hand).await {
         Ok(Executed::Applied(done)) => StepOutcome::Done(effect(done.effect)),

@@ -17,6 +17,7 @@ use trueup_repo::Repositories;
 
 use crate::board::Board;
 use crate::clock::SharedClock;
+use crate::complaints::Complaints;
 use crate::routes::Routes;
 use crate::site::{self, Site};
 use crate::sources::Renders;
@@ -33,6 +34,7 @@ pub struct Installation {
     pub routes: Routes,
     pub staff: Staff,
     pub board: Board,
+    pub complaints: Complaints,
 }
 
 /// What a person decided about this controller.

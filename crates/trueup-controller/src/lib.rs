@@ -6,7 +6,9 @@
 mod applications;
 mod board;
 mod clock;
+mod complaints;
 mod execute;
+mod foreign;
 mod installation;
 mod mailbox;
 mod packed;
@@ -21,7 +23,7 @@ mod state;
 mod turn;
 mod worker;
 
-pub use board::{AppCard, Board, Shown};
+pub use board::{AppCard, Board, DURATION_CLASSES_MS, Durations, Shown};
 pub use clock::{Clock, OffsetClock, SharedClock, SystemClock};
 pub use execute::{Execution, execute};
 pub use record::Recorder;

@@ -1,12 +1,14 @@
 //! What is told to the world after a turn: the Application's status, the DriftReport, Events; each only where it says
 //! something new.
 
-use jiff::{SignedDuration, Timestamp};
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
 use trueup_api::Application;
 use trueup_api::annotations::REFRESH;
 use trueup_api::drift_report::DriftReport;
 use trueup_api::status::{
-    ApplicationStatus, ComparedTo, HealthBlock, HistoryEntry, OperationState, merge_patch,
+    ApplicationStatus, ComparedTo, HealthBlock, HistoryEntry, OperationState, StatusCondition, merge_patch,
 };
 use trueup_cluster::act::{self, EventKind, Hand, Involved, Place, Refusal, ReportedEvent};
 use trueup_cluster::{Content, Lookup, ObjectName};
@@ -17,17 +19,15 @@ use trueup_engine::live::{KindCoverage, LiveSet};
 use trueup_engine::look::Comparison;
 use trueup_engine::operation::{self as engine, OperationPhase};
 use trueup_engine::status::SyncStatus;
-use trueup_object::{Gvk, Text, Value};
+use trueup_object::{Gvk, Map, Text, Value};
 
 use crate::applications;
 use crate::board::AppCard;
+use crate::complaints::Matter;
 use crate::installation::Installation;
 use crate::staff::{application_kind, report_kind};
 use crate::state::AppState;
 use crate::turn::act::Scene;
-
-/// An Application that another controller writes is looked at again after this time, or when it changes.
-pub const FOREIGN_RECHECK: SignedDuration = SignedDuration::from_secs(60);
 
 /// How many paths an Event names.
 const NAMED_MAX: usize = 5;
@@ -39,6 +39,13 @@ pub struct Report {
     patch: Option<Value>,
     drift_report: Option<Value>,
     events: Vec<ReportedEvent>,
+}
+
+impl Report {
+    /// A patch of the Application and Events about it.
+    pub fn of(key: &AppKey, patch: Option<Value>, events: Vec<ReportedEvent>) -> Self {
+        Self { key: Some(key.clone()), patch, drift_report: None, events }
+    }
 }
 
 /// Puts together what one turn has to tell.
@@ -93,7 +100,7 @@ pub fn prepare(
             patch.set_at(&["status", "reconciledAt"], time.clone());
         }
     }
-    show(installation, state, app, &next);
+    show(installation, state, &application.object, Some(app), &next);
     let drift_report = drift_report(installation, app, verdict, revisions, now);
     Report { key: Some(state.key.clone()), patch: (!patch.is_null()).then_some(patch), drift_report, events }
 }
@@ -133,8 +140,7 @@ fn unserved(targets: &TargetSet, live: &LiveSet) -> Option<Condition> {
     })
 }
 
-/// Writes what was prepared. What cannot be written is logged and written by a later turn; says whether all but the
-/// Events was written.
+/// Writes what was prepared. What cannot be written is written by a later turn; says whether all but the Events was written.
 pub async fn send(installation: &Installation, report: Report) -> bool {
     let Report { key: Some(key), patch, drift_report, events } = report else { return true };
     let wire = &installation.sites.home.cluster.connection().wire;
@@ -142,35 +148,73 @@ pub async fn send(installation: &Installation, report: Report) -> bool {
         let Some(patch) = patch else { return true };
         let kind = applications::served(installation, &application_kind());
         let place = Place { kind: &kind, namespace: &key.namespace, name: &key.name };
-        match act::patch_merge(wire, place, &patch, &Hand::real()).await {
-            // An Application that is gone has no status.
-            Ok(_) | Err(Refusal::NotFound { .. }) => true,
-            Err(error) => {
-                tracing::warn!(application = %key, error = %format_args!("failed to {error}"), "the status could not be written");
-                false
-            }
-        }
+        let written = act::patch_merge(wire, place, &patch, &Hand::real()).await;
+        written_or_told(installation, &key, Matter::Status, written)
     };
     let drift = async {
         let Some(object) = drift_report else { return true };
         let kind = applications::served(installation, &report_kind());
         let place = Place { kind: &kind, namespace: &key.namespace, name: &key.name };
-        if let Err(error) = act::apply_own(wire, place, &object, &Hand::real()).await {
-            tracing::warn!(application = %key, error = %format_args!("failed to {error}"), "the drift report could not be written");
-            return false;
-        }
-        true
+        let written = act::apply_own(wire, place, &object, &Hand::real()).await;
+        written_or_told(installation, &key, Matter::DriftReport, written)
     };
     let told = async {
         for event in &events {
             tracing::info!(application = %key, reason = event.reason, "{}", event.message);
-            if let Err(error) = act::report(wire, event).await {
-                tracing::warn!(application = %key, error = %format_args!("failed to {error}"), "an Event could not be written");
-            }
+            let written = act::report(wire, event).await;
+            written_or_told(installation, &key, Matter::Event, written);
         }
     };
     let (status, drift, ()) = tokio::join!(status, drift, told);
     status && drift
+}
+
+/// Whether something was written. Where it was not, that is logged once for each cause.
+fn written_or_told<T>(
+    installation: &Installation,
+    key: &AppKey,
+    matter: Matter,
+    written: Result<T, Refusal>,
+) -> bool {
+    let refusal = match written {
+        Ok(_) => {
+            if installation.complaints.ends(matter) {
+                tracing::info!("{} can be written again", matter.words());
+            }
+            return true;
+        }
+        Err(refusal) => refusal,
+    };
+    let cause = match &refusal {
+        // An Application that is gone has no status.
+        Refusal::NotFound { .. } if matter == Matter::Status => return true,
+        // Somebody was quicker, which the watch shows: the next turn writes on what is there then.
+        Refusal::Conflict { .. } | Refusal::PreconditionFailed { .. } => {
+            tracing::debug!(application = %key, error = %format_args!("failed to {refusal}"), "overtaken while writing {}", matter.words());
+            return false;
+        }
+        Refusal::NotFound { .. } => "not found",
+        Refusal::Invalid { .. } => "invalid",
+        Refusal::Denied { .. } => "denied",
+        Refusal::Forbidden { .. } => "forbidden",
+        Refusal::Unauthorized { .. } => "unauthorized",
+        Refusal::Rejected { .. } => "rejected",
+        Refusal::Busy { .. }
+        | Refusal::Unreachable { .. }
+        | Refusal::AnswerUnknown { .. }
+        | Refusal::Server { .. } => "no answer",
+    };
+    if installation.complaints.begins(matter, cause) {
+        let hint = refusal.hint().unwrap_or("it is tried again by itself");
+        tracing::warn!(
+            application = %key,
+            error = %format_args!("failed to {refusal}"),
+            hint,
+            "{} cannot be written; said once until they can, and tried again",
+            matter.words()
+        );
+    }
+    false
 }
 
 /// Reports an Application that makes no sense, or whose sources cannot be had at all: Unknown, with the reason.
@@ -203,12 +247,8 @@ pub async fn unknown(
     if let Some(status) = merge_patch(&previous.to_value(), &next.to_value()) {
         patch.set_at(&["status"], status);
     }
-    let report = Report {
-        key: Some(state.key.clone()),
-        patch: (!patch.is_null()).then_some(patch),
-        ..Report::default()
-    };
-    send(installation, report).await
+    show(installation, state, object, state.app.as_deref(), &next);
+    send(installation, Report::of(&state.key, (!patch.is_null()).then_some(patch), Vec::new())).await
 }
 
 fn failed_operation(written: &Value, conditions: &[Condition], now: Timestamp) -> OperationState {
@@ -216,32 +256,6 @@ fn failed_operation(written: &Value, conditions: &[Condition], now: Timestamp) -
     let mut state = engine::OperationState::begin(trueup_engine::app::SyncRequest::default(), now);
     state.finish(OperationPhase::Error, message, now);
     OperationState::new(&state, written, &ComparedTo::default())
-}
-
-/// Tells that another controller writes the Application. Its status is left to that controller: the news goes to an
-/// Event and to the log.
-pub async fn foreign(
-    installation: &Installation,
-    state: &AppState,
-    application: &Application,
-    manager: &str,
-) {
-    let message = format!(
-        "{}: {manager} writes this Application too, so trueup leaves it alone; stop that controller, or start \
-         trueup with --take-over",
-        ConditionType::ForeignControllerError.as_str()
-    );
-    tracing::warn!(application = %state.key, manager, "another controller writes this Application");
-    let event = ReportedEvent {
-        kind: EventKind::Warning,
-        reason: ConditionType::ForeignControllerError.as_str().to_owned(),
-        message,
-        involved: involved(application),
-        at: installation.now(),
-        instance: installation.settings.instance.clone(),
-    };
-    let report = Report { key: Some(state.key.clone()), events: vec![event], ..Report::default() };
-    send(installation, report).await;
 }
 
 /// The operation that the status tells of. One that runs goes before one that ended earlier, or a request would be
@@ -349,7 +363,7 @@ fn operation_event(
     }
 }
 
-fn involved(application: &Application) -> Involved {
+pub fn involved(application: &Application) -> Involved {
     Involved {
         api_version: application_kind().api_version().to_string(),
         kind: "Application".to_owned(),
@@ -395,24 +409,46 @@ fn drift_report(
     report.differs_from(written.as_ref()).then(|| report.to_value())
 }
 
-fn show(installation: &Installation, state: &AppState, app: &App, status: &ApplicationStatus) {
-    let source = app.sources.first();
+/// Shows what was found; of an Application that makes no sense (`app` is nothing) as much as is known.
+fn show(
+    installation: &Installation,
+    state: &AppState,
+    object: &Value,
+    app: Option<&App>,
+    status: &ApplicationStatus,
+) {
+    let source = app.and_then(|app| app.sources.first());
+    let labels = object.at(&["metadata", "labels"]).and_then(Value::as_map);
+    let labels = labels.into_iter().flat_map(Map::iter);
+    let labels = labels.filter_map(|(name, value)| Some((Text::from(name), Text::from(value.as_str()?))));
+    let project = || object.str_at(&["spec", "project"]).filter(|name| !name.is_empty()).unwrap_or("default");
     let card = AppCard {
-        project: app.project.to_string(),
+        project: app.map_or_else(|| project().to_owned(), |app| app.project.to_string()),
         repo: source.map(|source| source.repo.to_string()).unwrap_or_default(),
-        dest_server: destination(app),
-        dest_namespace: app.destination.namespace.to_string(),
+        dest_server: app.map(destination).unwrap_or_default(),
+        dest_namespace: app.map(|app| app.destination.namespace.to_string()).unwrap_or_default(),
         sync_status: status.sync.status.map_or("Unknown", SyncStatus::as_str).to_owned(),
         health_status: status.health.status.to_string(),
-        autosync: app.automated.is_some(),
+        autosync: app.is_some_and(|app| app.automated.is_some()),
         operation: if state.running.is_some() { "sync".to_owned() } else { String::new() },
+        labels: labels.collect(),
+        conditions: counted(&status.conditions),
     };
     installation.board.update(|shown| {
         shown.cards.insert(state.key.clone(), card);
     });
 }
 
-fn destination(app: &App) -> String {
+fn counted(conditions: &[StatusCondition]) -> BTreeMap<Text, u64> {
+    let mut counts = BTreeMap::new();
+    for condition in conditions {
+        *counts.entry(condition.kind.clone()).or_default() += 1;
+    }
+    counts
+}
+
+/// The destination as Argo CD's figures name it.
+pub fn destination(app: &App) -> String {
     match &app.destination.cluster {
         trueup_engine::app::ClusterName::InCluster => "https://kubernetes.default.svc".to_owned(),
         trueup_engine::app::ClusterName::Server(server) => server.to_string(),

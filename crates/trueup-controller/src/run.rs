@@ -1,6 +1,7 @@
 //! Assembles a controller and runs it until it is told to end.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +19,7 @@ use trueup_repo::{Repositories, RepositoriesOptions, SourceError};
 
 use crate::board::Board;
 use crate::clock::SharedClock;
+use crate::complaints::Complaints;
 use crate::installation::{Installation, Settings, Sites};
 use crate::mailbox::{Depth, Mailbox};
 use crate::routes::Routes;
@@ -48,6 +50,8 @@ pub struct Options {
     pub instance: String,
     pub clock: SharedClock,
     pub version: String,
+    /// The command that a person has set for ssh, as git has it in `GIT_SSH_COMMAND`.
+    pub ssh_command: Option<OsString>,
 }
 
 /// Why a controller does not start. A cluster that cannot be reached is no reason: it is waited for.
@@ -80,7 +84,8 @@ pub async fn run(options: Options, board: Board, ended: CancellationToken) -> Re
     let ledger = Arc::new(Ledger::open(&options.state_dir).await?);
     let _claim = Claim::take(&options.state_dir)?;
     let mirrors = options.state_dir.join("mirrors");
-    let repositories = Arc::new(Repositories::open(RepositoriesOptions::new(mirrors)).await?);
+    let repositories =
+        Arc::new(Repositories::open(RepositoriesOptions::new(mirrors).ssh(options.ssh_command)).await?);
     let routes = Routes::default();
     let (hires, hired) = mpsc::unbounded_channel();
     let staff = Staff::new(&options.namespace, hires);
@@ -122,6 +127,7 @@ pub async fn run(options: Options, board: Board, ended: CancellationToken) -> Re
         routes,
         staff,
         board,
+        complaints: Complaints::default(),
     });
     let keeper =
         Keeper::start(candidate).map_err(|error| StartError::Thread { message: error.to_string() })?;

@@ -165,7 +165,7 @@ fn revision(read: &SourceRead) -> ResolvedRevision {
 }
 
 fn failed(source: &Source, error: &SourceError) -> SourcesFailure {
-    SourcesFailure::Failed { message: format!("failed to {error} ({}); {}", source.repo, error.hint()) }
+    SourcesFailure::Failed { message: format!("failed to {}; {}", error.naming(&source.repo), error.hint()) }
 }
 
 fn unrendered(error: &RenderError) -> SourcesFailure {

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use trueup_engine::app::FirstSeen;
@@ -17,6 +18,7 @@ use trueup_engine::policy::LastSync;
 use trueup_ledger::Seq;
 use trueup_object::{Gvk, ResourceKey, Text};
 
+use crate::foreign::Sighting;
 use crate::packed::{PackedMemory, PackedTargets};
 use crate::sources::SourceRead;
 
@@ -57,14 +59,17 @@ pub struct AppState {
     /// How often in a row Git was asked in vain, and when it is asked again.
     pub source_failures: u32,
     pub source_retry_at: Option<Timestamp>,
-    /// The other controller that writes the Application, once that was told.
-    pub foreign: Option<Text>,
+    /// The other controller that writes the Application.
+    pub foreign: Option<Sighting>,
+    /// How often in a row a report could not be written.
+    pub report_failures: u32,
     /// Kinds that the last sync missed in the cluster: when they are served, it is tried again.
     pub missed_kinds: BTreeSet<Gvk>,
     pub running: Option<Running>,
     /// An operation that is over and not yet written to the Application.
     pub finished: Option<Finished>,
-    pub last_operation: Option<OperationState>,
+    /// How the last operation ended in words, also one from before a restart.
+    pub last_message: String,
     pub last_sync: Option<LastSync>,
     pub policy_conditions: Vec<Condition>,
     pub heal_failures: u32,
@@ -73,6 +78,8 @@ pub struct AppState {
     /// When Git is asked again.
     pub poll_at: Option<Timestamp>,
     pub started_at: Option<Timestamp>,
+    /// How long asking Git has taken in the present turn.
+    pub asking: Duration,
     /// Steps that were done and not yet seen in a watch event.
     pub open_intents: Vec<(Seq, ResourceKey)>,
     /// Another turn is to follow at once.
@@ -151,10 +158,11 @@ impl AppState {
             source_failures: 0,
             source_retry_at: None,
             foreign: None,
+            report_failures: 0,
             missed_kinds: BTreeSet::new(),
             running: None,
             finished: None,
-            last_operation: None,
+            last_message: String::new(),
             last_sync: None,
             policy_conditions: Vec::new(),
             heal_failures: 0,
@@ -162,6 +170,7 @@ impl AppState {
             heal_condition: None,
             poll_at: None,
             started_at: None,
+            asking: Duration::ZERO,
             open_intents: Vec::new(),
             again: false,
         }

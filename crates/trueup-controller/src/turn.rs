@@ -10,6 +10,7 @@ mod restore;
 pub(crate) mod verdict;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use trueup_engine::app::{App, RefreshLevel};
@@ -22,6 +23,7 @@ use trueup_ledger::Write;
 use trueup_object::ResourceKey;
 
 use crate::applications::{self, Found, Seen};
+use crate::foreign;
 use crate::installation::{Installation, spread};
 use crate::mailbox::Depth;
 use crate::report::{self, Report};
@@ -50,31 +52,32 @@ const LISTING_STEP: SignedDuration = SignedDuration::from_millis(500);
 /// How long a turn waits before it asks a ledger again that could not be read.
 const LEDGER_RETRY: SignedDuration = SignedDuration::from_secs(5);
 
-/// When a report that could not be written is put together and written again.
+/// When a report that could not be written is put together and written again: soon, since somebody may only have been
+/// quicker, and then more and more seldom, since a right that is missing is missing for long.
 const REPORT_RETRY: SignedDuration = SignedDuration::from_secs(2);
+const REPORT_RETRY_MAX: SignedDuration = SignedDuration::from_secs(120);
 
 /// Takes one turn.
 pub async fn take(installation: &Installation, state: &mut AppState, woken: Depth) -> Next {
     let now = installation.now();
-    match applications::find(installation, &state.key) {
+    match applications::find(installation, &state.key, state.foreign.as_ref()) {
         Found::Gone => {
             applications::forget(installation, &state.key).await;
             Next::Gone
         }
         // Its own listing is not complete: what was known stays.
         Found::Unknown => Next::At(Some(now + LISTING_STEP)),
-        Found::Foreign { application, manager } => {
-            // What was begun before is over; it is told once, not at each of the other's writes.
+        Found::Foreign { application, sighting } => {
+            // What was begun before is over.
             state.running = None;
-            if state.foreign.replace(manager.clone()) != Some(manager.clone()) {
-                report::foreign(installation, state, &application, &manager).await;
-            }
-            Next::At(Some(now + report::FOREIGN_RECHECK))
+            let ends = sighting.ends_at();
+            let sent = foreign::tell(installation, state, &application, sighting).await;
+            Next::At(report_retry(state, sent, now).into_iter().chain([ends]).min())
         }
         Found::Invalid { object, conditions } => {
             state.app = None;
             let sent = report::unknown(installation, state, &object, &conditions, false).await;
-            Next::At((!sent).then_some(now + REPORT_RETRY))
+            Next::At(report_retry(state, sent, now))
         }
         Found::Valid(seen) => valid(installation, state, &seen, woken, now).await,
     }
@@ -111,14 +114,18 @@ async fn valid(
         }
     };
     restore::restore(installation, state, seen, &site).await;
+    let begun = tokio::time::Instant::now();
     let failure = gather::targets(installation, state, &site, app, depth, polled).await;
     if depth > Depth::Live {
         state.poll_at = Some(next_poll(installation, state, now));
     }
     verdict::note_failure(&mut state.source_failing, failure, now);
+    // What was waited for before its place is no work of this application's but the question to Git.
+    let asking = begun.elapsed();
     match (&state.targets, state.source_failing.clone()) {
         (Some(targets), _) => {
             let asked = gather::ask(installation, state, &site, seen, targets).await;
+            state.asking = asking;
             judged(installation, state, seen, &site, asked).await
         }
         (None, Some(failing)) => blind(installation, state, seen, failing.condition, now).await,
@@ -200,12 +207,19 @@ async fn judged(
     {
         cascade::conclude(&scene, &application, state).await;
     }
-    installation.board.update(|shown| {
+    note_duration(&scene, state, begun.elapsed());
+    if state.again { Next::Again } else { Next::At(due_after(state, sent, now)) }
+}
+
+fn note_duration(scene: &act::Scene<'_>, state: &AppState, taken: Duration) {
+    let millis = u64::try_from((state.asking + taken).as_millis()).unwrap_or(u64::MAX);
+    scene.installation.board.update(|shown| {
         let looks = shown.looks.entry(state.key.clone()).or_default();
         looks.0 += 1;
-        looks.1 += u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        looks.1 = looks.1.saturating_add(millis);
+        let place = (state.key.namespace.clone(), report::destination(scene.app));
+        shown.reconciles.entry(place).or_default().add(millis);
     });
-    if state.again { Next::Again } else { Next::At(due_after(state, sent, now)) }
 }
 
 /// Looks and decides, without a pause: so no more applications lie parsed in memory than there are threads.
@@ -284,10 +298,21 @@ fn next_poll(installation: &Installation, state: &AppState, now: Timestamp) -> T
     now.saturating_add(wait).unwrap_or(Timestamp::MAX)
 }
 
-/// As `due`; what could not be written is tried again soon.
-fn due_after(state: &AppState, sent: bool, now: Timestamp) -> Option<Timestamp> {
-    let again = (!sent).then_some(now + REPORT_RETRY);
+/// As `due`; what could not be written is tried again.
+fn due_after(state: &mut AppState, sent: bool, now: Timestamp) -> Option<Timestamp> {
+    let again = report_retry(state, sent, now);
     due(state, now).into_iter().chain(again).min()
+}
+
+/// When a report that was not written is written again.
+fn report_retry(state: &mut AppState, sent: bool, now: Timestamp) -> Option<Timestamp> {
+    if sent {
+        state.report_failures = 0;
+        return None;
+    }
+    let factor = 2_i32.saturating_pow(state.report_failures);
+    state.report_failures = state.report_failures.saturating_add(1);
+    Some(now + REPORT_RETRY.checked_mul(factor).unwrap_or(REPORT_RETRY_MAX).min(REPORT_RETRY_MAX))
 }
 
 /// The earliest thing that a timer has to wake the worker for.

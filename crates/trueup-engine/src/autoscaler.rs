@@ -49,6 +49,17 @@ impl Autoscalers {
         self.by_workload.get(workload)?.iter().find(|(what, _)| *what == scales).map(|(_, scaler)| scaler)
     }
 
+    /// The autoscalers of a workload, each with what it sets, in words.
+    pub fn of(&self, workload: &ResourceKey) -> impl Iterator<Item = (&'static str, &ResourceKey)> {
+        self.by_workload.get(workload).into_iter().flatten().map(|(what, scaler)| {
+            let words = match what {
+                Scales::Replicas => ".spec.replicas",
+                Scales::Resources => "the resources of its containers",
+            };
+            (words, scaler)
+        })
+    }
+
     /// Why it cannot be said whether a field belongs to an autoscaler.
     pub fn uncertainty(&self, path: &FieldPath) -> Option<String> {
         let scales = scaled_field(path)?;
@@ -124,6 +135,9 @@ mod tests {
         let replicas = FieldPath::fields(&["spec", "replicas"]);
         let owner = scalers.owner(&ResourceKey::new("apps", "Deployment", "shop", "web"), &replicas);
         assert_eq!(owner.map(short), Some(Text::from("HorizontalPodAutoscaler/web")));
+        let workload = ResourceKey::new("apps", "Deployment", "shop", "web");
+        let all: Vec<_> = scalers.of(&workload).map(|(what, scaler)| (what, short(scaler))).collect();
+        assert_eq!(all, [(".spec.replicas", Text::from("HorizontalPodAutoscaler/web"))]);
         assert_eq!(scalers.owner(&ResourceKey::new("apps", "Deployment", "shop", "other"), &replicas), None);
         assert_eq!(scalers.owner(&ResourceKey::new("apps", "Deployment", "else", "web"), &replicas), None);
     }

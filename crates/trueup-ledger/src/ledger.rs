@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use log::LevelFilter;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
     SqliteSynchronous,
@@ -34,6 +35,9 @@ const READERS_MAX: u32 = 4;
 
 /// Another process may hold the file while it checkpoints or migrates.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What takes longer is worth a line for whoever measures.
+const SLOW: Duration = Duration::from_secs(2);
 
 /// Something to be written.
 #[derive(Debug, Clone, PartialEq)]
@@ -91,8 +95,12 @@ impl Ledger {
         let key = tokio::task::spawn_blocking(move || DigestKey::read_or_make(&at)).await;
         let key = key.map_err(|error| LedgerError::Storage { detail: error.to_string() })??;
 
-        let options =
-            SqliteConnectOptions::new().filename(&path).busy_timeout(BUSY_TIMEOUT).foreign_keys(true);
+        // A slow disk or a busy machine is no defect that a person could mend: it is told where somebody looks for it.
+        let options = SqliteConnectOptions::new()
+            .filename(&path)
+            .busy_timeout(BUSY_TIMEOUT)
+            .foreign_keys(true)
+            .log_slow_statements(LevelFilter::Debug, SLOW);
         // FULL flushes at every commit: what was acknowledged survives a power cut, not only the end of the process.
         let writing = options.clone().create_if_missing(true).journal_mode(SqliteJournalMode::Wal);
         let mut connection = writing
@@ -102,7 +110,10 @@ impl Ledger {
             .map_err(|error| opened(&error, &path))?;
         schema::prepare(&mut connection, &path).await?;
         check_key(&mut connection, &key, &path, &key_path).await?;
-        let readers = SqlitePoolOptions::new().max_connections(READERS_MAX);
+        let readers = SqlitePoolOptions::new()
+            .max_connections(READERS_MAX)
+            .acquire_slow_level(LevelFilter::Debug)
+            .acquire_slow_threshold(SLOW);
         let readers = readers.connect_with(options.read_only(true)).await?;
         let (requests, queue) = mpsc::channel(QUEUE_MAX);
         let writer = tokio::spawn(writer::run(connection, queue));

@@ -94,8 +94,30 @@ impl SourceError {
         }
     }
 
+    /// The message with the repository that was asked for, once: most messages name it.
+    pub fn naming(&self, repo: &RepoUrl) -> String {
+        let (message, repo) = (self.to_string(), repo.to_string());
+        if message.contains(&repo) { message } else { format!("{message} ({repo})") }
+    }
+
     /// Whether the mirror itself is what failed, so that making it anew may help.
     pub(crate) fn blames_mirror(&self) -> bool {
         matches!(self, Self::Storage { .. })
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_repository_is_named_once() {
+        let repo = RepoUrl::parse("https://example.com/shop.git").unwrap();
+        let revision = Revision::parse("nowhere").unwrap();
+        let unknown = SourceError::UnknownRevision { repo: repo.clone(), revision };
+        assert_eq!(unknown.naming(&repo), "find the revision nowhere in https://example.com/shop.git");
+        let missing = SourceError::ToolMissing { detail: "not found".to_owned() };
+        assert_eq!(missing.naming(&repo), "run git: not found (https://example.com/shop.git)");
     }
 }

@@ -48,13 +48,28 @@ impl RepositoriesOptions {
         Self {
             mirrors,
             git_program: PathBuf::from("git"),
-            ssh_command: OsString::from(
-                "ssh -o BatchMode=yes -o ConnectTimeout=15 -o ServerAliveInterval=15",
-            ),
+            ssh_command: ssh_command(None),
             list_timeout: Duration::from_secs(30),
             fetch_timeout: Duration::from_secs(300),
         }
     }
+
+    /// Uses the command that a person has set for ssh (`GIT_SSH_COMMAND`), if there is one.
+    #[must_use]
+    pub fn ssh(mut self, command: Option<OsString>) -> Self {
+        self.ssh_command = ssh_command(command);
+        self
+    }
+}
+
+/// OpenSSH is told not to ask anything and to give up in time; of another program nobody knows how to say that.
+fn ssh_command(given: Option<OsString>) -> OsString {
+    let mut command = given.filter(|text| !text.is_empty()).unwrap_or_else(|| OsString::from("ssh"));
+    let program = command.to_string_lossy().split_whitespace().next().map(PathBuf::from);
+    if program.is_some_and(|program| program.file_name().is_some_and(|name| name == "ssh")) {
+        command.push(" -o BatchMode=yes -o ConnectTimeout=15 -o ServerAliveInterval=15");
+    }
+    command
 }
 
 /// How old an answer of the remote may be.

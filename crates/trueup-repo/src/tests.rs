@@ -421,3 +421,14 @@ async fn credentials_open_a_private_repository_and_stay_out_of_sight() {
         }
     }
 }
+
+#[test]
+fn the_ssh_command_of_a_person_is_used_and_asks_nothing() {
+    let of = |given: Option<&str>| {
+        let options = RepositoriesOptions::new("mirrors".into()).ssh(given.map(Into::into));
+        options.ssh_command.into_string().unwrap()
+    };
+    assert!(of(None).starts_with("ssh -o BatchMode=yes"));
+    assert!(of(Some("/usr/bin/ssh -i key")).starts_with("/usr/bin/ssh -i key -o BatchMode=yes"));
+    assert_eq!(of(Some("plink -batch")), "plink -batch");
+}

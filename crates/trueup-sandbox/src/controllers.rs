@@ -5,6 +5,7 @@
 //! everybody else. What to do is decided by pure functions of the objects, one module for each kind; here is only who is
 //! asked when, and the carrying out. Nothing takes longer than it must: a rollout's steps follow each other at once.
 
+mod autoscaler;
 mod budget;
 mod daemon_set;
 mod deployment;
@@ -70,7 +71,7 @@ struct Loop {
 }
 
 /// The resources that something here looks after.
-const RESOURCES: [Resource; 11] = [
+const RESOURCES: [Resource; 12] = [
     objects::NAMESPACES,
     objects::NODES,
     objects::PODS,
@@ -82,6 +83,7 @@ const RESOURCES: [Resource; 11] = [
     objects::DAEMON_SETS,
     objects::JOBS,
     objects::BUDGETS,
+    objects::AUTOSCALERS,
 ];
 
 impl Loop {
@@ -123,6 +125,9 @@ impl Loop {
         }
         if objects::PODS.is(&change.resource) {
             self.enqueue_all(objects::BUDGETS, &namespace);
+        }
+        if autoscaler::may_be_target(&change.resource) {
+            self.enqueue_all(objects::AUTOSCALERS, &namespace);
         }
         self.enqueue(change.resource.clone(), change.name.clone());
     }
@@ -185,6 +190,11 @@ impl Loop {
         } else if is(objects::BUDGETS) {
             let (pods, _) = self.api.store().list(&objects::PODS.id(), text(&object, "namespace"));
             budget::reconcile(&object, &pods, now)
+        } else if is(objects::AUTOSCALERS) {
+            let live = autoscaler::target(&object).and_then(|(resource, name)| {
+                self.api.store().get(&resource.id(), &Name::new(text(&object, "namespace"), name))
+            });
+            autoscaler::reconcile(&object, live.as_ref(), now)
         } else if is(objects::JOBS) {
             let pods = self.controlled(objects::PODS, &object);
             job::reconcile(&object, &pods, now, self.ready())
@@ -214,7 +224,7 @@ impl Loop {
     fn perform(&self, step: &Step) {
         let kinds = self.api.registry().kinds();
         let resource = step.resource();
-        let Some(served) = kinds.resource(resource.group, "v1", resource.plural) else { return };
+        let Some(served) = kinds.resource(resource.group, resource.version, resource.plural) else { return };
         let change = |target, verb, body: &[u8], manager: &str| {
             let change = Change {
                 target,

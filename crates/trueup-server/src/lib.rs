@@ -6,5 +6,5 @@ mod exposition;
 mod figures;
 mod serve;
 
-pub use figures::{AppFigures, Figures, SyncCount};
+pub use figures::{AppFigures, Figures, ReconcileFigures, RequestCount, SyncCount};
 pub use serve::{Source, serve};

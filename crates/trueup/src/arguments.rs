@@ -229,6 +229,11 @@ impl Globals {
     }
 }
 
+/// How this user reaches ssh servers, where that was said as git knows it.
+pub fn ssh_command() -> Option<std::ffi::OsString> {
+    std::env::var_os("GIT_SSH_COMMAND")
+}
+
 /// Prints the script that completes this program's commands in a shell.
 pub fn print_completion(persona: Persona, shell: Shell) {
     let (mut command, name) = match persona {

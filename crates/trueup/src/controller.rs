@@ -9,8 +9,13 @@ use clap::Args;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use trueup_cluster::Access;
-use trueup_controller::{Board, OffsetClock, Options, SharedClock, Shown, StartError, SystemClock};
-use trueup_server::{AppFigures, Figures, SyncCount};
+use trueup_controller::{
+    AppCard, Board, DURATION_CLASSES_MS, Durations, OffsetClock, Options, SharedClock, Shown, StartError,
+    SystemClock,
+};
+use trueup_engine::app::AppKey;
+use trueup_object::Text;
+use trueup_server::{AppFigures, Figures, ReconcileFigures, RequestCount, SyncCount};
 
 use crate::arguments::Globals;
 use crate::failure::{Ending, Failure};
@@ -46,6 +51,9 @@ pub struct ControllerArguments {
     /// Up to so many seconds are added to it, different for each Application
     #[arg(long, default_value_t = POLL_JITTER_SECONDS, value_name = "SECONDS")]
     poll_jitter: u64,
+    /// Labels of Applications to be shown in the metric argocd_app_labels
+    #[arg(long, value_name = "LABEL", value_delimiter = ',')]
+    metrics_application_labels: Vec<String>,
     /// What is logged: error, warn, info, debug, or a list such as warn,trueup_cluster=debug
     #[arg(long, env = "TRUEUP_LOG")]
     log_level: Option<String>,
@@ -80,10 +88,12 @@ pub async fn run(arguments: ControllerArguments, globals: &Globals) -> Result<En
         instance: instance(),
         clock,
         version: VERSION.to_owned(),
+        ssh_command: crate::arguments::ssh_command(),
     };
     let (board, ended) = (Board::default(), CancellationToken::new());
     let shown = board.clone();
-    let source: trueup_server::Source = Arc::new(move || figures(&shown.shown()));
+    let labels = arguments.metrics_application_labels;
+    let source: trueup_server::Source = Arc::new(move || figures(&shown.shown(), &labels));
     let server = tokio::spawn(trueup_server::serve(listener, source, ended.clone()));
     let controller = tokio::spawn(trueup_controller::run(options, board, ended.clone()));
     let outcome = until_stopped(controller, &ended).await;
@@ -143,33 +153,70 @@ fn instance() -> String {
     host.trim().to_owned()
 }
 
-/// What the controller shows, in the server's words.
-pub fn figures(shown: &Shown) -> Figures {
-    let apps = shown.cards.iter().map(|(key, card)| {
-        let syncs = shown.syncs.iter().filter(|((app, _, _), _)| app == key);
-        let (n_looks, look_millis) = shown.looks.get(key).copied().unwrap_or_default();
-        AppFigures {
-            namespace: key.namespace.to_string(),
-            name: key.name.to_string(),
-            project: card.project.clone(),
-            repo: card.repo.clone(),
-            dest_server: card.dest_server.clone(),
-            dest_namespace: card.dest_namespace.clone(),
-            sync_status: card.sync_status.clone(),
-            health_status: card.health_status.clone(),
-            autosync: card.autosync,
-            operation: card.operation.clone(),
-            syncs: syncs
-                .map(|((_, phase, dry_run), count)| SyncCount {
-                    phase: (*phase).to_owned(),
-                    dry_run: *dry_run,
-                    count: *count,
-                })
-                .collect(),
-            sync_millis: shown.sync_millis.get(key).copied().unwrap_or_default(),
-            n_looks,
-            look_millis,
-        }
+/// What the controller shows, in the server's words. `labels` of Applications are shown too.
+pub fn figures(shown: &Shown, labels: &[String]) -> Figures {
+    Figures {
+        apps: shown.cards.iter().map(|(key, card)| app_figures(shown, key, card)).collect(),
+        reconciles: shown.reconciles.iter().map(reconcile_figures).collect(),
+        shown_labels: labels.to_vec(),
+        ready: shown.ready,
+        leading: shown.leading,
+    }
+}
+
+fn app_figures(shown: &Shown, key: &AppKey, card: &AppCard) -> AppFigures {
+    let syncs = shown.syncs.iter().filter(|((app, _, _), _)| app == key);
+    let requests = shown.requests.iter().filter(|((app, _), _)| app == key);
+    let (n_looks, look_millis) = shown.looks.get(key).copied().unwrap_or_default();
+    AppFigures {
+        namespace: key.namespace.to_string(),
+        name: key.name.to_string(),
+        project: card.project.clone(),
+        repo: card.repo.clone(),
+        dest_server: card.dest_server.clone(),
+        dest_namespace: card.dest_namespace.clone(),
+        sync_status: card.sync_status.clone(),
+        health_status: card.health_status.clone(),
+        autosync: card.autosync,
+        operation: card.operation.clone(),
+        syncs: syncs
+            .map(|((_, phase, dry_run), count)| SyncCount {
+                phase: (*phase).to_owned(),
+                dry_run: *dry_run,
+                count: *count,
+            })
+            .collect(),
+        sync_millis: shown.sync_millis.get(key).copied().unwrap_or_default(),
+        n_looks,
+        look_millis,
+        conditions: card.conditions.iter().map(|(kind, count)| (kind.to_string(), *count)).collect(),
+        labels: card.labels.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect(),
+        requests: requests
+            .map(|((_, request), count)| RequestCount {
+                verb: request.verb.to_owned(),
+                response_code: request.code,
+                resource_kind: request.resource.to_string(),
+                resource_namespace: request.namespace.to_string(),
+                dry_run: request.dry_run,
+                count: *count,
+            })
+            .collect(),
+    }
+}
+
+fn reconcile_figures(
+    ((namespace, dest_server), durations): (&(Text, String), &Durations),
+) -> ReconcileFigures {
+    let mut below = 0;
+    let classes = DURATION_CLASSES_MS.iter().zip(durations.counts).map(|(end, count)| {
+        below += count;
+        (*end, below)
     });
-    Figures { apps: apps.collect(), ready: shown.ready, leading: shown.leading }
+    ReconcileFigures {
+        namespace: namespace.to_string(),
+        dest_server: dest_server.clone(),
+        classes: classes.collect(),
+        count: durations.counts.iter().sum(),
+        sum_millis: durations.sum_ms,
+    }
 }

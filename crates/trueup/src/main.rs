@@ -7,6 +7,7 @@ mod controller;
 mod crds;
 mod demo;
 mod diff;
+mod elsewhere;
 mod failure;
 mod home;
 mod logs;
@@ -37,7 +38,7 @@ fn main() -> ExitCode {
     };
     let (command, globals) = match parsed {
         Ok(parsed) => parsed,
-        Err(error) => return refuse_line(persona, &error),
+        Err(error) => return refuse_line(persona, &arguments, &error),
     };
     globals.name_ignored();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -70,9 +71,14 @@ async fn run(command: Command, globals: &arguments::Globals, persona: Persona) -
 }
 
 /// Help and version are answers; everything else is the user's mistake. Argo CD's program ends with 1 there.
-fn refuse_line(persona: Persona, error: &clap::Error) -> ExitCode {
-    // Nobody is left to be told when the terminal is gone.
-    let _closed = error.print();
+fn refuse_line(persona: Persona, arguments: &[std::ffi::OsString], error: &clap::Error) -> ExitCode {
+    if let Some(elsewhere::Elsewhere { word, instead }) = elsewhere::elsewhere(arguments, error) {
+        output::tell(&format!("error: {word} is a word of Argo CD's that does not exist here"));
+        output::tell(&format!("hint: {instead}"));
+    } else {
+        // Nobody is left to be told when the terminal is gone.
+        let _closed = error.print();
+    }
     match (error.kind(), persona) {
         (ErrorKind::DisplayHelp | ErrorKind::DisplayVersion, _) => ExitCode::SUCCESS,
         (_, Persona::ArgoCd) => ExitCode::from(1),

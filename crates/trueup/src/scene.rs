@@ -22,7 +22,7 @@ use trueup_object::{FieldManager, GroupKind, Gvk, ResourceKey, Text, Value};
 use trueup_render::RenderError;
 use trueup_repo::{Freshness, Repositories, RepositoriesOptions, SourceError};
 
-use crate::arguments::Globals;
+use crate::arguments::{Globals, ssh_command};
 use crate::diff::View;
 use crate::failure::Failure;
 use crate::home::{self, Home};
@@ -117,6 +117,11 @@ impl Scene {
         self.schemas.over(SchemaSet::builtin())
     }
 
+    /// The autoscalers of the cluster, by what they target.
+    pub fn autoscalers(&self) -> Autoscalers {
+        autoscalers(&self.cluster)
+    }
+
     /// Compares what is live now.
     pub async fn look(&self) -> Seen {
         let named: Vec<(Gvk, ResourceKey)> =
@@ -128,7 +133,7 @@ impl Scene {
             targets: &self.targets,
             live: &live,
             memory: &memory,
-            autoscalers: &autoscalers(&self.cluster),
+            autoscalers: &self.autoscalers(),
             last_sync: None,
             schemas: self.schemas(),
             health: trueup_engine::status::HealthRules::BUILTIN,
@@ -164,7 +169,7 @@ pub struct Sources {
 /// Reads and renders every source.
 pub async fn render(globals: &Globals, app: &App, revision: Option<&Revision>) -> Result<Sources, Failure> {
     let mirrors = globals.mirrors();
-    let repositories = Repositories::open(RepositoriesOptions::new(mirrors)).await;
+    let repositories = Repositories::open(RepositoriesOptions::new(mirrors).ssh(ssh_command())).await;
     let repositories = repositories.map_err(|error| source_failure(None, &error))?;
     let mut found = Sources { sources: Vec::new(), unsupported: Vec::new() };
     for source in &app.sources {
@@ -200,8 +205,8 @@ async fn one_source(
 }
 
 fn source_failure(source: Option<&Source>, error: &SourceError) -> Failure {
-    let place = source.map(|source| format!(" ({})", source.repo.as_str())).unwrap_or_default();
-    Failure::of_source(format!("failed to {error}{place}"), error.fault(), error.hint())
+    let message = source.map_or_else(|| error.to_string(), |source| error.naming(&source.repo));
+    Failure::of_source(format!("failed to {message}"), error.fault(), error.hint())
 }
 
 pub fn render_failure(error: RenderError) -> Failure {

@@ -136,7 +136,7 @@ async fn execute_step(
         }
         Action::Delete { propagation } => {
             let version = &observed()?.version;
-            let deleted = delete(wire, place, version, *propagation, hand.mode).await;
+            let deleted = delete(wire, place, version, *propagation, hand).await;
             deleted.map(Executed::Deleted).map_err(not_begun)
         }
     }

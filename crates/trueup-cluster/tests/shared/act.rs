@@ -1,8 +1,8 @@
 //! Changes and their outcomes, as a real API server answers them.
 
 use trueup_cluster::act::{
-    self, Change, Deleted, Effect, EventKind, Executed, Hand, Involved, Mode, OlderEntries, Part, Place,
-    Refusal, ReportedEvent,
+    self, Change, Deleted, Effect, EventKind, Executed, Hand, Involved, OlderEntries, Part, Place, Refusal,
+    ReportedEvent,
 };
 use trueup_engine::app::Propagation;
 use trueup_engine::live::Live;
@@ -238,15 +238,15 @@ async fn a_deletion_is_pinned_too() {
     let old = bench.live("a").await.version;
     bench.patch_as("kubectl-patch", "a", r#"{"data":{"x":"2"}}"#).await;
     let refusal =
-        act::delete(&bench.wire, place, &old, Propagation::Background, Mode::Real).await.unwrap_err();
+        act::delete(&bench.wire, place, &old, Propagation::Background, &Hand::real()).await.unwrap_err();
     assert!(matches!(refusal, Refusal::PreconditionFailed { .. }), "{refusal:?}");
     let version = bench.live("a").await.version;
-    act::delete(&bench.wire, place, &version, Propagation::Background, Mode::DryRun).await.unwrap();
+    act::delete(&bench.wire, place, &version, Propagation::Background, &Hand::dry_run()).await.unwrap();
     assert_eq!(bench.live("a").await.version, version);
-    let deleted = act::delete(&bench.wire, place, &version, Propagation::Background, Mode::Real).await;
+    let deleted = act::delete(&bench.wire, place, &version, Propagation::Background, &Hand::real()).await;
     assert_eq!(deleted, Ok(Deleted::Gone));
     let refusal =
-        act::delete(&bench.wire, place, &version, Propagation::Background, Mode::Real).await.unwrap_err();
+        act::delete(&bench.wire, place, &version, Propagation::Background, &Hand::real()).await.unwrap_err();
     assert!(matches!(refusal, Refusal::NotFound { .. }), "{refusal:?}");
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 use trueup_cluster::Lookup;
-use trueup_cluster::act::Mode;
+use trueup_cluster::act::{Mode, Tally};
 use trueup_engine::app::{App, DriftChoice, Initiator, Retry, SyncRequest};
 use trueup_engine::condition::{Condition, ConditionType};
 use trueup_engine::desired::TargetSet;
@@ -198,11 +198,14 @@ fn by_policy(scene: &Scene<'_>, state: &mut AppState, comparison: &Comparison) -
             return None;
         }
         Err(NotNow::FailedBefore { revisions }) => {
-            let message = state.last_operation.as_ref().map(|last| last.message.clone()).unwrap_or_default();
+            let cause = match state.last_message.as_str() {
+                "" => "the cause is in the log of that time",
+                message => message,
+            };
             state.policy_conditions.push(Condition::new(
                 ConditionType::SyncError,
                 format!(
-                    "the last sync of {} failed: {message}; a new commit or `app sync` tries again",
+                    "the last sync of {} failed: {cause}; a new commit or `app sync` tries again",
                     revisions.join(", ")
                 ),
             ));
@@ -308,7 +311,9 @@ fn held_conditions(plan: &SyncPlan) -> Vec<Condition> {
 /// Carries an intention out.
 pub async fn carry_out(scene: &Scene<'_>, intention: Option<Intention>) -> Option<Outcome> {
     let intention = intention?;
-    let execution = Execution { cluster: &scene.site.cluster, live: scene.live, mode: intention.mode };
+    let tally = Tally::default();
+    let execution =
+        Execution { cluster: &scene.site.cluster, live: scene.live, mode: intention.mode, tally: &tally };
     let schemas = scene.site.schemas();
     let recorder = Recorder {
         ledger: &scene.installation.ledger,
@@ -320,6 +325,11 @@ pub async fn carry_out(scene: &Scene<'_>, intention: Option<Intention>) -> Optio
         schemas: layered(&schemas),
     };
     let (results, intents) = execute(&execution, &intention.plan, &recorder).await;
+    scene.installation.board.update(|shown| {
+        for (request, count) in tally.sent() {
+            *shown.requests.entry((scene.app.key.clone(), request)).or_default() += count;
+        }
+    });
     Some(Outcome { intention, results, intents })
 }
 
@@ -457,7 +467,7 @@ fn finish(scene: &Scene<'_>, state: &mut AppState, plan: &SyncPlan, phase: Opera
         state.poll_at = None;
     }
     // What the policy has to say comes next, with the outcome known.
-    state.last_operation = Some(running.operation);
+    state.last_message.clone_from(&running.operation.message);
     state.again = true;
 }
 

@@ -59,6 +59,8 @@ fn what_was_lost(state: &mut AppState, seen: &Seen) -> Option<(App, Timestamp)> 
     let status = ApplicationStatus::of(application.status());
     if state.last_sync.is_none() {
         state.last_sync = last_sync(&status);
+        state.last_message =
+            status.operation_state.as_ref().map(|last| last.message.clone()).unwrap_or_default();
     }
     let is_empty = state.memory.as_ref().is_some_and(|memory| memory.keys().next().is_none());
     let last = status.history.last().filter(|_| is_empty)?;

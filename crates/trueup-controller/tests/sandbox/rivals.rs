@@ -39,26 +39,32 @@ async fn one_controller_acts_and_the_next_takes_over() {
     world.end().await;
 }
 
-/// The status of another controller is left to it, and nothing is changed, until a person says otherwise.
+/// The status of another controller is left to it but for one condition that says so, written once; and nothing is changed,
+/// until a person says otherwise.
 #[tokio::test(flavor = "multi_thread")]
 async fn another_gitops_controller_is_left_alone() {
     let mut world = World::without_controller(&[("apps/web/deployment.yaml", &deployment(2))]).await;
     world.application("web", AUTOMATED).await;
     let status = r#"{"status":{"sync":{"status":"OutOfSync"},"health":{"status":"Missing"}}}"#;
     world.patch("web", status, "argocd-application-controller").await;
-    let before = world.resource_version("web").await;
     world.control("first").await;
     let event = world.until_event("ForeignControllerError").await;
     assert!(event.str_at(&["message"]).unwrap().contains("--take-over"), "{event:?}");
-    world.patch("web", r#"{"status":{"sync":{"status":"Synced"}}}"#, "argocd-application-controller").await;
+    world.until_condition("web", "ForeignControllerError", "argocd-application-controller").await;
+    world.until_is("web", "OutOfSync").await;
+    let n_writes = world.n_writes("applications");
+    // The other controller writes its status anew, without the condition: that is not fought.
+    let again = r#"{"status":{"sync":{"status":"Synced"},"conditions":[]}}"#;
+    world.patch("web", again, "argocd-application-controller").await;
     tokio::time::sleep(Duration::from_millis(300)).await;
-    assert_ne!(world.resource_version("web").await, before);
-    assert_eq!(world.n_writes("applications"), 0);
+    world.until_is("web", "Synced").await;
+    assert_eq!(world.n_writes("applications"), n_writes);
     assert!(world.find_deployment().await.is_none());
     world.stop().await;
     world.control_with("first", true).await;
     world.wait(DEPLOYMENT, |found| found.is_some()).await;
     world.until("web", |status| status.str_at(&["operationState", "phase"]) == Some("Succeeded")).await;
+    world.until("web", |status| status.list_at(&["conditions"]).is_empty()).await;
     world.end().await;
 }
 

@@ -108,6 +108,7 @@ impl World {
             instance: instance.to_owned(),
             clock: Arc::new(OffsetClock::new(self.folder.path().join("clock"))),
             version: CONTROLLER.to_owned(),
+            ssh_command: None,
         };
         let (ended, board) = (CancellationToken::new(), Board::default());
         let (stop, shown) = (ended.clone(), board.clone());

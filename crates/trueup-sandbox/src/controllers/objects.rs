@@ -9,16 +9,17 @@ use crate::state::ResourceId;
 pub const CONTROLLER_MANAGER: &str = "kube-controller-manager";
 pub const KUBELET: &str = "kubelet";
 
-/// A resource of version v1, and the kind of its objects.
+/// A resource in the version in which it is written here, and the kind of its objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Resource {
     pub group: &'static str,
+    pub version: &'static str,
     pub plural: &'static str,
     pub kind: &'static str,
 }
 
 const fn resource(group: &'static str, plural: &'static str, kind: &'static str) -> Resource {
-    Resource { group, plural, kind }
+    Resource { group, version: "v1", plural, kind }
 }
 
 pub const NAMESPACES: Resource = resource("", "namespaces", "Namespace");
@@ -34,6 +35,10 @@ pub const STATEFUL_SETS: Resource = resource("apps", "statefulsets", "StatefulSe
 pub const DAEMON_SETS: Resource = resource("apps", "daemonsets", "DaemonSet");
 pub const BUDGETS: Resource = resource("policy", "poddisruptionbudgets", "PodDisruptionBudget");
 pub const JOBS: Resource = resource("batch", "jobs", "Job");
+pub const AUTOSCALERS: Resource = Resource {
+    version: "v2",
+    ..resource("autoscaling", "horizontalpodautoscalers", "HorizontalPodAutoscaler")
+};
 
 impl Resource {
     pub fn id(self) -> ResourceId {
@@ -45,7 +50,11 @@ impl Resource {
     }
 
     fn api_version(self) -> String {
-        if self.group.is_empty() { "v1".to_owned() } else { format!("{}/v1", self.group) }
+        if self.group.is_empty() {
+            self.version.to_owned()
+        } else {
+            format!("{}/{}", self.group, self.version)
+        }
     }
 
     /// A new object of the resource.

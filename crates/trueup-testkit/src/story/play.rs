@@ -27,6 +27,8 @@ pub struct Player {
     pub keep: bool,
     /// How long an expectation may take to come true.
     pub deadline: Duration,
+    /// A file with another definition of the Application than ours.
+    pub application_definition: Option<PathBuf>,
 }
 
 /// Plays a story. A world that cannot be set up is a result too; an error is trouble with this machine.
@@ -41,7 +43,7 @@ pub async fn play<'w>(
     let mut results = Results { located, world: name, all: Vec::new() };
     let opened = async {
         let world = world(&path).await?;
-        Stage::open(located, world, &path, &player.program).await
+        Stage::open(located, world, &path, player).await
     };
     match opened.await {
         Err(error) => results.setup_failed(&error),

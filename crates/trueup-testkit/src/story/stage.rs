@@ -12,7 +12,7 @@ use tokio::{io::AsyncWriteExt, process::Command, time::Instant};
 use trueup_object::{Map, Value};
 
 use super::{
-    Located, World,
+    Located, Player, World,
     controller::{Controller, Setup},
     format::StoryApplication,
     kinds::Kinds,
@@ -62,8 +62,9 @@ impl<'a> Stage<'a> {
         located: &Located,
         world: World<'a>,
         folder: &Path,
-        program: &Path,
+        player: &Player,
     ) -> Result<Stage<'a>> {
+        let program = player.program.as_path();
         let repository = Repository::create(folder, &located.folder.join("git"))?;
         let client = world.client("admin")?;
         let setup = Setup {
@@ -73,7 +74,10 @@ impl<'a> Stage<'a> {
         };
         std::fs::create_dir_all(&setup.folder)?;
         let definitions = run(Command::new(program).arg("crds"), "").await?;
-        let text = definitions.checked("trueup crds")?.stdout;
+        let mut text = definitions.checked("trueup crds")?.stdout;
+        if let Some(file) = &player.application_definition {
+            text = with_definition(&text, file)?;
+        }
         let mut apply = kubectl(&world, folder, None);
         run(apply.args(["apply", "--server-side", "-f", "-"]), &text)
             .await?
@@ -171,6 +175,18 @@ fn only_namespace(located: &Located) -> Option<String> {
     let mut namespaces = located.story.applications.iter().map(|application| &application.namespace);
     let first = namespaces.next()?;
     namespaces.all(|other| other == first).then(|| first.clone())
+}
+
+/// The definitions with another one of the Application, such as Argo CD's own, in place of ours.
+fn with_definition(ours: &str, file: &Path) -> Result<String> {
+    let theirs = std::fs::read_to_string(file).with_context(|| format!("read {}", file.display()))?;
+    let name = "\n  name: applications.argoproj.io\n";
+    let (replaced, others): (Vec<&str>, Vec<&str>) =
+        ours.split("\n---\n").partition(|text| text.contains(name));
+    if replaced.len() != 1 || !theirs.contains(name) {
+        bail!("{} does not define Applications, or `trueup crds` does not", file.display());
+    }
+    Ok(std::iter::once(theirs.as_str()).chain(others).collect::<Vec<_>>().join("\n---\n"))
 }
 
 async fn create_namespaces(client: &Client, located: &Located) -> Result<()> {

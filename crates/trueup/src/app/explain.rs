@@ -3,7 +3,9 @@
 
 use clap::Args;
 use trueup_api::difference::Difference;
+use trueup_engine::autoscaler::short as short_name;
 use trueup_engine::status::SyncStatus;
+use trueup_object::ResourceKey;
 
 use super::name::Within;
 use super::words;
@@ -42,8 +44,13 @@ pub async fn run(arguments: &ExplainArguments, globals: &Globals) -> Result<Endi
     if report.is_none() {
         output::line("No DriftReport is there: since when something differs is known only to a controller.");
     }
+    let scalers = scene.autoscalers();
     for object in &document.objects {
-        explain(object);
+        let replicas =
+            seen.live.objects.get(&object.key).and_then(|live| live.object.int_at(&["spec", "replicas"]));
+        let scaled: Vec<String> =
+            scalers.of(&object.key).map(|(what, scaler)| of_autoscaler(what, scaler, replicas)).collect();
+        explain(object, &scaled);
     }
     for condition in &seen.comparison.conditions {
         output::line(&format!("\n{}: {}", condition.kind.as_str(), condition.message));
@@ -55,9 +62,18 @@ fn short(revision: &str) -> &str {
     revision.get(..7).unwrap_or(revision)
 }
 
-fn explain(object: &ObjectDocument) {
+/// Whose a field is that is never compared.
+fn of_autoscaler(what: &str, scaler: &ResourceKey, replicas: Option<i64>) -> String {
+    let now = replicas
+        .filter(|_| what == ".spec.replicas")
+        .map(|count| format!(" (now {count})"))
+        .unwrap_or_default();
+    format!("{what}{now}: {} sets it; it is no difference, and no sync writes it", short_name(scaler))
+}
+
+fn explain(object: &ObjectDocument, scaled: &[String]) {
     let ObjectDocument { key, differences, notes, problem, .. } = object;
-    if differences.is_empty() && notes.is_empty() && problem.is_none() {
+    if differences.is_empty() && notes.is_empty() && problem.is_none() && scaled.is_empty() {
         return;
     }
     output::line(&format!("\n{}/{} in {}", key.kind, key.name, place(&key.namespace)));
@@ -66,6 +82,9 @@ fn explain(object: &ObjectDocument) {
     }
     for difference in differences {
         one(difference, "  ");
+    }
+    for words in scaled {
+        output::line(&format!("  {words}"));
     }
     if !notes.is_empty() {
         output::line("  listed, and counted as no difference:");

@@ -69,6 +69,7 @@ impl Stage {
             instance: format!("demo_{}", std::process::id()),
             clock: Arc::new(SystemClock),
             version: VERSION.to_owned(),
+            ssh_command: None,
         };
         let controller = tokio::spawn(trueup_controller::run(options, board.clone(), ended.clone()));
         let mut stage = Self { folder, sandbox, home, board, ended, controller };

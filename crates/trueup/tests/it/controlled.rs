@@ -44,6 +44,30 @@ async fn metrics_tell(world: &World, address: &str) {
         "{metrics}"
     );
     assert!(metrics.contains("phase=\"Succeeded\",dry_run=\"false\"} 1"), "{metrics}");
+    let app = r#"namespace="argocd",name="web",project="default""#;
+    let server = "https://kubernetes.default.svc";
+    for begin in [
+        format!(
+            r#"argocd_app_k8s_request_total{{{app},server="{server}",response_code="201",verb="Patch",resource_kind="configmaps",resource_namespace="web",dry_run="false"}} 1"#
+        ),
+        format!(r#"argocd_app_labels{{{app},label_team=""}} 1"#),
+        format!(r#"argocd_app_reconcile_bucket{{namespace="argocd",dest_server="{server}",le="0.25"}} "#),
+        format!(r#"argocd_app_reconcile_sum{{namespace="argocd",dest_server="{server}"}} "#),
+    ] {
+        assert!(metrics.lines().any(|line| line.starts_with(&begin)), "{begin}\n{metrics}");
+    }
+    let of = |name: &str| {
+        let line =
+            metrics.lines().find(|line| line.starts_with("argocd_app_reconcile") && line.contains(name));
+        line.and_then(|line| line.rsplit(' ').next()).unwrap().parse::<u64>().unwrap()
+    };
+    assert!(of("_count{") > 0 && of("_count{") == of("le=\"+Inf\""), "{metrics}");
+    assert!(!metrics.contains("argocd_app_condition{"), "{metrics}");
+
+    let path = "/apis/argoproj.io/v1alpha1/namespaces/argocd/applications/web";
+    world.patch(path, r#"{"spec":{"source":{"path":"apps/nowhere"}}}"#).await;
+    let told = format!(r#"argocd_app_condition{{{app},condition="ComparisonError"}} 1"#);
+    world.until("the metrics tell the condition", async || ask("/metrics").await.contains(&told)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

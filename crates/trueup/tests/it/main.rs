@@ -9,4 +9,5 @@ mod lifecycle;
 mod offline;
 mod persona;
 mod program;
+mod ssh;
 mod world;

@@ -28,6 +28,33 @@ async fn definitions_and_completion_are_printed() {
     }
 }
 
+/// Shells read the scripts without running them; those that this machine has not are left out.
+#[tokio::test(flavor = "multi_thread")]
+async fn shells_understand_the_completion() {
+    for shell in ["bash", "zsh", "fish"] {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), trueup(&["completion", shell]).await.out).unwrap();
+        match tokio::process::Command::new(shell).arg("-n").arg(file.path()).output().await {
+            Ok(read) => assert!(read.status.success() && read.stderr.is_empty(), "{shell}: {read:?}"),
+            Err(error) => println!("left out: {shell} cannot be run: {error}"),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn words_of_argo_cds_that_are_not_here_say_what_to_do() {
+    for (line, words) in [
+        (&["login", "argocd.example.com"][..], "--kubeconfig"),
+        (&["app", "rollback", "web"], "app history"),
+        (&["app", "set", "web", "--helm-set", "a=b"], "helm template"),
+    ] {
+        let run = trueup(line).await;
+        assert_eq!(run.code, 2, "{run:?}");
+        let hint = run.err.lines().find(|line| line.starts_with("hint: ")).unwrap_or_default();
+        assert!(hint.contains(words), "{run:?}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn mistakes_of_the_line_end_with_2() {
     for line in [&["app", "no-such-command"][..], &["app", "get"], &["app", "list", "-o", "html"], &[]] {

@@ -166,7 +166,12 @@ impl World {
     pub async fn controller(&self) -> (Child, String) {
         let log = self.folder.path().join("controller.log");
         let child = Command::new(program())
-            .args(["controller", "--listen=127.0.0.1:0", "--poll-jitter=0"])
+            .args([
+                "controller",
+                "--listen=127.0.0.1:0",
+                "--poll-jitter=0",
+                "--metrics-application-labels=team",
+            ])
             .args(["--kubeconfig".as_ref(), self.folder.path().join("kubeconfig").as_os_str()])
             .args(["--state-dir".as_ref(), self.folder.path().join("state").as_os_str()])
             .stdin(Stdio::null())

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use trueup_api::difference::Difference;
-use trueup_cluster::act::Mode;
+use trueup_cluster::act::{Mode, Tally};
 use trueup_controller::{Execution, Recorder, SharedClock, SystemClock, execute};
 use trueup_engine::app::SyncRequest;
 use trueup_engine::fight::Fights;
@@ -14,7 +14,7 @@ use trueup_engine::lint::lint;
 use trueup_engine::operation::{
     Effect, Next, OperationPhase, OperationState, StepOutcome, StepResult, conclude, unmatched,
 };
-use trueup_engine::plan::{Pace, PlanContext, SyncPlan, plan};
+use trueup_engine::plan::{HeldReason, Pace, PlanContext, SyncPlan, plan};
 use trueup_engine::policy::Authority;
 use trueup_ledger::Ledger;
 use trueup_object::{ResourceKey, Text, Value};
@@ -174,7 +174,7 @@ async fn steps(
         schemas: scene.schemas(),
     };
     let mode = if request.dry_run { Mode::DryRun } else { Mode::Real };
-    let execution = Execution { cluster: &scene.cluster, live: &seen.live, mode };
+    let execution = Execution { cluster: &scene.cluster, live: &seen.live, mode, tally: &Tally::default() };
     execute(&execution, plan, &recorder).await.0
 }
 
@@ -224,7 +224,8 @@ fn report(scene: &Scene, state: &OperationState, phase: OperationPhase) -> Resul
     if !table.is_empty() {
         table.print();
     }
-    for held in &state.held {
+    // What comparing excuses is nobody's concern: it is no difference.
+    for held in state.held.iter().filter(|held| held.reason != HeldReason::Excused) {
         let path = held.path.as_ref().map(|path| format!(" {path}")).unwrap_or_default();
         output::tell(&format!(
             "left alone: {}/{}{path}: {}",
