@@ -1,6 +1,8 @@
 //! What a look finds, object by object.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod secrecy;
+
 use super::*;
 use crate::app::Weight;
 use crate::difference::{Change, Class, Confidence};
