@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use globset::{Glob, GlobMatcher};
+use trueup_health::GenericUse;
 use trueup_object::{GroupKind, Text};
 
 pub use compare::{CompareOptions, StatusField};
@@ -48,6 +49,8 @@ pub struct Settings {
     pub undeclared: Option<Weight>,
     /// When a dry run confirms a finding, where an application does not say.
     pub confirm: Option<ConfirmMode>,
+    /// What becomes of health by the generic rule.
+    pub generic_health: GenericUse,
     pub problems: Vec<SettingsProblem>,
 }
 
@@ -251,6 +254,13 @@ fn own(trueup: &ConfigData, settings: &mut Settings) {
                 let message = format!("found `{other}`");
                 settings.problem(TRUEUP, key, None, message, "set it to differs, always or never");
             }
+            ("genericHealth", word) => match GenericUse::parse(word) {
+                Some(used) => settings.generic_health = used,
+                None => {
+                    let message = format!("found `{word}`");
+                    settings.problem(TRUEUP, key, None, message, "set it to counted, shown or off");
+                }
+            },
             (_, _) => {
                 settings.problem(
                     TRUEUP,

@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
+use crate::actions::ActionsCommand;
 use crate::app::AppCommand;
 use crate::controller::ControllerArguments;
 use crate::demo::DemoArguments;
 use crate::diff::DiffArguments;
+use crate::health::HealthArguments;
 use crate::output;
 use crate::sandbox::SandboxArguments;
 use crate::version::VersionArguments;
@@ -57,6 +59,11 @@ pub enum Command {
     Controller(ControllerArguments),
     /// Compare files with files, or a folder of manifests with a cluster, without any Application
     Diff(Box<DiffArguments>),
+    /// Judge how the objects of files are doing, and say by which rule
+    Health(HealthArguments),
+    /// List and try the actions that objects offer
+    #[command(subcommand)]
+    Actions(ActionsCommand),
     /// Play a drift incident on a cluster in memory
     Demo(DemoArguments),
     /// Serve a Kubernetes API in memory, to try things on

@@ -4,7 +4,7 @@
 mod against;
 mod document;
 mod external;
-mod files;
+pub mod files;
 mod markdown;
 mod offline;
 mod places;

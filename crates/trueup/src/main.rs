@@ -1,6 +1,7 @@
 //! The one binary: controller, command line, sandbox and demo. It alone reads flags and the environment, and builds
 //! everything from them.
 
+mod actions;
 mod app;
 mod arguments;
 mod controller;
@@ -9,12 +10,15 @@ mod demo;
 mod diff;
 mod elsewhere;
 mod failure;
+mod health;
 mod home;
 mod logs;
 mod output;
 mod remembered;
 mod sandbox;
 mod scene;
+mod scripts;
+mod settings;
 mod version;
 
 use std::process::ExitCode;
@@ -59,6 +63,8 @@ async fn run(command: Command, globals: &arguments::Globals, persona: Persona) -
         Command::App(command) => app::run(*command, globals, persona).await,
         Command::Controller(arguments) => controller::run(arguments, globals).await,
         Command::Diff(arguments) => diff::run(&arguments, globals, persona).await,
+        Command::Health(arguments) => health::run(&arguments),
+        Command::Actions(command) => actions::run(&command),
         Command::Demo(arguments) => demo::run(&arguments).await,
         Command::Sandbox(options) => sandbox::run(options).await,
         Command::Version(options) => version::run(&options).await,

@@ -9,5 +9,6 @@ mod lifecycle;
 mod offline;
 mod persona;
 mod program;
+mod scripted;
 mod ssh;
 mod world;

@@ -33,8 +33,13 @@ impl Folder {
     }
 
     pub fn run_with(&self, arguments: &[&str], stdin: Stdio, variables: &[(&str, &str)]) -> Run {
+        self.call(&[&["diff"], arguments].concat(), stdin, variables)
+    }
+
+    /// Calls another command of the program.
+    pub fn call(&self, line: &[&str], stdin: Stdio, variables: &[(&str, &str)]) -> Run {
         let mut command = Command::new(program());
-        command.arg("diff").args(arguments).current_dir(self.dir.path()).env_clear();
+        command.args(line).current_dir(self.dir.path()).env_clear();
         command.envs(variables.iter().copied()).env("PATH", std::env::var_os("PATH").unwrap());
         let output = command.env("HOME", self.dir.path()).stdin(stdin).output().unwrap();
         Run {
