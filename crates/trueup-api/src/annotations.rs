@@ -13,8 +13,7 @@ pub const TRUEUP_PREFIX: &str = "trueup.dev/";
 pub const UNDECLARED: &str = "trueup.dev/undeclared";
 /// `overwrite`: a commit's sync also overwrites what the cluster moved. `keep` is the default.
 pub const ON_COMMIT: &str = "trueup.dev/on-commit";
-/// When a dry run confirms a finding. `differs` and `never` are accepted, though no dry run is made; `always` is not
-/// supported.
+/// When the API server is asked what applying would change: `differs`, `always` or `never`.
 pub const CONFIRM: &str = "trueup.dev/confirm";
 
 /// How messages name an annotation.

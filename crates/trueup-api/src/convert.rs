@@ -4,6 +4,7 @@
 //! `UnsupportedError` without an [`App`], since comparing with the wrong manifests is worse than not comparing, and
 //! elsewhere it makes the [`App`] read-only.
 
+mod confirm;
 mod policy;
 mod project;
 mod request;
@@ -63,6 +64,7 @@ pub fn to_app(application: &Application, controller_namespace: &str) -> Result<A
     let operation = operation.as_ref().and_then(|operation| request::request(operation, spec, &mut found));
     unsupported::in_application(application, &mut found);
     let (undeclared, on_commit, refresh) = read_annotations(metadata, &mut found);
+    let confirm = confirm::rules(metadata, &mut found);
     let Found { errors, unsupported, unsupported_sources } = found;
     let mut conditions = Vec::new();
     if !errors.is_empty() {
@@ -92,6 +94,7 @@ pub fn to_app(application: &Application, controller_namespace: &str) -> Result<A
         ignore,
         undeclared,
         on_commit,
+        confirm,
         refresh,
         operation,
         history_limit,

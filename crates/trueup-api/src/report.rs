@@ -33,6 +33,8 @@ impl From<&engine::Difference> for Difference {
             target,
             live,
             base,
+            predicted,
+            unconfirmed,
             attribution,
             first_seen,
             inherited,
@@ -52,11 +54,11 @@ impl From<&engine::Difference> for Difference {
             target: value(target),
             live: value(live),
             base: value(base),
-            // What an apply would leave, whom audit names and what is advised are not known to this build.
-            predicted: None,
+            predicted: value(predicted),
+            unconfirmed: *unconfirmed,
+            // Whom audit names and what is advised are not known to this build.
             user: None,
             verdict: None,
-            unconfirmed: None,
             class: Some(Text::from(class.as_str())),
             manager: manager.clone(),
             operation: operation.map(ManagedOperation::as_str).map(Text::from),

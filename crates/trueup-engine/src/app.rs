@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use trueup_diff::IgnoreRule;
 use trueup_object::{GroupKind, ResourceKey, Text};
 
+use crate::confirm::ConfirmRules;
 use crate::source::{RepoUrl, Revision, SourcePath};
 
 pub use trueup_diff::{IgnoreError, IgnoreSpec};
@@ -61,6 +62,7 @@ pub struct App {
     /// What an undeclared addition means here; `None`: the table's default.
     pub undeclared: Option<Weight>,
     pub on_commit: OnCommit,
+    pub confirm: ConfirmRules,
     pub refresh: Option<RefreshLevel>,
     pub operation: Option<SyncRequest>,
     pub history_limit: usize,

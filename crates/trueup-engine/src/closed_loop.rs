@@ -26,6 +26,7 @@ pub struct World {
     pub live: LiveSet,
     pub memory: BTreeMap<ResourceKey, Memory>,
     pub autoscalers: Autoscalers,
+    pub answers: crate::confirm::Answers,
     pub last_sync: Option<LastSync>,
     version: u64,
 }
@@ -53,6 +54,7 @@ impl World {
             targets,
             memory: BTreeMap::new(),
             autoscalers: Autoscalers::default(),
+            answers: crate::confirm::Answers::new(),
             last_sync: None,
             version: 0,
         };
@@ -125,6 +127,7 @@ impl World {
             live: &self.live,
             memory: &self.memory,
             autoscalers: &self.autoscalers,
+            answers: &self.answers,
             last_sync: self.last_sync.as_ref(),
             schemas: schemas(),
             health: trueup_health::HealthRules::BUILTIN,

@@ -3,7 +3,7 @@
 use trueup_object::ResourceKey;
 use trueup_object::manifest::Origin;
 
-/// The types of condition. Those about holds, pauses, confirmation, deletion, exclusion and orphans are reserved names: this
+/// The types of condition. Those about holds, pauses, deletion, exclusion and orphans are reserved names: this
 /// build sets none of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ConditionType {

@@ -64,8 +64,7 @@ pub enum Origin {
     Unknown,
 }
 
-/// What kind of writer made a difference (detection.md 7). `PartialSync` and `Noise` are words of the format; no rule of
-/// this build gives them.
+/// What kind of writer made a difference (detection.md 7). `Noise` is a finding that the server says is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Class {
     Manual,
@@ -123,6 +122,10 @@ pub struct Difference {
     pub target: Option<Masked>,
     pub live: Option<Masked>,
     pub base: Option<Masked>,
+    /// What applying would leave, where the server was asked.
+    pub predicted: Option<Masked>,
+    /// Whether the server could not confirm it; `None` where it was not asked.
+    pub unconfirmed: Option<bool>,
     pub attribution: Attribution,
     pub first_seen: Option<Timestamp>,
     /// It was there when the application was first synced.

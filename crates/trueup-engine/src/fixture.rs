@@ -40,6 +40,7 @@ pub fn app() -> App {
         ignore: crate::app::IgnoreRules::default(),
         undeclared: None,
         on_commit: OnCommit::KeepDrift,
+        confirm: crate::confirm::ConfirmRules::default(),
         refresh: None,
         operation: None,
         history_limit: 10,
@@ -137,6 +138,8 @@ fn object(target: &Target, judgements: Vec<Judgement>) -> ObjectComparison {
         ignored: Vec::new(),
         judgements,
         problem: None,
+        refused: None,
+        asks: None,
         counts: true,
     }
 }
@@ -161,6 +164,8 @@ pub fn existence(live: &Live, presence: Presence) -> ObjectComparison {
         target: None,
         live: None,
         base: None,
+        predicted: None,
+        unconfirmed: None,
         attribution: Attribution {
             class: Class::Unattributed,
             confidence: Confidence::None,
@@ -187,6 +192,8 @@ pub fn existence(live: &Live, presence: Presence) -> ObjectComparison {
         ignored: Vec::new(),
         judgements: Vec::new(),
         problem: None,
+        refused: None,
+        asks: None,
         counts: true,
     }
 }

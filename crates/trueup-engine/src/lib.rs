@@ -7,6 +7,7 @@ pub mod app;
 pub mod autoscaler;
 pub mod class;
 pub mod condition;
+pub mod confirm;
 pub mod desired;
 pub mod difference;
 pub mod evidence;

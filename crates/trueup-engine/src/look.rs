@@ -3,6 +3,7 @@
 //! Pure and complete: every object of the application is in the answer, with its differences, its notes, or the reason
 //! why nothing can be said about it. One object's failure spoils one object.
 
+mod confirmed;
 mod existence;
 mod matched;
 mod total;
@@ -18,6 +19,7 @@ use trueup_object::{FieldManager, FieldPath, Gvk, ResourceKey, Text};
 use crate::app::{App, FirstSeen};
 use crate::autoscaler::Autoscalers;
 use crate::condition::Condition;
+use crate::confirm::{Answers, ConfirmKey};
 use crate::desired::TargetSet;
 use crate::difference::{Channel, Difference, Origin};
 use crate::live::LiveSet;
@@ -34,6 +36,8 @@ pub struct LookInput<'a> {
     pub live: &'a LiveSet,
     pub memory: &'a BTreeMap<ResourceKey, Memory>,
     pub autoscalers: &'a Autoscalers,
+    /// What the server has answered so far.
+    pub answers: &'a Answers,
     /// The last sync, as far as it is remembered.
     pub last_sync: Option<&'a LastSync>,
     pub schemas: Layered<'a>,
@@ -116,6 +120,10 @@ pub struct ObjectComparison {
     pub ignored: Vec<Difference>,
     pub judgements: Vec<Judgement>,
     pub problem: Option<ObjectProblem>,
+    /// The server refuses what Git declares, in its words.
+    pub refused: Option<String>,
+    /// An answer of the server is wanted, under this key.
+    pub asks: Option<ConfirmKey>,
     /// Whether it counts for the application's status.
     pub counts: bool,
 }

@@ -23,6 +23,7 @@ pub use filter::{FilterRule, KindFilter};
 pub use rule::{RuleDetail, SystemRule, read_rules};
 
 use crate::app::Weight;
+use crate::confirm::ConfirmMode;
 
 /// The ConfigMap with Argo CD's settings.
 pub const ARGOCD: &str = "argocd-cm";
@@ -52,16 +53,6 @@ pub struct Settings {
     /// What becomes of health by the generic rule.
     pub generic_health: GenericUse,
     pub problems: Vec<SettingsProblem>,
-}
-
-/// When a dry run of the server confirms what differs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ConfirmMode {
-    /// For an object that differs.
-    Differs,
-    /// For every object.
-    Always,
-    Never,
 }
 
 /// The type of a field of a custom resource (`knownTypeFields`).

@@ -99,6 +99,8 @@ fn scaled(replicas: i64) -> Evidence {
         target: None,
         live: None,
         base: None,
+        predicted: None,
+        unconfirmed: None,
         attribution: Attribution {
             class: Class::Manual,
             confidence: Confidence::Strong,

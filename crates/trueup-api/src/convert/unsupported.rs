@@ -30,17 +30,11 @@ fn in_annotation(name: &Text, value: &Text) -> Option<String> {
     match name.as_str() {
         SKIP_RECONCILE => (value == "true").then(|| "an application that is not to be processed".to_owned()),
         COMPARE_OPTIONS => {
-            let foreign: Vec<&str> = value
-                .split(',')
-                .map(str::trim)
-                .filter(|option| {
-                    !matches!(*option, "" | "ServerSideDiff=false" | "IncludeMutationWebhook=false")
-                })
-                .collect();
+            let foreign: Vec<&str> =
+                value.split(',').map(str::trim).filter(|option| !super::confirm::is_known(option)).collect();
             (!foreign.is_empty()).then(|| format!("compare option {}", foreign.join(", ")))
         }
-        UNDECLARED | ON_COMMIT => None,
-        CONFIRM => (value == "always").then(|| "a dry run for every object".to_owned()),
+        UNDECLARED | ON_COMMIT | CONFIRM => None,
         // One of ours that this build does not know may ask it to hold still.
         other => other.starts_with(TRUEUP_PREFIX).then(|| format!("the annotation {other}: {value}")),
     }

@@ -31,6 +31,8 @@ fn found(path: Option<FieldPath>) -> engine::Difference {
         target: None,
         live: None,
         base: None,
+        predicted: None,
+        unconfirmed: None,
         attribution: Attribution {
             class: Class::Manual,
             confidence: Confidence::Strong,

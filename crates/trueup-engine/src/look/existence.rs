@@ -103,6 +103,8 @@ pub(super) fn blank(
         ignored: Vec::new(),
         judgements: Vec::new(),
         problem: None,
+        refused: None,
+        asks: None,
         counts: true,
     }
 }
@@ -129,6 +131,8 @@ fn whole(
         target: None,
         live: None,
         base: None,
+        predicted: None,
+        unconfirmed: None,
         attribution: Attribution {
             class,
             // A deletion leaves no trace in the cluster (detection.md 6, fact 4).

@@ -5,6 +5,7 @@ use trueup_diff::{CompareInput, Finding};
 use trueup_merge::schema::TypeRef;
 use trueup_object::{Gvk, ResourceKey, Value};
 
+use super::confirmed::{Bearing, Confirming, NOISE, hidden_by_server, is_noise};
 use super::existence::{blank, git_class, health_counts, health_of};
 use super::unit::unit;
 use super::{Excuse, Judgement, LookInput, ObjectComparison, ObjectProblem, Presence};
@@ -27,6 +28,8 @@ enum Place {
     Difference,
     Note,
     Ignored,
+    /// The server says that it is none.
+    Noise,
     Nowhere,
 }
 
@@ -40,7 +43,7 @@ pub fn matched(input: &LookInput<'_>, key: &ResourceKey, target: &Target, live: 
         base.str_at(&["apiVersion"]) == target.object.str_at(&["apiVersion"])
             || trueup_merge::has_fields_of(base, ty)
     };
-    let compared = trueup_diff::compare(&CompareInput {
+    let compare = CompareInput {
         target: &target.object,
         live: &live.object,
         base: memory.and_then(|memory| memory.base.as_ref()).filter(is_readable),
@@ -51,17 +54,30 @@ pub fn matched(input: &LookInput<'_>, key: &ResourceKey, target: &Target, live: 
         ignore: input.app.ignore.rules(),
         unowned: memory.and_then(|memory| memory.unowned.as_ref()),
         secret_key: input.secret_key,
-    });
+    };
+    let compared = trueup_diff::compare(&compare);
+    let mut confirming = Confirming::new(input, key, target, live);
+    confirming.take(&compare, &compared.findings);
+    let further = confirming.further(input, &compare, &compared.findings);
     let mut object = ObjectComparison {
         health: health_of(input, live),
         health_counts: health_counts(input, live),
         ..blank(key, &target.gvk, Presence::Matched, SyncStatus::Synced)
     };
-    for finding in compared.findings {
-        judge(input, &mut object, live, memory, finding);
+    let mut counted = false;
+    let scene = Scene { input, live, memory };
+    for (index, finding) in compared.findings.into_iter().enumerate() {
+        counted |= judge(&scene, &mut object, finding, confirming.bearing(index));
+    }
+    for (finding, foretold) in further {
+        let bearing = Bearing::Told { foretold: &foretold, fresh: true };
+        counted |= judge(&scene, &mut object, finding, bearing);
     }
     if let Some(problem) = untold(input, key, &compared.untold) {
         object.problem = Some(problem);
+    }
+    if object.problem.is_none() {
+        confirming.settle(&mut object, target, live, counted);
     }
     object.status = if !object.differences.is_empty() {
         SyncStatus::OutOfSync
@@ -102,30 +118,69 @@ fn type_of<'a>(input: &LookInput<'a>, gvk: &Gvk) -> TypeRef<'a> {
     }
 }
 
-fn judge(
-    input: &LookInput<'_>,
-    object: &mut ObjectComparison,
-    live: &Live,
-    memory: Option<&Memory>,
-    finding: Finding,
-) {
+/// What judging a finding needs besides it.
+struct Scene<'a> {
+    input: &'a LookInput<'a>,
+    live: &'a Live,
+    memory: Option<&'a Memory>,
+}
+
+/// Puts a finding where it belongs; says whether it is one that Git declares and nothing but the server's answer excuses.
+fn judge(scene: &Scene<'_>, object: &mut ObjectComparison, finding: Finding, bearing: Bearing<'_>) -> bool {
+    let Scene { input, live, memory } = *scene;
     let channel = channel(&finding);
     let origin = origin(&finding, channel);
-    let attribution = attribution(input, &finding, origin, memory);
+    let mut attribution = attribution(input, &finding, origin, memory);
     if let Some(why) = input.autoscalers.uncertainty(&finding.path) {
         object.problem = Some(ObjectProblem {
             message: why,
             remedy: "give trueup the right to list that kind, or wait until the API server serves it"
                 .to_owned(),
         });
-        return;
+        return false;
     }
     let inherited = channel != Channel::Declared && is_inherited(&finding, memory);
     let (place, excuse) = place(input, object, live, &finding, channel, &attribution, inherited);
-    object.judgements.push(Judgement {
+    let counted = channel == Channel::Declared && matches!(place, Place::Difference);
+    let bearing = if counted { bearing } else { Bearing::None };
+    let place = match bearing {
+        Bearing::Told { .. } if is_noise(&finding, bearing) => Place::Noise,
+        // Nothing is healed or judged on what could not be confirmed, and it stays to be seen.
+        Bearing::Unavailable => Place::Note,
+        Bearing::None | Bearing::Told { .. } | Bearing::Refused(_) => place,
+    };
+    if matches!(place, Place::Noise) {
+        attribution.class = Class::Noise;
+    } else {
+        object.judgements.push(judgement(scene, object, &finding, (channel, origin), &attribution, excuse));
+    }
+    let difference = difference(scene, object, &finding, (channel, origin), attribution, bearing, inherited);
+    match place {
+        Place::Difference => object.differences.push(difference),
+        Place::Note => object.notes.push(difference),
+        Place::Ignored => object.ignored.push(difference),
+        Place::Noise => object.ignored.push(Difference {
+            ignored_by: Some(hidden_by_server()),
+            message: Some(NOISE.to_owned()),
+            ..difference
+        }),
+        Place::Nowhere => {}
+    }
+    counted
+}
+
+fn judgement(
+    scene: &Scene<'_>,
+    object: &ObjectComparison,
+    finding: &Finding,
+    (channel, origin): (Channel, Origin),
+    attribution: &Attribution,
+    excuse: Option<Excuse>,
+) -> Judgement {
+    Judgement {
         path: finding.path.clone(),
         pointer: finding.pointer.clone(),
-        unit: unit(&finding.path, type_of(input, &object.gvk)),
+        unit: unit(&finding.path, type_of(scene.input, &object.gvk)),
         channel,
         origin,
         pending_removal: finding.pending_removal,
@@ -134,10 +189,27 @@ fn judge(
         owners: finding.owners.iter().map(|owner| owner.manager.as_str().into()).collect(),
         opponent: attribution.manager.clone(),
         excuse,
-    });
+    }
+}
+
+fn difference(
+    scene: &Scene<'_>,
+    object: &ObjectComparison,
+    finding: &Finding,
+    (channel, origin): (Channel, Origin),
+    attribution: Attribution,
+    bearing: Bearing<'_>,
+    inherited: bool,
+) -> Difference {
+    let input = scene.input;
     let id = DifferenceId::new(&input.app.key, &object.key, channel, Some(&finding.path));
-    let attribution_class = attribution.class;
-    let difference = Difference {
+    let (predicted, unconfirmed, answer) = match bearing {
+        Bearing::None => (None, None, None),
+        Bearing::Told { foretold, fresh } => (foretold.value.clone(), fresh.then_some(false), None),
+        Bearing::Refused(message) => (None, Some(true), Some(format!("the server refuses it: {message}"))),
+        Bearing::Unavailable => (None, Some(true), Some("the server could not be asked".to_owned())),
+    };
+    Difference {
         first_seen: Some(input.first_seen.get(&id).copied().unwrap_or(input.now)),
         id,
         key: object.key.clone(),
@@ -145,22 +217,18 @@ fn judge(
         channel,
         path: Some(finding.path.clone()),
         pointer: Some(finding.pointer.clone()),
-        change: change(&finding),
+        change: change(finding),
         origin,
         target: finding.target.clone(),
         live: finding.live.clone(),
         base: finding.base.clone(),
+        predicted,
+        unconfirmed,
+        message: answer.or_else(|| message(finding, channel, attribution.class)),
         attribution,
         inherited,
         sensitive: finding.sensitive,
         ignored_by: finding.ignored_by.map(|index| ignored_by(input, index)),
-        message: message(&finding, channel, attribution_class),
-    };
-    match place {
-        Place::Difference => object.differences.push(difference),
-        Place::Note => object.notes.push(difference),
-        Place::Ignored => object.ignored.push(difference),
-        Place::Nowhere => {}
     }
 }
 

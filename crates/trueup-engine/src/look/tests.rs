@@ -29,6 +29,7 @@ struct World {
     live: LiveSet,
     memory: BTreeMap<ResourceKey, Memory>,
     autoscalers: Autoscalers,
+    answers: crate::confirm::Answers,
 }
 
 impl World {
@@ -38,7 +39,14 @@ impl World {
         let targets = targets(&app, yaml);
         let live = live(as_live(&targets), &targets);
         let memory = memory_with_base(&targets);
-        Self { app, targets, live, memory, autoscalers: Autoscalers::default() }
+        Self {
+            app,
+            targets,
+            live,
+            memory,
+            autoscalers: Autoscalers::default(),
+            answers: crate::confirm::Answers::new(),
+        }
     }
 
     fn change_live(&mut self, change: impl Fn(&mut Value)) {
@@ -58,6 +66,7 @@ impl World {
             live: &self.live,
             memory: &self.memory,
             autoscalers: &self.autoscalers,
+            answers: &self.answers,
             last_sync: None,
             schemas: SchemaSet::builtin().over(SchemaSet::builtin()),
             health: trueup_health::HealthRules::BUILTIN,

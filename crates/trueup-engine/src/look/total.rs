@@ -66,6 +66,30 @@ fn origin(status: SyncStatus, objects: &[ObjectComparison]) -> AppOrigin {
     }
 }
 
+/// Tells which objects the server would refuse as Git declares them, with the answer about the first.
+fn unconfirmed(objects: &[ObjectComparison]) -> Option<Condition> {
+    let refused: Vec<(&ObjectComparison, &String)> =
+        objects.iter().filter_map(|object| Some((object, object.refused.as_ref()?))).collect();
+    let (_, why) = refused.first()?;
+    let objects: Vec<&ObjectComparison> = refused.iter().map(|(object, _)| *object).collect();
+    Some(Condition::new(
+        ConditionType::UnconfirmedWarning,
+        format!("the server refuses what Git declares for {}: {why}", named(&objects)),
+    ))
+}
+
+/// The first few objects by name, and how many more there are.
+fn named(objects: &[&ObjectComparison]) -> String {
+    let named: Vec<String> = objects
+        .iter()
+        .take(NAMED_MAX)
+        .map(|object| format!("{}/{}", object.key.kind, object.key.name))
+        .collect();
+    let more = objects.len().saturating_sub(NAMED_MAX);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("{}{more}", named.join(", "))
+}
+
 fn conditions(input: &LookInput<'_>, objects: &[ObjectComparison]) -> Vec<Condition> {
     let mut found = input.targets.conditions.clone();
     for unsupported in input.app.unsupported.iter().chain(&input.targets.unsupported) {
@@ -80,25 +104,19 @@ fn conditions(input: &LookInput<'_>, objects: &[ObjectComparison]) -> Vec<Condit
     let unknown: Vec<&ObjectComparison> =
         objects.iter().filter(|object| object.status == SyncStatus::Unknown).collect();
     if let Some(first) = unknown.first() {
-        let named: Vec<String> = unknown
-            .iter()
-            .take(NAMED_MAX)
-            .map(|object| format!("{}/{}", object.key.kind, object.key.name))
-            .collect();
-        let more = unknown.len().saturating_sub(NAMED_MAX);
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         let (why, remedy) = first
             .problem
             .as_ref()
             .map(|problem| (problem.message.as_str(), problem.remedy.as_str()))
             .unwrap_or_default();
         found.push(Condition::comparison_error(format!(
-            "{} of {} unknown ({}{more}): {why}; {remedy}",
+            "{} of {} unknown ({}): {why}; {remedy}",
             unknown.len(),
             objects.len(),
-            named.join(", ")
+            named(&unknown)
         )));
     }
+    found.extend(unconfirmed(objects));
     for (key, live) in &input.live.objects {
         let owner = tracking::tracked_by(&live.object, key).filter(|name| *name != input.app.instance);
         if let (Some(owner), true) = (owner, input.targets.targets.contains_key(key)) {

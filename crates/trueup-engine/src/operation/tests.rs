@@ -55,6 +55,8 @@ fn differing() -> Comparison {
         target: None,
         live: None,
         base: None,
+        predicted: None,
+        unconfirmed: None,
         attribution: crate::difference::Attribution {
             class: crate::difference::Class::Manual,
             confidence: crate::difference::Confidence::Weak,

@@ -357,6 +357,8 @@ fn missing_everywhere(targets: &TargetSet) -> Comparison {
             ignored: Vec::new(),
             judgements: Vec::new(),
             problem: None,
+            refused: None,
+            asks: None,
             counts: true,
         })
         .collect();
