@@ -4,6 +4,7 @@
 //! precondition, and nothing is repeated: a change whose answer was lost is reported as such, because only observation
 //! tells what became of it.
 
+mod confirm;
 mod event;
 mod quoted;
 mod refusal;
@@ -16,6 +17,7 @@ use trueup_engine::app::Propagation;
 use trueup_engine::live::LiveVersion;
 use trueup_object::{FieldManager, Map, Text, Value};
 
+pub use confirm::{Asked, confirm};
 pub use event::{EventKind, Involved, ReportedEvent, report};
 pub use refusal::{FieldConflict, Refusal};
 pub use step::{Change, Done, Executed, OlderEntries, Part, Stopped, change, execute};

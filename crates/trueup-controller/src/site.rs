@@ -21,11 +21,15 @@ use crate::staff::{Staff, application_kind};
 /// places, so that one that does not answer holds up no other's.
 const TURNS_MAX: usize = 64;
 
+/// Questions that are put to the API server at the same time: each costs it about 8 ms of work, and others want it too.
+const QUESTIONS_MAX: usize = 8;
+
 /// A destination cluster.
 pub struct Site {
     pub cluster: Arc<Cluster>,
     scalers: Scalers,
     turns: Semaphore,
+    questions: Arc<Semaphore>,
 }
 
 /// The autoscalers of the cluster, read anew only after one of them changed.
@@ -42,13 +46,23 @@ impl Site {
         for gvk in scaler_kinds() {
             cluster.watch(&gvk);
         }
-        Self { cluster, scalers: Scalers::default(), turns: Semaphore::new(TURNS_MAX) }
+        Self {
+            cluster,
+            scalers: Scalers::default(),
+            turns: Semaphore::new(TURNS_MAX),
+            questions: Arc::new(Semaphore::new(QUESTIONS_MAX)),
+        }
     }
 
     /// Waits for a place among the turns that are taken at the same time; first come, first served.
     pub async fn place(&self) -> Option<SemaphorePermit<'_>> {
         // It is never closed.
         self.turns.acquire().await.ok()
+    }
+
+    /// The places among the questions that are asked at the same time.
+    pub fn questions(&self) -> Arc<Semaphore> {
+        self.questions.clone()
     }
 
     /// The cluster's own schemas as last read; to be laid over the compiled-in ones.

@@ -21,6 +21,7 @@ use trueup_object::{Gvk, ResourceKey, Text};
 use crate::foreign::Sighting;
 use crate::packed::{PackedMemory, PackedTargets};
 use crate::sources::SourceRead;
+use crate::turn::confirm::Confirmations;
 
 /// The state of one application's worker.
 pub struct AppState {
@@ -45,6 +46,8 @@ pub struct AppState {
     /// Objects that a step has just written: their targets are the new base.
     pub just_synced: BTreeSet<ResourceKey>,
     pub first_seen: FirstSeen,
+    /// What the API server says of what differs.
+    pub confirmations: Confirmations,
     pub fights: Fights,
     /// What policy has restarted and pruned of late.
     pub pace: Pace,
@@ -149,6 +152,7 @@ impl AppState {
             remembered: false,
             just_synced: BTreeSet::new(),
             first_seen: FirstSeen::new(),
+            confirmations: Confirmations::default(),
             fights: Fights::default(),
             pace: Pace::default(),
             limited_until: None,

@@ -5,6 +5,7 @@
 
 pub(crate) mod act;
 pub(crate) mod cascade;
+pub(crate) mod confirm;
 mod gather;
 mod restore;
 pub(crate) mod verdict;
@@ -171,6 +172,20 @@ struct Decided {
     live: LiveSet,
 }
 
+/// Where a look has come to.
+enum Looked {
+    /// The API server has just been asked about something: what it says comes in a moment.
+    Open,
+    Decided(Box<Decided>),
+}
+
+/// Whether what a look leaves open is asked of the API server.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Answers {
+    Asked,
+    Known,
+}
+
 async fn judged(
     installation: &Installation,
     state: &mut AppState,
@@ -185,10 +200,15 @@ async fn judged(
         return Next::At(Some(now + LISTING_STEP));
     }
     state.started_at = None;
-    let Some(decided) = decide(installation, state, seen, site, asked, now) else {
+    let mut looked = decide(installation, state, seen, site, &asked, Answers::Asked, now);
+    if matches!(looked, Some(Looked::Open)) {
+        confirm::wait(state, installation.now()).await;
+        looked = decide(installation, state, seen, site, &asked, Answers::Known, installation.now());
+    }
+    let Some(Looked::Decided(decided)) = looked else {
         return Next::At(Some(now + LISTING_STEP));
     };
-    let Decided { intention, report, found, targets, live } = decided;
+    let Decided { intention, report, found, targets, live } = *decided;
     let scene = act::Scene { installation, site, app: &seen.app, targets: &targets, live: &live, now };
     // The ledger gets this before anything that is intended; nothing waits for the disk.
     let found = installation.ledger.hand_over(found).await;
@@ -228,9 +248,10 @@ fn decide(
     state: &mut AppState,
     seen: &Seen,
     site: &Site,
-    asked: Asked,
+    asked: &Asked,
+    answers: Answers,
     now: Timestamp,
-) -> Option<Decided> {
+) -> Option<Looked> {
     let (application, app) = (seen.application()?, &*seen.app);
     let mut targets = state.targets.as_ref()?.unpack();
     let mut live = gather::live(site, app, &targets, asked);
@@ -238,6 +259,9 @@ fn decide(
     gather::keep_context(state, site);
     let mut memory = state.memory.get_or_insert_default().unpack();
     let comparison = compare(&scene, state, &memory);
+    if answers == Answers::Asked && !app.deleting && confirm::ask(&scene, state, &comparison) {
+        return Some(Looked::Open);
+    }
     verdict::note_blind_spot(state, &comparison, &live, now);
     let intention = if app.deleting {
         cascade::decide(&scene, &application, &comparison)
@@ -251,10 +275,15 @@ fn decide(
     if !app.deleting {
         Intention::lighten(intention.as_ref(), &mut targets, &mut live);
     }
-    Some(Decided { intention, report, found, targets, live })
+    Some(Looked::Decided(Box::new(Decided { intention, report, found, targets, live })))
 }
 
-fn compare(scene: &act::Scene<'_>, state: &AppState, memory: &BTreeMap<ResourceKey, Memory>) -> Comparison {
+fn compare(
+    scene: &act::Scene<'_>,
+    state: &mut AppState,
+    memory: &BTreeMap<ResourceKey, Memory>,
+) -> Comparison {
+    let answers = state.confirmations.answers(scene.now);
     let schemas = scene.site.schemas();
     let scalers = scene.site.scalers();
     look(&LookInput {
@@ -263,6 +292,7 @@ fn compare(scene: &act::Scene<'_>, state: &AppState, memory: &BTreeMap<ResourceK
         live: scene.live,
         memory,
         autoscalers: &scalers,
+        answers: &answers,
         last_sync: state.last_sync.as_ref(),
         schemas: verdict::layered(&schemas),
         health: trueup_engine::status::HealthRules::BUILTIN,
@@ -321,6 +351,7 @@ fn due(state: &AppState, now: Timestamp) -> Option<Timestamp> {
     let stale = state.failing().map(|failing| failing.since + verdict::STALE_MAX).filter(|at| *at > now);
     let running = state.running.as_ref().and_then(|running| running.wake_at).filter(|at| *at > now);
     let held_back = state.heal_after.filter(|at| *at > now);
+    let confirms = state.confirmations.wake_at(now);
     let limited = state.limited_until.filter(|at| *at > now);
     fights
         .chain(state.poll_at)
@@ -329,5 +360,6 @@ fn due(state: &AppState, now: Timestamp) -> Option<Timestamp> {
         .chain(running)
         .chain(held_back)
         .chain(limited)
+        .chain(confirms)
         .min()
 }

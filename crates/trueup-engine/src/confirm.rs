@@ -106,7 +106,9 @@ pub enum Answer {
     Leaves(Value),
     /// Applying would be refused.
     Refused { message: String },
-    /// It could not be asked.
+    /// It was asked, and no usable answer came. That may pass: what comparing says stands.
+    Unanswered { message: String },
+    /// It cannot be asked. Then nothing can be said.
     Unavailable { message: String, remedy: String },
 }
 

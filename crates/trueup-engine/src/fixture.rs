@@ -138,7 +138,7 @@ fn object(target: &Target, judgements: Vec<Judgement>) -> ObjectComparison {
         ignored: Vec::new(),
         judgements,
         problem: None,
-        refused: None,
+        unconfirmed: None,
         asks: None,
         counts: true,
     }
@@ -192,7 +192,7 @@ pub fn existence(live: &Live, presence: Presence) -> ObjectComparison {
         ignored: Vec::new(),
         judgements: Vec::new(),
         problem: None,
-        refused: None,
+        unconfirmed: None,
         asks: None,
         counts: true,
     }

@@ -120,8 +120,8 @@ pub struct ObjectComparison {
     pub ignored: Vec<Difference>,
     pub judgements: Vec<Judgement>,
     pub problem: Option<ObjectProblem>,
-    /// The server refuses what Git declares, in its words.
-    pub refused: Option<String>,
+    /// The server was asked what applying would change and has not confirmed it: why.
+    pub unconfirmed: Option<String>,
     /// An answer of the server is wanted, under this key.
     pub asks: Option<ConfirmKey>,
     /// Whether it counts for the application's status.

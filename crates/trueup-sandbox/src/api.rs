@@ -25,7 +25,7 @@ use crate::ids::IdSource;
 use crate::registry::{Builtin, Registry, ServedResource};
 use crate::state::{Name, Store};
 
-pub use change::{Change, Changed};
+pub use change::{Admitted, Change, Changed};
 pub use convert::{convert, shown_as};
 pub use delete::{DeleteOptions, Deleted, Propagation};
 pub use namespaces::{SYSTEM_NAMESPACES, create_system_namespaces};

@@ -4,6 +4,7 @@
 //! [`Sandbox::start`] gives a server on a port of this machine, with TLS and three users; anything that speaks the
 //! Kubernetes API can use it with [`Sandbox::kubeconfig`]. Time and ids come from [`SandboxOptions`].
 
+pub mod admission;
 pub mod api;
 pub mod clock;
 pub mod controllers;

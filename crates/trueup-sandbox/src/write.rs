@@ -25,6 +25,7 @@ use trueup_object::{Timestamp, Value};
 
 use crate::kind::KindInfo;
 use crate::status::ApiStatus;
+pub(crate) use patch::json_patch;
 use strategy::Part;
 pub(crate) use validate::selector_matches;
 
@@ -50,6 +51,8 @@ pub struct WriteRequest<'a> {
     /// A fresh uid, used if the write creates the object; everything that the server makes up follows from it.
     pub uid: &'a str,
     pub live: Option<&'a Value>,
+    /// What mutating admission made of the proposed object.
+    pub admitted: Option<&'a Value>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,6 +107,17 @@ pub fn write(request: WriteRequest<'_>) -> Result<WriteOutcome, ApiStatus> {
     Pipeline::new(&request, part).run()
 }
 
+/// The object that a write proposes, with managed fields, before anybody admits it.
+pub fn propose(request: WriteRequest<'_>) -> Result<Value, ApiStatus> {
+    let part = match request.subresource {
+        None | Some("") => Part::Main,
+        Some("status") => Part::Status,
+        Some("finalize") => Part::Finalize,
+        Some(_) => return Err(ApiStatus::method_not_allowed(request.kind, verb_name(request.verb))),
+    };
+    Pipeline::new(&request, part).proposed()
+}
+
 fn verb_name(verb: WriteVerb) -> &'static str {
     match verb {
         WriteVerb::Create => "create",
@@ -127,7 +141,10 @@ impl<'r, 'a> Pipeline<'r, 'a> {
     }
 
     fn run(mut self) -> Result<WriteOutcome, ApiStatus> {
-        let object = self.proposed()?;
+        let object = match self.request.admitted {
+            Some(admitted) => self.admitted(admitted)?,
+            None => self.proposed()?,
+        };
         let (object, changed) = match self.live() {
             None => (self.finish_create(object)?, true),
             Some(live) => self.finish_update(object, live)?,

@@ -4,14 +4,17 @@
 //! the controller's DriftReport, where one is there and fits, or from this user's own earlier syncs.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
+use futures::StreamExt;
 use jiff::Timestamp;
 use trueup_api::Application;
+use trueup_cluster::act::{self, Asked};
 use trueup_cluster::{Cluster, Clusters, Head, Interest, Interests, KindScope, KindState, Lookup};
 use trueup_engine::app::{App, ClusterName, FirstSeen, Source};
 use trueup_engine::autoscaler::{self, Autoscalers};
+use trueup_engine::confirm::{Answered, Answers, questions};
 use trueup_engine::desired::{Rendered, ResolvedRevision, Scope, TargetSet, settle};
 use trueup_engine::live::{KindCoverage, LiveSet};
 use trueup_engine::look::{Comparison, LookInput, look};
@@ -39,6 +42,9 @@ const REACH_MAX: Duration = Duration::from_secs(20);
 /// Listing a large cluster's kinds takes seconds; what takes longer is reported as unknown.
 const LIST_MAX: Duration = Duration::from_secs(60);
 
+/// Questions that are put to the API server at the same time.
+const QUESTIONS_MAX: usize = 8;
+
 /// One application, its targets and its cluster.
 pub struct Scene {
     pub app: App,
@@ -46,6 +52,8 @@ pub struct Scene {
     pub cluster: Arc<Cluster>,
     schemas: Arc<SchemaSet>,
     remembered: Remembered,
+    /// What the server has answered in this run.
+    answers: Mutex<Answers>,
     /// The commit of the first source, for people.
     pub revision: String,
 }
@@ -110,7 +118,8 @@ impl Scene {
         let schemas = patiently("reading the cluster's schemas", cluster.schemas_known(REACH_MAX)).await;
         let revision = targets.revisions.first().map(|first| first.id.to_string()).unwrap_or_default();
         let remembered = remembered::load(globals, &app).await;
-        Ok(Self { app, remembered, targets, cluster, schemas: schemas.unwrap_or_default(), revision })
+        let schemas = schemas.unwrap_or_default();
+        Ok(Self { app, remembered, answers: Mutex::default(), targets, cluster, schemas, revision })
     }
 
     pub fn schemas(&self) -> Layered<'_> {
@@ -128,21 +137,63 @@ impl Scene {
             self.targets.targets.values().map(|target| (target.gvk.clone(), target.key.clone())).collect();
         let live = self.cluster.live_set(&self.app.instance, &named).await;
         let memory = self.remembered.fresh(&live);
-        let comparison = look(&LookInput {
-            app: &self.app,
-            targets: &self.targets,
-            live: &live,
-            memory: &memory,
-            autoscalers: &self.autoscalers(),
-            last_sync: None,
-            schemas: self.schemas(),
-            health: trueup_engine::status::HealthRules::BUILTIN,
-            our_manager: &FieldManager::new(FieldManager::TRUEUP),
-            secret_key: &self.remembered.key,
-            first_seen: &FirstSeen::new(),
-            now: Timestamp::now(),
-        });
+        let autoscalers = self.autoscalers();
+        let compare = |answers: &Answers| {
+            look(&LookInput {
+                app: &self.app,
+                targets: &self.targets,
+                live: &live,
+                memory: &memory,
+                autoscalers: &autoscalers,
+                answers,
+                last_sync: None,
+                schemas: self.schemas(),
+                health: trueup_engine::status::HealthRules::BUILTIN,
+                our_manager: &FieldManager::new(FieldManager::TRUEUP),
+                secret_key: &self.remembered.key,
+                first_seen: &FirstSeen::new(),
+                now: Timestamp::now(),
+            })
+        };
+        let known = self.answers.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut comparison = compare(&known);
+        let answers = self.confirm(&live, &comparison, known).await;
+        if let Some(answers) = answers {
+            comparison = compare(&answers);
+            *self.answers.lock().unwrap_or_else(PoisonError::into_inner) = answers;
+        }
         Seen { live, comparison }
+    }
+
+    /// Asks the server what applying would change, with the caller's rights; nothing where no question is open.
+    async fn confirm(&self, live: &LiveSet, comparison: &Comparison, known: Answers) -> Option<Answers> {
+        let open = questions(comparison, &self.targets.targets, &live.objects, false);
+        let discovery = self.cluster.discovery()?;
+        if open.is_empty() {
+            return None;
+        }
+        let wire = &self.cluster.connection().wire;
+        let asked = open.into_iter().filter_map(|question| match discovery.find(&question.gvk) {
+            Lookup::Served(kind) => {
+                let live = live.objects.get(&question.object);
+                Some(async move {
+                    let asked = act::confirm(wire, kind, &question, live.map(|live| &*live.object)).await;
+                    (question, asked)
+                })
+            }
+            _ => None,
+        });
+        let asked: Vec<_> = futures::stream::iter(asked).buffer_unordered(QUESTIONS_MAX).collect().await;
+        let mut answers = known;
+        for (question, asked) in asked {
+            match asked {
+                Asked::Answered(answer) => {
+                    answers.insert(question.object, Answered { key: question.key, answer });
+                }
+                Asked::Overtaken => {}
+            }
+        }
+        Some(answers)
     }
 }
 

@@ -238,18 +238,13 @@ fn what_is_not_honoured_makes_it_read_only_by_name() {
         ),
         (
             "",
-            "annotations {argocd.argoproj.io/compare-options: ServerSideDiff=true}",
-            "annotation argocd.argoproj.io/compare-options: compare option ServerSideDiff=true",
+            "annotations {argocd.argoproj.io/compare-options: 'ServerSideDiff=true,Other=true'}",
+            "annotation argocd.argoproj.io/compare-options: compare option Other=true",
         ),
         (
             "",
             "annotations {trueup.dev/hold: until=x}",
             "annotation trueup.dev/hold: the annotation trueup.dev/hold: until=x",
-        ),
-        (
-            "",
-            "annotations {trueup.dev/confirm: always}",
-            "annotation trueup.dev/confirm: a dry run for every object",
         ),
     ];
     for (spec, rest, expected) in cases {
@@ -299,6 +294,27 @@ fn harmless_annotations_and_options_change_nothing() {
             "{annotations}"
         );
     }
+}
+
+#[test]
+fn when_the_server_is_asked() {
+    use trueup_engine::confirm::ConfirmMode::{Always, Differs, Never};
+    let cases = [
+        ("{}", None),
+        ("{trueup.dev/confirm: never}", Some(Never)),
+        ("{argocd.argoproj.io/compare-options: ServerSideDiff=true}", Some(Always)),
+        ("{argocd.argoproj.io/compare-options: ServerSideDiff=false}", Some(Differs)),
+        (
+            "{argocd.argoproj.io/compare-options: ServerSideDiff=false, trueup.dev/confirm: always}",
+            Some(Always),
+        ),
+    ];
+    for (annotations, expected) in cases {
+        assert_eq!(app("", &format!("annotations {annotations}")).confirm.mode, expected, "{annotations}");
+    }
+    let options = "ServerSideDiff=true, IncludeMutationWebhook=true, IgnoreExtraneous";
+    let app = app("", &format!("annotations {{argocd.argoproj.io/compare-options: '{options}'}}"));
+    assert!(app.confirm.include_webhooks && app.unsupported.is_empty());
 }
 
 #[test]

@@ -67,6 +67,8 @@ fn comparison() -> Comparison {
                 ignored: Vec::new(),
                 judgements: Vec::new(),
                 problem: None,
+                unconfirmed: None,
+                asks: None,
                 counts: true,
             },
             ObjectComparison {
@@ -81,6 +83,8 @@ fn comparison() -> Comparison {
                 ignored: Vec::new(),
                 judgements: Vec::new(),
                 problem: Some(ObjectProblem { message: "forbidden".into(), remedy: "grant list".into() }),
+                unconfirmed: None,
+                asks: None,
                 counts: true,
             },
         ],

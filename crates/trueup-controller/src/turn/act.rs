@@ -24,6 +24,7 @@ use crate::installation::Installation;
 use crate::record::Recorder;
 use crate::site::Site;
 use crate::state::{AppState, Finished, Running};
+use crate::turn::confirm;
 use crate::turn::verdict::layered;
 
 /// The wait after a heal that the server refused, tripled each time.
@@ -181,7 +182,8 @@ fn go_on(scene: &Scene<'_>, state: &mut AppState, comparison: &Comparison) -> Op
 fn by_policy(scene: &Scene<'_>, state: &mut AppState, comparison: &Comparison) -> Option<Intention> {
     state.policy_conditions.clear();
     state.limited_until = None;
-    if state.source_failing.is_some() || scene.app.deleting {
+    // What the server has not confirmed yet is not acted on: its answer wakes the worker.
+    if state.source_failing.is_some() || scene.app.deleting || confirm::is_open(state) {
         return None;
     }
     if is_served_now(scene, &mut state.missed_kinds) {

@@ -224,9 +224,9 @@ pub async fn ask(
 }
 
 /// The live objects as they are known now.
-pub fn live(site: &Site, app: &App, targets: &TargetSet, asked: Asked) -> LiveSet {
+pub fn live(site: &Site, app: &App, targets: &TargetSet, asked: &Asked) -> LiveSet {
     let named = targets.targets.values().map(|target| (&target.gvk, &target.key));
-    site.cluster.live_now(&app.instance, named, asked.unread)
+    site.cluster.live_now(&app.instance, named, asked.unread.clone())
 }
 
 /// Whether kinds of the application are still being listed.

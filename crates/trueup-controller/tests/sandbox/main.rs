@@ -2,10 +2,12 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod api_server;
+mod confirm;
 mod gate;
 mod restarts;
 mod rivals;
 mod sources;
+mod webhook;
 mod whole_process;
 mod world;
 

@@ -70,7 +70,7 @@ impl World {
             answers: &self.answers,
             last_sync: None,
             schemas: SchemaSet::builtin().over(SchemaSet::builtin()),
-            health: crate::look::HealthRules::BUILTIN,
+            health: trueup_health::HealthRules::BUILTIN,
             our_manager: &FieldManager::new(FieldManager::TRUEUP),
             secret_key: &[7; 32],
             first_seen: &FirstSeen::new(),
@@ -173,6 +173,18 @@ fn what_cannot_be_asked_is_unknown_with_its_remedy() {
     assert!(comparison.conditions[0].message.starts_with("1 of 1 unknown (Deployment/web)"));
     assert!(comparison.conditions[0].message.ends_with("not allowed to patch; grant it"));
     assert_eq!(comparison.objects[0].notes.len(), 1, "what was seen is still listed");
+    assert_eq!(world.questions().len(), 1, "it is to be asked again");
+}
+
+#[test]
+fn a_server_that_does_not_answer_takes_no_drift_away() {
+    let mut world = World::new();
+    world.change(&["spec", "replicas"], 5.into());
+    world.answer(Answer::Unanswered { message: "nothing came within 30 s".to_owned() });
+    let comparison = world.look();
+    assert_eq!(comparison.status, SyncStatus::OutOfSync);
+    assert_eq!(comparison.differences().next().unwrap().unconfirmed, Some(true));
+    assert!(comparison.objects[0].problem.is_none(), "it may be healed");
     assert_eq!(world.questions().len(), 1, "it is to be asked again");
 }
 

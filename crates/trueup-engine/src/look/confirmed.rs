@@ -22,6 +22,7 @@ pub(super) enum Bearing<'a> {
         fresh: bool,
     },
     Refused(&'a str),
+    Unanswered,
     Unavailable,
 }
 
@@ -61,6 +62,7 @@ impl<'a> Confirming<'a> {
                 .get(index)
                 .map_or(Bearing::None, |foretold| Bearing::Told { foretold, fresh: reply.is_fresh() }),
             Answer::Refused { message } => Bearing::Refused(message),
+            Answer::Unanswered { message: _ } => Bearing::Unanswered,
             Answer::Unavailable { message: _, remedy: _ } => Bearing::Unavailable,
         }
     }
@@ -93,12 +95,17 @@ impl<'a> Confirming<'a> {
         if !wants || live.is_deleting() {
             return;
         }
-        let is_answered = matches!(self.reply, Some(Reply::Fresh(answer)) if !is_unavailable(answer));
+        let is_answered = matches!(self.reply, Some(Reply::Fresh(answer)) if is_answer(answer));
         if !is_answered {
             object.asks = Some(self.key.unwrap_or_else(|| ConfirmKey::new(target, live)));
         }
         match self.reply.map(Reply::answer) {
-            Some(Answer::Refused { message }) => object.refused = Some(message.clone()),
+            Some(Answer::Refused { message }) => {
+                object.unconfirmed = Some(format!("the server refuses what Git declares: {message}"));
+            }
+            Some(Answer::Unanswered { message }) => {
+                object.unconfirmed = Some(format!("{message}; it is asked again by itself"));
+            }
             Some(Answer::Unavailable { message, remedy }) => {
                 object.problem = Some(ObjectProblem {
                     message: format!("the server could not be asked what applying would change: {message}"),
@@ -110,11 +117,11 @@ impl<'a> Confirming<'a> {
     }
 }
 
-/// What could not be asked is asked again: when, the shell decides.
-fn is_unavailable(answer: &Answer) -> bool {
+/// Whether nothing is left to ask. When it is asked again, the shell decides.
+fn is_answer(answer: &Answer) -> bool {
     match answer {
-        Answer::Unavailable { .. } => true,
-        Answer::Leaves(_) | Answer::Refused { .. } => false,
+        Answer::Leaves(_) | Answer::Refused { .. } => true,
+        Answer::Unanswered { .. } | Answer::Unavailable { .. } => false,
     }
 }
 
@@ -124,7 +131,7 @@ pub(super) fn is_noise(finding: &Finding, bearing: Bearing<'_>) -> bool {
     let removed_otherwise = finding.pending_removal && !(finding.ours && finding.owners.is_empty());
     match bearing {
         Bearing::Told { foretold, fresh: _ } => foretold.unchanged && !removed_otherwise,
-        Bearing::None | Bearing::Refused(_) | Bearing::Unavailable => false,
+        Bearing::None | Bearing::Refused(_) | Bearing::Unanswered | Bearing::Unavailable => false,
     }
 }
 

@@ -103,7 +103,7 @@ pub(super) fn blank(
         ignored: Vec::new(),
         judgements: Vec::new(),
         problem: None,
-        refused: None,
+        unconfirmed: None,
         asks: None,
         counts: true,
     }

@@ -147,7 +147,7 @@ fn judge(scene: &Scene<'_>, object: &mut ObjectComparison, finding: Finding, bea
         Bearing::Told { .. } if is_noise(&finding, bearing) => Place::Noise,
         // Nothing is healed or judged on what could not be confirmed, and it stays to be seen.
         Bearing::Unavailable => Place::Note,
-        Bearing::None | Bearing::Told { .. } | Bearing::Refused(_) => place,
+        Bearing::None | Bearing::Told { .. } | Bearing::Refused(_) | Bearing::Unanswered => place,
     };
     if matches!(place, Place::Noise) {
         attribution.class = Class::Noise;
@@ -207,6 +207,7 @@ fn difference(
         Bearing::None => (None, None, None),
         Bearing::Told { foretold, fresh } => (foretold.value.clone(), fresh.then_some(false), None),
         Bearing::Refused(message) => (None, Some(true), Some(format!("the server refuses it: {message}"))),
+        Bearing::Unanswered => (None, Some(true), Some("the server has not confirmed it".to_owned())),
         Bearing::Unavailable => (None, Some(true), Some("the server could not be asked".to_owned())),
     };
     Difference {

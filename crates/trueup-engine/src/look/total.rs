@@ -66,15 +66,15 @@ fn origin(status: SyncStatus, objects: &[ObjectComparison]) -> AppOrigin {
     }
 }
 
-/// Tells which objects the server would refuse as Git declares them, with the answer about the first.
+/// Tells of which objects the server has not confirmed what differs, with the reason of the first.
 fn unconfirmed(objects: &[ObjectComparison]) -> Option<Condition> {
-    let refused: Vec<(&ObjectComparison, &String)> =
-        objects.iter().filter_map(|object| Some((object, object.refused.as_ref()?))).collect();
-    let (_, why) = refused.first()?;
-    let objects: Vec<&ObjectComparison> = refused.iter().map(|(object, _)| *object).collect();
+    let open: Vec<(&ObjectComparison, &String)> =
+        objects.iter().filter_map(|object| Some((object, object.unconfirmed.as_ref()?))).collect();
+    let (_, why) = open.first()?;
+    let objects: Vec<&ObjectComparison> = open.iter().map(|(object, _)| *object).collect();
     Some(Condition::new(
         ConditionType::UnconfirmedWarning,
-        format!("the server refuses what Git declares for {}: {why}", named(&objects)),
+        format!("what differs in {} is not confirmed: {why}", named(&objects)),
     ))
 }
 

@@ -357,7 +357,7 @@ fn missing_everywhere(targets: &TargetSet) -> Comparison {
             ignored: Vec::new(),
             judgements: Vec::new(),
             problem: None,
-            refused: None,
+            unconfirmed: None,
             asks: None,
             counts: true,
         })

@@ -25,6 +25,13 @@ pub struct Change<'a> {
     pub dry_run: bool,
 }
 
+/// A proposed object as mutating admission left it, and the live one that it was proposed for.
+#[derive(Debug, Clone)]
+pub struct Admitted {
+    pub live: Option<Arc<Value>>,
+    pub object: Value,
+}
+
 /// What a change left.
 #[derive(Debug)]
 pub struct Changed {
@@ -46,7 +53,7 @@ impl Api {
             let live =
                 change.target.name.and_then(|_| self.stored(change.target.served, &change.target.key()));
             self.refuse_impossible(change, live.is_some())?;
-            let outcome = self.compute(change, live.as_deref())?;
+            let outcome = self.compute(change, live.as_deref(), None)?;
             if change.dry_run || !outcome.changed {
                 let created = outcome.created;
                 return Ok(Changed { response: outcome.response, created, warnings: outcome.warnings });
@@ -74,12 +81,68 @@ impl Api {
         Err(last.unwrap_or_else(|| ApiStatus::internal("no attempt was made")))
     }
 
-    fn compute(&self, change: &Change<'_>, live: Option<&Value>) -> Result<WriteOutcome, ApiStatus> {
+    /// What a change proposes, and for which live object, before anybody admits it.
+    pub fn propose(&self, change: &Change<'_>) -> Result<(Option<Arc<Value>>, Value), ApiStatus> {
+        let live = change.target.name.and_then(|_| self.stored(change.target.served, &change.target.key()));
+        self.refuse_impossible(change, live.is_some())?;
         let (schemas, uid) = (self.schemas(), self.ids().uid());
-        write::write(WriteRequest {
+        let proposed = write::propose(self.request(change, live.as_deref(), None, &schemas, &uid))?;
+        Ok((live, proposed))
+    }
+
+    /// Makes a change that was admitted; nothing where the live object is another by now.
+    pub fn change_admitted(
+        &self,
+        change: &Change<'_>,
+        admitted: &Admitted,
+    ) -> Result<Option<Changed>, ApiStatus> {
+        let kind = &change.target.served.kind;
+        let live = change.target.name.and_then(|_| self.stored(change.target.served, &change.target.key()));
+        if live.as_deref().map(revision_of) != admitted.live.as_deref().map(revision_of) {
+            return Ok(None);
+        }
+        let outcome = self.compute(change, live.as_deref(), Some(&admitted.object))?;
+        if change.dry_run || !outcome.changed {
+            let WriteOutcome { response, created, warnings, .. } = outcome;
+            return Ok(Some(Changed { response, created, warnings }));
+        }
+        let name = name_of(&outcome.object);
+        match self.commit(change, &name, live.as_deref(), outcome) {
+            Ok(changed) => {
+                if kind.group_kind().is("apiextensions.k8s.io", "CustomResourceDefinition") {
+                    self.definition_written(&name);
+                }
+                Ok(Some(changed))
+            }
+            Err(CommitError::Exists) if change.verb == WriteVerb::Create && change.target.name.is_some() => {
+                Err(ApiStatus::already_exists(kind, &name.name))
+            }
+            Err(CommitError::Exists | CommitError::Missing | CommitError::Changed) => Ok(None),
+        }
+    }
+
+    fn compute(
+        &self,
+        change: &Change<'_>,
+        live: Option<&Value>,
+        admitted: Option<&Value>,
+    ) -> Result<WriteOutcome, ApiStatus> {
+        let (schemas, uid) = (self.schemas(), self.ids().uid());
+        write::write(self.request(change, live, admitted, &schemas, &uid))
+    }
+
+    fn request<'a>(
+        &self,
+        change: &'a Change<'a>,
+        live: Option<&'a Value>,
+        admitted: Option<&'a Value>,
+        schemas: &'a trueup_merge::SchemaSet,
+        uid: &'a str,
+    ) -> WriteRequest<'a> {
+        WriteRequest {
             verb: change.verb,
             kind: &change.target.served.kind,
-            schemas: &schemas,
+            schemas,
             subresource: change.target.subresource,
             namespace: change.target.namespace,
             name: change.target.name,
@@ -90,9 +153,10 @@ impl Api {
             force: change.force,
             field_validation: change.field_validation,
             now: self.clock().now(),
-            uid: &uid,
+            uid,
             live,
-        })
+            admitted,
+        }
     }
 
     fn commit(

@@ -14,6 +14,7 @@ use super::reply::{Body, Cut, JSON, Reply};
 use super::serve::{Call, Front};
 use super::watching::Watching;
 use super::{negotiate, protobuf, reply};
+use crate::admission;
 use crate::api::{Change, Deleted, ListOptions, Target, WriteRecord};
 use crate::faults::{Attributes, Interference};
 use crate::kind::KindInfo;
@@ -84,7 +85,7 @@ enum Answer {
 }
 
 /// Answers a request for a resource; an error drops the connection.
-pub(super) fn answer(front: &Front, call: &Call, path: &ResourcePath) -> Result<Response<Body>, Cut> {
+pub(super) async fn answer(front: &Front, call: &Call, path: &ResourcePath) -> Result<Response<Body>, Cut> {
     let kinds = front.api.registry().kinds();
     let served = kinds.resource(&path.group, &path.version, &path.resource);
     let Some(served) = served.filter(|served| leads_somewhere(served, path)) else {
@@ -109,7 +110,7 @@ pub(super) fn answer(front: &Front, call: &Call, path: &ResourcePath) -> Result<
     let interference = front.faults.before(request);
     let answered = match &interference {
         Interference::Refuse(status) => Err(status.clone()),
-        Interference::None | Interference::Cut => Handler { front, call, path, served, verb }.answer(),
+        Interference::None | Interference::Cut => Handler { front, call, path, served, verb }.answer().await,
     };
     let answer = answered.unwrap_or_else(|status| Answer::Whole(Reply::from(status)));
     match answer {
@@ -192,12 +193,12 @@ impl Handler<'_> {
         })
     }
 
-    fn answer(&self) -> Result<Answer, ApiStatus> {
+    async fn answer(&self) -> Result<Answer, ApiStatus> {
         match self.verb {
             Verb::Get => self.get().map(Answer::Whole),
             Verb::List => self.list().map(Answer::Whole),
             Verb::Watch => self.watch().map(|watching| Answer::Watch(Box::new(watching))),
-            Verb::Create | Verb::Update | Verb::Patch => self.change().map(Answer::Whole),
+            Verb::Create | Verb::Update | Verb::Patch => self.change().await.map(Answer::Whole),
             Verb::Delete => self.delete().map(Answer::Whole),
             Verb::DeleteCollection => self.delete_collection().map(Answer::Whole),
         }
@@ -280,7 +281,7 @@ impl Handler<'_> {
         })
     }
 
-    fn change(&self) -> Result<Reply, ApiStatus> {
+    async fn change(&self) -> Result<Reply, ApiStatus> {
         let presentation = self.presentation()?;
         let (verb, options_kind) = match self.verb {
             Verb::Create => (WriteVerb::Create, "CreateOptions"),
@@ -296,7 +297,7 @@ impl Handler<'_> {
         if let Some(review) = self.front.api.review(target, &call.user, &call.body) {
             return review.map(|review| Reply::json(201, &review));
         }
-        let changed = self.front.api.change(&Change {
+        let change = Change {
             target,
             verb,
             body: &call.body,
@@ -306,7 +307,8 @@ impl Handler<'_> {
             force: options::force(&call.query, verb)?,
             field_validation: options::field_validation(&call.query, options_kind)?,
             dry_run: options::dry_run(&call.query, options_kind)?,
-        })?;
+        };
+        let changed = admission::change(&self.front.api, &change, &call.user).await?;
         let code = if changed.created { 201 } else { 200 };
         let body = match self.path.subresource.as_deref() {
             // A scale has no columns of its own.

@@ -91,7 +91,7 @@ impl Front {
         }
         match Route::parse(&call.path) {
             None => Ok(Reply::no_such_path().into_response()),
-            Some(Route::Resource(path)) => resource::answer(self, &call, &path),
+            Some(Route::Resource(path)) => resource::answer(self, &call, &path).await,
             Some(Route::Other(segments)) => Ok(self.other(&call, &segments).into_response()),
         }
     }

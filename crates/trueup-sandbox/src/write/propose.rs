@@ -48,6 +48,15 @@ impl<'a> Pipeline<'_, 'a> {
         }
     }
 
+    /// What webhooks left, in the kind's shape and with its defaults again. Who owns what was settled before them: what
+    /// they add is nobody's.
+    pub(super) fn admitted(&self, admitted: &Value) -> Result<Value, ApiStatus> {
+        let decoded = self.decode(admitted).map_err(|error| {
+            ApiStatus::internal(format!("converting (v1.AdmissionReview) of a webhook's patch: {}", error.0))
+        })?;
+        Ok(decoded.object)
+    }
+
     /// Some kinds are created by a PUT to a name that is free.
     fn created_by_update(&self, object: Value) -> Result<Value, ApiStatus> {
         if !allows_create_on_update(self.request.kind) || self.part != Part::Main {

@@ -68,6 +68,7 @@ impl Server {
             now: Timestamp::from_second(1_700_000_000 + self.version).unwrap(),
             uid: "00000000-0000-0000-0000-000000000001",
             live: self.live.as_ref(),
+            admitted: None,
         }
     }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use trueup_engine::app::{App, FirstSeen};
 use trueup_engine::autoscaler::{self, Autoscalers};
+use trueup_engine::confirm::{Answer, Answered, Answers, ConfirmKey};
 use trueup_engine::desired::{RenderProblem, Rendered, ResolvedRevision, Scope, Target, TargetSet, settle};
 use trueup_engine::live::{KindCoverage, Live, LiveSet, LiveVersion};
 use trueup_engine::look::{Comparison, LookInput, look};
@@ -119,6 +120,7 @@ pub async fn compare(
     let layered = schemas.over(SchemaSet::builtin());
     let memory = memory(base, &places, &targets, layered);
     let predicted = placed(predicted, &places);
+    let answers = answers(&predicted, &targets, &live);
     let scalers = live.objects.values().map(|live| &*live.object);
     let comparison = look(&LookInput {
         app: &app,
@@ -126,6 +128,7 @@ pub async fn compare(
         live: &live,
         memory: &memory,
         autoscalers: &Autoscalers::new(scalers.filter(|object| is_autoscaler(object)), Vec::new()),
+        answers: &answers,
         last_sync: None,
         schemas: layered,
         health: HealthRules::BUILTIN,
@@ -135,6 +138,15 @@ pub async fn compare(
         now: Timestamp::now(),
     });
     Ok(Offline { targets, live, schemas, predicted, comparison, manager: arguments.manager.clone() })
+}
+
+/// What a server's dry run said, as the answer that a look with a cluster would have had.
+fn answers(predicted: &BTreeMap<ResourceKey, Value>, targets: &TargetSet, live: &LiveSet) -> Answers {
+    let answered = predicted.iter().filter_map(|(key, predicted)| {
+        let about = ConfirmKey::new(targets.targets.get(key)?, live.objects.get(key)?);
+        Some((key.clone(), Answered { key: about, answer: Answer::Leaves(predicted.clone()) }))
+    });
+    answered.collect()
 }
 
 fn only_one_from_stdin(arguments: &DiffArguments, target: &Path, live: &Path) -> Result<(), Failure> {

@@ -1,0 +1,179 @@
+//! Admission webhooks: which of them are asked about a write, and what becomes of it.
+//!
+//! As the API server does it: mutating webhooks one after the other, in the order of their configurations' names, each
+//! seeing what the one before left; then the validating ones, about the object as it would be stored. Nothing is asked
+//! again after a later webhook's change (`reinvocationPolicy`), conditions in CEL are not evaluated, and a webhook behind
+//! a Service cannot be reached, since nothing runs here.
+
+mod call;
+mod hook;
+
+use std::sync::Arc;
+
+use trueup_object::Value;
+
+use crate::api::{Admitted, Api, Change, Changed};
+use crate::http::credentials::User;
+use crate::state::ResourceId;
+use crate::status::ApiStatus;
+use crate::write::{WriteVerb, json_patch};
+
+use call::{CallError, Verdict};
+use hook::Hook;
+
+const GROUP: &str = "admissionregistration.k8s.io";
+
+/// How often a write is begun anew because others were faster while webhooks were asked, as often as the server does.
+const N_ATTEMPTS: usize = 5;
+
+/// What is asked about.
+struct Asked<'a> {
+    api: &'a Api,
+    change: &'a Change<'a>,
+    user: &'a User,
+    live: Option<Arc<Value>>,
+}
+
+/// Makes a change with the webhooks' leave.
+pub async fn change(api: &Api, change: &Change<'_>, user: &User) -> Result<Changed, ApiStatus> {
+    // A webhook that is asked about webhooks could not be removed any more. Scaling is never asked about here.
+    if change.target.served.kind.gvk.group == GROUP || change.target.subresource == Some("scale") {
+        return api.change(change);
+    }
+    let (mutating, validating) = (hooks(api, "mutating"), hooks(api, "validating"));
+    if mutating.is_empty() && validating.is_empty() {
+        return api.change(change);
+    }
+    let mut last = None;
+    for _ in 0..N_ATTEMPTS {
+        let (live, proposed) = api.propose(change)?;
+        let asked = Asked { api, change, user, live };
+        let mut object = proposed;
+        let mut warnings = Vec::new();
+        for hook in &mutating {
+            object = mutated(&asked, hook, object, &mut warnings).await?;
+        }
+        let admitted = Admitted { live: asked.live.clone(), object };
+        if validating.iter().any(|hook| hook.is_about(&asked, &admitted.object)) {
+            let dry_run = Change { dry_run: true, ..*change };
+            let whole = api.change_admitted(&dry_run, &admitted)?;
+            let Some(whole) = whole else { continue };
+            for hook in &validating {
+                validated(&asked, hook, &whole.response, &mut warnings).await?;
+            }
+        }
+        match api.change_admitted(change, &admitted)? {
+            Some(mut changed) => {
+                changed.warnings.extend(warnings);
+                return Ok(changed);
+            }
+            None => last = Some(change.target.name.unwrap_or_default()),
+        }
+    }
+    Err(ApiStatus::modified(&change.target.served.kind, last.unwrap_or_default()))
+}
+
+/// The webhooks of all configurations of one sort, in the order in which they are asked.
+fn hooks(api: &Api, sort: &str) -> Vec<Hook> {
+    let plural = format!("{sort}webhookconfigurations");
+    let (configurations, _) = api.store().list(&ResourceId::new(GROUP, &plural), "");
+    let webhooks = configurations.iter().flat_map(|configuration| configuration.list_at(&["webhooks"]));
+    webhooks.map(|webhook| Hook::new(webhook.clone())).collect()
+}
+
+async fn mutated(
+    asked: &Asked<'_>,
+    hook: &Hook,
+    object: Value,
+    warnings: &mut Vec<String>,
+) -> Result<Value, ApiStatus> {
+    let Some(verdict) = asked.put(hook, &object).await? else { return Ok(object) };
+    let Verdict { patch, warnings: told, .. } = verdict;
+    warnings.extend(told);
+    let Some(patch) = patch else { return Ok(object) };
+    json_patch(&object, &patch).map_err(|error| {
+        ApiStatus::internal(format!(
+            "failed calling webhook {:?}: its patch does not apply: {error}",
+            hook.name()
+        ))
+    })
+}
+
+async fn validated(
+    asked: &Asked<'_>,
+    hook: &Hook,
+    object: &Value,
+    warnings: &mut Vec<String>,
+) -> Result<(), ApiStatus> {
+    if let Some(verdict) = asked.put(hook, object).await? {
+        warnings.extend(verdict.warnings);
+    }
+    Ok(())
+}
+
+impl Asked<'_> {
+    /// Asks a webhook, where it is about this write. Nothing where it is not, or where it fails and that is to be ignored.
+    async fn put(&self, hook: &Hook, object: &Value) -> Result<Option<Verdict>, ApiStatus> {
+        if !hook.is_about(self, object) {
+            return Ok(None);
+        }
+        let name = hook.name();
+        if self.change.dry_run && !hook.allows_dry_run() {
+            return Err(ApiStatus::bad_request(format!(
+                "admission webhook {name:?} does not support dry run"
+            )));
+        }
+        match call::call(hook, &self.review(object)).await {
+            Ok(verdict) if verdict.allowed => Ok(Some(verdict)),
+            Ok(verdict) => Err(verdict.into_status(name)),
+            Err(CallError(_)) if hook.ignores_failure() => Ok(None),
+            Err(CallError(why)) => Err(ApiStatus::internal(format!(
+                "Internal error occurred: failed calling webhook {name:?}: failed to call webhook: {why}"
+            ))),
+        }
+    }
+
+    fn operation(&self) -> &'static str {
+        if self.live.is_none() { "CREATE" } else { "UPDATE" }
+    }
+
+    /// The `AdmissionReview` that is sent.
+    fn review(&self, object: &Value) -> Value {
+        let Change { target, .. } = self.change;
+        let gvk = &target.served.kind.gvk;
+        let mut request = Value::default();
+        let kind = [("group", &gvk.group), ("version", &gvk.version), ("kind", &gvk.kind)];
+        let resource =
+            [("group", &gvk.group), ("version", &gvk.version), ("resource", &target.served.kind.plural)];
+        for (field, parts) in
+            [("kind", kind), ("requestKind", kind), ("resource", resource), ("requestResource", resource)]
+        {
+            for (name, text) in parts {
+                request.set_at(&[field, name], text.clone().into());
+            }
+        }
+        request.set_at(&["uid"], self.api.ids().uid().into());
+        let name = target.name.or_else(|| object.str_at(&["metadata", "name"])).unwrap_or_default();
+        request.set_at(&["name"], name.into());
+        request.set_at(&["namespace"], target.namespace.into());
+        request.set_at(&["operation"], self.operation().into());
+        request.set_at(&["userInfo", "username"], self.user.name.clone().into());
+        let groups = self.user.groups.iter().map(|group| Value::from(group.clone())).collect();
+        request.set_at(&["userInfo", "groups"], Value::List(groups));
+        request.set_at(&["object"], object.clone());
+        request.set_at(&["oldObject"], self.live.as_deref().cloned().unwrap_or_default());
+        request.set_at(&["dryRun"], self.change.dry_run.into());
+        let options = match (self.change.verb, &self.live) {
+            (WriteVerb::Create, _) => "CreateOptions",
+            (WriteVerb::Update, _) => "UpdateOptions",
+            (WriteVerb::Patch(_), _) => "PatchOptions",
+        };
+        request.set_at(&["options", "kind"], options.into());
+        request.set_at(&["options", "apiVersion"], "meta.k8s.io/v1".into());
+        let mut review = Value::default();
+        review.set_at(&["apiVersion"], "admission.k8s.io/v1".into());
+        review.set_at(&["kind"], "AdmissionReview".into());
+        review.set_at(&["request"], request);
+        review
+    }
+}
