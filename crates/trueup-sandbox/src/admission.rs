@@ -128,7 +128,7 @@ impl Asked<'_> {
             Ok(verdict) => Err(verdict.into_status(name)),
             Err(CallError(_)) if hook.ignores_failure() => Ok(None),
             Err(CallError(why)) => Err(ApiStatus::internal(format!(
-                "Internal error occurred: failed calling webhook {name:?}: failed to call webhook: {why}"
+                "failed calling webhook {name:?}: failed to call webhook: {why}"
             ))),
         }
     }

@@ -1,11 +1,11 @@
-//! Asking what an apply would change: a forced apply with our manager, without effect, pinned to the version that was
+//! Asking what an apply would change: a forced apply with our manager, without effect, pinned to the object that was
 //! compared.
 
 use trueup_engine::confirm::{Answer, Question};
 use trueup_object::Value;
 
 use super::quoted::without_values;
-use super::{Hand, Place, Refusal, apply};
+use super::{Hand, Place, Refusal, apply_own};
 use crate::discover::ServedKind;
 use crate::wire::Wire;
 
@@ -21,9 +21,16 @@ pub enum Asked {
 pub async fn confirm(wire: &Wire, kind: &ServedKind, question: &Question, live: Option<&Value>) -> Asked {
     let Question { object: key, body, version, gvk: _, key: _ } = question;
     let place = Place { kind, namespace: &key.namespace, name: &key.name };
-    match apply(wire, place, body, version, &Hand::dry_run()).await {
+    // Pinned to the object and not to its version: a status that is written meanwhile makes no difference to the answer, and
+    // any other change asks anew. An object of the same name that came since is refused.
+    let mut body = body.clone();
+    for bookkeeping in ["managedFields", "creationTimestamp", "generation", "resourceVersion"] {
+        body.remove_at(&["metadata", bookkeeping]);
+    }
+    body.set_at(&["metadata", "uid"], version.uid.clone().into());
+    match apply_own(wire, place, &body, &Hand::dry_run()).await {
         Ok(accepted) => Asked::Answered(Answer::Leaves(accepted.object)),
-        Err(refusal) => refused(without_values(refusal, key, std::iter::once(body).chain(live))),
+        Err(refusal) => refused(without_values(refusal, key, std::iter::once(&body).chain(live))),
     }
 }
 

@@ -29,7 +29,7 @@ fn image(live: &Value) -> Option<&str> {
 fn n_changes(world: &World) -> usize {
     let records = world.sandbox.requests();
     let ours = records.iter().filter(|it| it.user_agent.starts_with("trueup/"));
-    ours.filter(|it| it.path.contains("/deployments/") && !it.dry_run).count()
+    ours.filter(|it| it.path.contains("/deployments/") && !it.dry_run && it.code < 300).count()
 }
 
 fn n_questions(world: &World) -> usize {

@@ -90,7 +90,8 @@ async fn serve(
         stream.read_buf(&mut read).await?;
         let text = String::from_utf8_lossy(&read).to_lowercase();
         if let Some(end) = text.find("\r\n\r\n") {
-            let length = text.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
+            let length: Option<usize> =
+                text.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
             break (end + 4, length.unwrap_or_default());
         }
     };

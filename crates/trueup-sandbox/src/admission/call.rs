@@ -16,6 +16,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use tokio_util::task::AbortOnDropHandle;
 use trueup_object::Value;
 
 use super::hook::Hook;
@@ -93,11 +94,11 @@ async fn post(url: &str, authority: Option<&str>, review: &Value) -> Result<Valu
         }
         Value::from_json(&body).map_err(|error| words(&error))
     };
-    tokio::select! {
-        answer = exchange => answer,
-        // The connection only ends before the answer where the other side breaks it off.
-        ended = connection => Err(ended.map_or_else(|error| words(&error), |()| "EOF".to_owned())),
-    }
+    // It ends after the answer, or with it: the exchange tells which.
+    let connection = AbortOnDropHandle::new(tokio::spawn(connection));
+    let answer = exchange.await;
+    drop(connection);
+    answer
 }
 
 fn connector(authority: Option<&str>) -> Result<TlsConnector, String> {
