@@ -1,7 +1,7 @@
 //! Confirming: what a look leaves open is asked of the API server; what it answers is kept for the looks to come.
 //!
 //! A turn waits for the answers a few milliseconds, which is what a server takes that has nothing better to do. Whatever
-//! comes later goes into a later turn, so that a slow webhook holds up no verdict (docs/design/0008).
+//! comes later goes into a later turn, so that a slow webhook holds up no verdict (docs/design/0010).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
