@@ -28,7 +28,7 @@ fn image(live: &Value) -> Option<&str> {
 /// The writes of the controller that were more than a question.
 fn n_changes(world: &World) -> usize {
     let records = world.sandbox.requests();
-    let ours = records.iter().filter(|it| it.user_agent.starts_with("trueup/"));
+    let ours = records.iter().filter(|it| it.user_agent.starts_with("trueup/controller"));
     ours.filter(|it| it.path.contains("/deployments/") && !it.dry_run && it.code < 300).count()
 }
 
