@@ -145,6 +145,14 @@ impl Form {
         Ok(())
     }
 
+    /// Says how much there is that does not count, where the result has no place for it.
+    fn tell_of_notes(&self, document: &Document) {
+        let notes: usize = document.objects.iter().map(|object| object.notes.len()).sum();
+        if notes > 0 && self.is_text() && !self.show_ignored {
+            output::tell(&format!("{notes} more by others that do not count: -o json lists them"));
+        }
+    }
+
     pub fn ending(&self, status: SyncStatus) -> Ending {
         match status {
             SyncStatus::Synced => Ending::Done,
@@ -169,5 +177,6 @@ pub async fn run(arguments: &DiffArguments, globals: &Globals, persona: Persona)
     let document = Document::new(&view, None, arguments.form.extent());
     let wanted = format!("Git ({})", target.display());
     arguments.form.show(&document, &view, &wanted, None, persona)?;
+    arguments.form.tell_of_notes(&document);
     Ok(arguments.form.ending(document.status))
 }

@@ -48,6 +48,7 @@ pub async fn run(
     let view = seen.view(&scene);
     let document = Document::new(&view, None, arguments.form.extent());
     arguments.form.show(&document, &view, &format!("Git ({})", folder.display()), remark, persona)?;
+    arguments.form.tell_of_notes(&document);
     Ok(arguments.form.ending(document.status))
 }
 

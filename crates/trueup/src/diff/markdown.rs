@@ -23,6 +23,9 @@ const TABLE_MAX: usize = LENGTH_MAX / 3;
 /// Room for the sentences at the end.
 const END_MAX: usize = 2_000;
 
+/// No folded object is shorter.
+const SECTION_MIN: usize = 150;
+
 /// How many conditions and how much of each are repeated at the end.
 const CONDITIONS_MAX: usize = 5;
 const CONDITION_MAX: usize = 250;
@@ -90,6 +93,10 @@ fn sections(differing: &[&ObjectDocument], view: &View<'_>, wanted: &str, room: 
     let mut text = String::new();
     let mut left_out = 0_usize;
     for object in differing {
+        if text.len() + SECTION_MIN > room {
+            left_out += 1;
+            continue;
+        }
         let whole = section(object, view, wanted, true);
         let section =
             if text.len() + whole.len() <= room { whole } else { section(object, view, wanted, false) };

@@ -201,7 +201,25 @@ fn live_set(app: &App, files: Files, targets: &TargetSet) -> LiveSet {
         let why = format!("it may be in a document that could not be read: {loss}");
         set.unread = absent.map(|key| (key.clone(), why.clone())).collect();
     }
+    let pairs = targets.targets.values().filter_map(|target| Some((target, set.objects.get(&target.key)?)));
+    let unlike: Vec<_> = pairs
+        .filter(|(target, live)| target.gvk.version != live.gvk.version)
+        .map(|(target, live)| (target.key.clone(), other_version(target, live)))
+        .collect();
+    set.unread.extend(unlike);
     set
+}
+
+/// Only a server converts between the versions of a kind; what is renamed between them is no difference.
+fn other_version(target: &Target, live: &Live) -> String {
+    let (wanted, found) = (&target.gvk, live.gvk.api_version());
+    format!(
+        "it is in {found} where it is live and in {} in Git, which only a server can convert (`kubectl get {}.{}.{}`)",
+        wanted.api_version(),
+        wanted.kind.to_lowercase(),
+        wanted.version,
+        wanted.group
+    )
 }
 
 /// What Git said before, as if it had been synced; when is not known.

@@ -436,6 +436,24 @@ fn what_an_autoscaler_scales_is_its_own() {
     assert_eq!(code, 0, "{}", document.to_json_pretty());
 }
 
+#[test]
+fn two_versions_of_a_kind_are_not_compared() {
+    let scaler = |version: &str, more: &str| {
+        format!(
+            "{{apiVersion: autoscaling/{version}, kind: HorizontalPodAutoscaler, metadata: {{name: web, namespace: shop}}, spec: {{maxReplicas: 9, {more}}}}}"
+        )
+    };
+    let metrics = "metrics: [{type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilization: 80}}}]";
+    let folder = Folder::new(&[
+        ("target.yaml", &scaler("v1", "targetCPUUtilizationPercentage: 80")),
+        ("live.yaml", &scaler("v2", metrics)),
+    ]);
+    let (document, code) = folder.document(&[]);
+    assert_eq!((code, only(&document).str_at(&["status"])), (3, Some("Unknown")));
+    let message = only(&document).str_at(&["problem", "message"]).unwrap();
+    assert!(message.contains("autoscaling/v2") && message.contains("autoscaling/v1"), "{message}");
+}
+
 /// A Secret as kubectl left it, and its values as they are and in base64.
 const SECRET: &str = "
 apiVersion: v1
