@@ -6,18 +6,9 @@ use trueup_object::Value;
 use crate::conditions::find;
 use crate::{Health, HealthStatus};
 
-/// Conditions that are True while something is wrong.
-const FAILURES: [&str; 9] = [
-    "Failed",
-    "Stalled",
-    "Degraded",
-    "Failure",
-    "Error",
-    "Errored",
-    "ErrorOccurred",
-    "ReconcileError",
-    "ReplicaFailure",
-];
+/// Conditions that are True while something is wrong. So are those whose name begins with Failed or ends with Failed,
+/// Failure or Error.
+const FAILURES: [&str; 6] = ["Stalled", "Degraded", "Errored", "ErrorOccurred", "InvalidSpec", "NotReady"];
 
 /// Conditions that are True once the object does what it is for. The first that an object has decides.
 const READY: [&str; 11] = [
@@ -34,11 +25,13 @@ const READY: [&str; 11] = [
     "Initialized",
 ];
 
+/// Conditions that say whether what was asked for is well formed and could be handed on; where they are False they speak
+/// also beside one of readiness. So do those whose name ends with Healthy.
+const HANDED_ON: [&str; 8] =
+    ["Synced", "Reconciled", "ResolvedRefs", "Accepted", "Programmed", "Established", "Valid", "Installed"];
+
 /// Conditions that are True while the controller works on it.
 const WORKING: [&str; 4] = ["Reconciling", "Progressing", "Updating", "Upgrading"];
-
-/// Conditions that say whether what was asked for could be handed on; they speak only where they are False.
-const HANDED_ON: [&str; 3] = ["Synced", "Reconciled", "ResolvedRefs"];
 
 /// Parts of a reason that say that waiting alone will not help.
 const FAILING: [&str; 16] = [
@@ -83,6 +76,8 @@ const WORDS: [(HealthStatus, &[&str]); 4] = [
             "enabled",
             "valid",
             "synced",
+            "green",
+            "provisioned",
         ],
     ),
     (
@@ -90,7 +85,6 @@ const WORDS: [(HealthStatus, &[&str]); 4] = [
         &[
             "pending",
             "creating",
-            "created",
             "provisioning",
             "deploying",
             "updating",
@@ -105,9 +99,12 @@ const WORDS: [(HealthStatus, &[&str]); 4] = [
             "waiting",
             "starting",
             "scaling",
+            "scalingup",
+            "scalingdown",
+            "stopping",
+            "yellow",
             "installing",
             "queued",
-            "new",
         ],
     ),
     (
@@ -123,6 +120,7 @@ const WORDS: [(HealthStatus, &[&str]); 4] = [
             "invalid",
             "unhealthy",
             "broken",
+            "red",
         ],
     ),
     (HealthStatus::Suspended, &["suspended", "paused", "hibernated", "stopped"]),
@@ -143,10 +141,28 @@ pub(crate) fn judge(live: &Value) -> Option<Health> {
             "Waiting for generation {generation} to be observed: generation {observed} is the last that was"
         )));
     }
-    by_conditions(live, generation.unwrap_or_default())
-        .or_else(|| by_word(live))
-        // Its controller has seen the newest generation and has nothing to object to.
-        .or_else(|| observed.map(|_| Health::healthy()))
+    let conditions = by_conditions(live, generation.unwrap_or_default());
+    match (conditions, by_word(live)) {
+        // Being ready in general does not outweigh a word that says otherwise.
+        (Some(conditions), Some(word))
+            if conditions.status == HealthStatus::Healthy && word.status > HealthStatus::Healthy =>
+        {
+            Some(word)
+        }
+        (Some(conditions), _) => Some(conditions),
+        (None, Some(word)) => Some(word),
+        (None, None) => by_replicas(live)
+            // Its controller has seen the newest generation and has nothing to object to.
+            .or_else(|| observed.map(|_| Health::healthy())),
+    }
+}
+
+/// A kind that scales and says no more than how many of its replicas are ready.
+fn by_replicas(live: &Value) -> Option<Health> {
+    let wanted = live.int_at(&["spec", "replicas"])?;
+    let ready =
+        ["readyReplicas", "availableReplicas"].iter().find_map(|name| live.int_at(&["status", name]))?;
+    (ready < wanted).then(|| Health::progressing(format!("{ready} of {wanted} replicas are ready")))
 }
 
 fn is_suspended(live: &Value) -> bool {
@@ -175,10 +191,11 @@ fn by_conditions(live: &Value, generation: i64) -> Option<Health> {
     let is_stale = |condition: &Value| {
         condition.int_at(&["observedGeneration"]).is_some_and(|observed| observed < generation)
     };
-    if let Some(failed) = first(live, &FAILURES, "True") {
+    if let Some(failed) = live.list_at(&["status", "conditions"]).iter().find(|it| is_failure(it)) {
         return Some(Health::degraded(words(failed)));
     }
-    if let Some(refused) = first(live, &HANDED_ON, "False") {
+    let refused = live.list_at(&["status", "conditions"]).iter().find(|it| is_refusal(it));
+    if let Some(refused) = refused {
         return Some(unready(refused));
     }
     let ready = READY.iter().find_map(|name| find(live, name));
@@ -197,6 +214,21 @@ fn by_conditions(live: &Value, generation: i64) -> Option<Health> {
     }
 }
 
+fn is_refusal(condition: &Value) -> bool {
+    let name = condition.str_at(&["type"]).unwrap_or_default();
+    (HANDED_ON.contains(&name) || name.ends_with("Healthy")) && says(condition, "False")
+}
+
+fn is_failure(condition: &Value) -> bool {
+    let name = condition.str_at(&["type"]).unwrap_or_default();
+    let is_named = FAILURES.contains(&name)
+        || name.starts_with("Failed")
+        || ["Failed", "Failure", "Error"].iter().any(|end| name.ends_with(end));
+    let is_overdue =
+        name == "Progressing" && condition.str_at(&["reason"]) == Some("ProgressDeadlineExceeded");
+    (is_named && says(condition, "True")) || is_overdue
+}
+
 /// The first of these conditions that has this status.
 fn first<'a>(live: &'a Value, names: &[&str], status: &str) -> Option<&'a Value> {
     names.iter().filter_map(|name| find(live, name)).find(|condition| says(condition, status))
@@ -212,16 +244,21 @@ fn unready(condition: &Value) -> Health {
     }
 }
 
-/// Older kinds say one word.
+/// Older kinds say a word, or several: then the worst counts.
 fn by_word(live: &Value) -> Option<Health> {
-    let word = ["phase", "state", "health", "status"]
+    let said = |name: &&str| {
+        let word = live.str_at(&["status", name]).filter(|word| !word.is_empty())?;
+        let plain: String =
+            word.chars().filter(char::is_ascii_alphanumeric).map(|char| char.to_ascii_lowercase()).collect();
+        let (status, _) = WORDS.iter().find(|(_, words)| words.contains(&plain.as_str()))?;
+        Some((*status, word))
+    };
+    let (status, word) = ["phase", "state", "health", "status", "updateStatus"]
         .iter()
-        .find_map(|name| live.str_at(&["status", name]).filter(|word| !word.is_empty()))?;
-    let plain: String =
-        word.chars().filter(char::is_ascii_alphanumeric).map(|char| char.to_ascii_lowercase()).collect();
-    let (status, _) = WORDS.iter().find(|(_, words)| words.contains(&plain.as_str()))?;
+        .filter_map(said)
+        .max_by_key(|(status, _)| *status)?;
     let message = ["message", "reason"]
         .iter()
         .find_map(|name| live.str_at(&["status", name]).filter(|text| !text.is_empty()));
-    Some(Health::new(*status, message.map_or_else(|| word.to_owned(), str::to_owned)))
+    Some(Health::new(status, message.map_or_else(|| word.to_owned(), str::to_owned)))
 }

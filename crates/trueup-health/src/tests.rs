@@ -637,6 +637,27 @@ fn kinds_that_nobody_described_and_that_say_it_in_a_word() {
             ("{status: {phase: Running}}", Healthy, "Running"),
             ("{status: {phase: InProgress, message: step 2}}", Progressing, "step 2"),
             ("{status: {state: failed}}", Degraded, "failed"),
+            ("{status: {phase: Ready, health: red}}", Degraded, "red"),
+            (
+                "{status: {phase: Failed, message: boom, conditions: [{type: Ready, status: 'True'}]}}",
+                Degraded,
+                "boom",
+            ),
+            (
+                "{spec: {replicas: 3}, metadata: {generation: 1}, status: {observedGeneration: 1, readyReplicas: 2}}",
+                Progressing,
+                "2 of 3 replicas are ready",
+            ),
+            (
+                "{status: {conditions: [{type: FailedScale, status: 'True', message: quota}]}}",
+                Degraded,
+                "quota",
+            ),
+            (
+                "{status: {conditions: [{type: Ready, status: 'True'}, {type: Accepted, status: 'False', reason: Invalid}]}}",
+                Degraded,
+                "Accepted: Invalid",
+            ),
         ],
     );
     for silent in [
