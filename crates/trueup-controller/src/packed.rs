@@ -14,10 +14,10 @@ use trueup_object::{Gvk, ResourceKey, Value};
 /// Speed matters more than the last byte: an object is packed at every commit and unpacked at every turn.
 const LEVEL: i32 = 1;
 
-/// A value as compressed JSON. Equal values pack to equal bytes.
+/// A value as compressed JSON. Equal values pack to equal bytes; clones share them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Packed {
-    bytes: Box<[u8]>,
+    bytes: Arc<[u8]>,
     length: usize,
 }
 
@@ -27,9 +27,9 @@ impl Packed {
         // Compressing into memory fails only without memory; the plain text is then as good.
         let bytes = zstd::bulk::compress(json.as_bytes(), LEVEL).unwrap_or_default();
         if bytes.is_empty() || bytes.len() >= json.len() {
-            return Self { length: 0, bytes: json.into_bytes().into_boxed_slice() };
+            return Self { length: 0, bytes: json.into_bytes().into() };
         }
-        Self { length: json.len(), bytes: bytes.into_boxed_slice() }
+        Self { length: json.len(), bytes: bytes.into() }
     }
 
     pub fn value(&self) -> Value {
@@ -127,6 +127,17 @@ impl PackedMemory {
         self.objects.insert(key, (base, memory));
     }
 
+    /// Lets bases that are what Git wants now, as most are, share the bytes of the targets.
+    pub fn share(&mut self, targets: &PackedTargets) {
+        for (key, _, _, target) in &targets.targets {
+            if let Some((Some(base), _)) = self.objects.get_mut(key)
+                && base == target
+            {
+                base.clone_from(target);
+            }
+        }
+    }
+
     pub fn remove(&mut self, key: &ResourceKey) {
         self.objects.remove(key);
     }
@@ -155,6 +166,36 @@ impl PackedMemory {
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bases_share_the_bytes_of_equal_targets() {
+        let value =
+            |text: &str| Value::from_json(format!(r#"{{"data":{{"text":"{text}"}}}}"#).as_bytes()).unwrap();
+        let key = |name: &str| ResourceKey::new("", "ConfigMap", "web", name);
+        let origin =
+            Origin { repo: "r".into(), revision: "1".into(), path: "a.yaml".into(), document: 1, line: 1 };
+        let target = |name, text| {
+            (key(name), Gvk::new("", "v1", "ConfigMap"), origin.clone(), Packed::new(&value(text)))
+        };
+        let targets = PackedTargets {
+            targets: vec![target("same", "x"), target("other", "y")],
+            completeness: Completeness::Complete,
+            conditions: Vec::new(),
+            unsupported: Vec::new(),
+            revisions: Vec::new(),
+        };
+        let remembered = |text| Memory { base: Some(value(text)), ..Memory::default() };
+        let objects = BTreeMap::from([(key("same"), remembered("x")), (key("other"), remembered("z"))]);
+        let mut memory = PackedMemory::new(objects.clone());
+        memory.share(&targets);
+        let shares = |name: &str, target: usize| {
+            let (base, _) = memory.objects.get(&key(name)).unwrap();
+            Arc::ptr_eq(&base.as_ref().unwrap().bytes, &targets.targets.get(target).unwrap().3.bytes)
+        };
+        assert!(shares("same", 0));
+        assert!(!shares("other", 1));
+        assert_eq!(memory.unpack(), objects);
+    }
 
     #[test]
     fn a_value_comes_back_as_it_was() {

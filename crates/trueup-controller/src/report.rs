@@ -26,7 +26,7 @@ use crate::board::AppCard;
 use crate::complaints::Matter;
 use crate::installation::Installation;
 use crate::staff::{application_kind, report_kind};
-use crate::state::AppState;
+use crate::state::{AppState, Finished};
 use crate::turn::act::Scene;
 
 /// How many paths an Event names.
@@ -39,6 +39,8 @@ pub struct Report {
     patch: Option<Value>,
     drift_report: Option<Value>,
     events: Vec<ReportedEvent>,
+    /// The Application tells of the last operation already.
+    pub operation_is_told: bool,
 }
 
 impl Report {
@@ -74,12 +76,12 @@ pub fn prepare(
     if let Some(operation) = told_operation(state) {
         next.operation_state = Some(operation_state(operation, application, &compared_to));
     }
-    if let Some(finished) = &state.finished
-        && finished.resource_version == application.metadata.resource_version
+    if let Some(Finished { operation: Some(operation), resource_version }) = &state.finished
+        && *resource_version == application.metadata.resource_version
     {
-        push_history(&mut next, &finished.operation, &compared_to, app.history_limit);
-        events.push(operation_event(installation, application, &finished.operation, now));
-        if application.operation.is_some() && !finished.operation.request.initiated_by.automated {
+        push_history(&mut next, operation, &compared_to, app.history_limit);
+        events.push(operation_event(installation, application, operation, now));
+        if application.operation.is_some() && !operation.request.initiated_by.automated {
             patch.set_at(&["operation"], Value::Null);
             // The request that was carried out is cleared, and none that came meanwhile.
             let version = application.metadata.resource_version.clone();
@@ -87,6 +89,7 @@ pub fn prepare(
         }
     }
     next.carry_over(&previous, now);
+    let operation_is_told = next.operation_state == previous.operation_state;
     if app.refresh.is_some() {
         patch.set_at(&["metadata", "annotations", REFRESH], Value::Null);
     }
@@ -102,7 +105,13 @@ pub fn prepare(
     }
     show(installation, state, &application.object, Some(app), &next);
     let drift_report = drift_report(installation, app, verdict, revisions, now);
-    Report { key: Some(state.key.clone()), patch: (!patch.is_null()).then_some(patch), drift_report, events }
+    Report {
+        key: Some(state.key.clone()),
+        patch: (!patch.is_null()).then_some(patch),
+        drift_report,
+        events,
+        operation_is_told,
+    }
 }
 
 /// Tells which kinds of the targets the cluster does not serve, unless their definitions are among the targets.
@@ -142,7 +151,9 @@ fn unserved(targets: &TargetSet, live: &LiveSet) -> Option<Condition> {
 
 /// Writes what was prepared. What cannot be written is written by a later turn; says whether all but the Events was written.
 pub async fn send(installation: &Installation, report: Report) -> bool {
-    let Report { key: Some(key), patch, drift_report, events } = report else { return true };
+    let Report { key: Some(key), patch, drift_report, events, operation_is_told: _ } = report else {
+        return true;
+    };
     let wire = &installation.sites.home.cluster.connection().wire;
     let status = async {
         let Some(patch) = patch else { return true };
@@ -262,7 +273,7 @@ fn failed_operation(written: &Value, conditions: &[Condition], now: Timestamp) -
 /// answered with the outcome of the request before it.
 fn told_operation(state: &AppState) -> Option<&engine::OperationState> {
     let running = state.running.as_ref().map(|running| &running.operation);
-    running.or_else(|| state.finished.as_ref().map(|finished| &finished.operation))
+    running.or_else(|| state.finished.as_ref().and_then(|finished| finished.operation.as_ref()))
 }
 
 fn operation_state(
@@ -461,7 +472,7 @@ mod tests {
     use trueup_engine::app::SyncRequest;
 
     use super::*;
-    use crate::state::{Finished, Running};
+    use crate::state::Running;
 
     #[test]
     fn a_running_operation_is_told_before_one_that_ended_earlier() {
@@ -469,7 +480,7 @@ mod tests {
         let mut ended = engine::OperationState::begin(SyncRequest::default(), at);
         ended.finish(OperationPhase::Succeeded, "done".to_owned(), at);
         let mut state = AppState::new(AppKey::new("argocd", "web"));
-        state.finished = Some(Finished { operation: ended, resource_version: Text::from("1") });
+        state.finished = Some(Finished { operation: Some(ended), resource_version: Text::from("1") });
         assert_eq!(told_operation(&state).map(|it| it.phase), Some(OperationPhase::Succeeded));
         state.running = Some(Running::new(SyncRequest::default(), at));
         assert_eq!(told_operation(&state).map(|it| it.phase), Some(OperationPhase::Running));

@@ -12,42 +12,68 @@ pub struct Routes {
     tables: Arc<RwLock<Tables>>,
 }
 
+/// Tens of thousands of objects are in here: each key is kept once, and nearly every object concerns one application.
 #[derive(Debug, Default)]
 struct Tables {
     by_instance: BTreeMap<Text, AppKey>,
-    by_target: BTreeMap<ResourceKey, BTreeSet<AppKey>>,
-    targets_of: BTreeMap<AppKey, BTreeSet<ResourceKey>>,
+    by_target: BTreeMap<Arc<ResourceKey>, Box<[AppKey]>>,
+    /// Sorted.
+    targets_of: BTreeMap<AppKey, Box<[Arc<ResourceKey>]>>,
+}
+
+impl Tables {
+    fn unroute(&mut self, app: &AppKey, target: &ResourceKey) {
+        let Some(apps) = self.by_target.get_mut(target) else { return };
+        *apps = apps.iter().filter(|known| *known != app).cloned().collect();
+        if apps.is_empty() {
+            self.by_target.remove(target);
+        }
+    }
+
+    /// Returns the key under which the route is kept.
+    fn route(&mut self, app: &AppKey, target: ResourceKey) -> Arc<ResourceKey> {
+        let Some((key, apps)) = self.by_target.get_key_value(&target) else {
+            let key = Arc::new(target);
+            self.by_target.insert(key.clone(), Box::from([app.clone()]));
+            return key;
+        };
+        let key = key.clone();
+        if !apps.contains(app) {
+            let mut apps = apps.to_vec();
+            apps.push(app.clone());
+            apps.sort();
+            self.by_target.insert(key.clone(), apps.into_boxed_slice());
+        }
+        key
+    }
 }
 
 impl Routes {
     /// Sets which objects an application names, and how marks name it.
     pub fn set(&self, app: &AppKey, instance: &Text, targets: BTreeSet<ResourceKey>) {
         let mut tables = self.tables.write().unwrap_or_else(PoisonError::into_inner);
-        tables.by_instance.insert(instance.clone(), app.clone());
-        let before = tables.targets_of.insert(app.clone(), targets.clone()).unwrap_or_default();
-        for gone in before.difference(&targets) {
-            if let Some(apps) = tables.by_target.get_mut(gone) {
-                apps.remove(app);
-                if apps.is_empty() {
-                    tables.by_target.remove(gone);
-                }
-            }
+        if tables.by_instance.get(instance) != Some(app) {
+            tables.by_instance.insert(instance.clone(), app.clone());
         }
-        for key in targets {
-            tables.by_target.entry(key).or_default().insert(app.clone());
+        let before = tables.targets_of.remove(app).unwrap_or_default();
+        if before.iter().map(|target| &**target).eq(&targets) {
+            tables.targets_of.insert(app.clone(), before);
+            return;
         }
+        for gone in before.iter().filter(|target| !targets.contains(&***target)) {
+            tables.unroute(app, gone);
+        }
+        let routed = targets.into_iter().map(|target| tables.route(app, target)).collect();
+        tables.targets_of.insert(app.clone(), routed);
     }
 
     /// Forgets an application.
     pub fn forget(&self, app: &AppKey) {
         let mut tables = self.tables.write().unwrap_or_else(PoisonError::into_inner);
         tables.by_instance.retain(|_, known| known != app);
-        for key in tables.targets_of.remove(app).unwrap_or_default() {
-            if let Some(apps) = tables.by_target.get_mut(&key) {
-                apps.remove(app);
-            }
+        for target in tables.targets_of.remove(app).unwrap_or_default() {
+            tables.unroute(app, &target);
         }
-        tables.by_target.retain(|_, apps| !apps.is_empty());
     }
 
     /// Whether any application names the object.
@@ -63,7 +89,7 @@ impl Routes {
     /// The applications that name the object.
     pub fn of_target(&self, key: &ResourceKey) -> Vec<AppKey> {
         let tables = self.tables.read().unwrap_or_else(PoisonError::into_inner);
-        tables.by_target.get(key).map(|apps| apps.iter().cloned().collect()).unwrap_or_default()
+        tables.by_target.get(key).map(|apps| apps.to_vec()).unwrap_or_default()
     }
 
     /// The applications that name any object of a kind.

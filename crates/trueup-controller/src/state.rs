@@ -20,6 +20,7 @@ use trueup_object::{Gvk, ResourceKey, Text};
 
 use crate::foreign::Sighting;
 use crate::packed::{PackedMemory, PackedTargets};
+use crate::report::Report;
 use crate::sources::SourceRead;
 use crate::turn::confirm::Confirmations;
 
@@ -113,7 +114,8 @@ pub struct Running {
 /// An operation that is over.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Finished {
-    pub operation: OperationState,
+    /// Until the Application was seen to tell of it.
+    pub operation: Option<OperationState>,
     /// The version of the Application from which the request was read: while it is the one observed, its `operation`
     /// field is the old request.
     pub resource_version: Text,
@@ -135,6 +137,22 @@ impl AppState {
     /// What keeps the verdict from being fresh, the sources first.
     pub fn failing(&self) -> Option<&Failing> {
         self.source_failing.as_ref().or(self.cluster_failing.as_ref())
+    }
+
+    /// Keeps the verdict as reported, and drops what is known elsewhere by now: thousands of applications sleep with what is
+    /// kept here.
+    pub fn keep(&mut self, mut verdict: Comparison, report: &Report) {
+        verdict.objects.shrink_to_fit();
+        self.comparison = Some(verdict);
+        if let Some(finished) = &mut self.finished
+            && report.operation_is_told
+            && finished.resource_version != self.version
+        {
+            finished.operation = None;
+        }
+        if let (Some(memory), Some(targets)) = (&mut self.memory, &self.targets) {
+            memory.share(targets);
+        }
     }
 
     pub fn new(key: AppKey) -> Self {

@@ -271,7 +271,7 @@ fn decide(
     let found = verdict::remember(&scene, state, &mut memory, &comparison);
     let verdict = verdict::verdict(state, comparison, &live, now);
     let report = report::prepare(&scene, state, &application, &verdict);
-    state.comparison = Some(verdict);
+    state.keep(verdict, &report);
     if !app.deleting {
         Intention::lighten(intention.as_ref(), &mut targets, &mut live);
     }

@@ -30,8 +30,11 @@ const KEY_FILE: &str = "ledger.key";
 /// Writes that wait for the writer; past it, callers wait to hand theirs over.
 const QUEUE_MAX: usize = 1024;
 
-/// Questions at one time. Readers do not hold up the writer in WAL mode.
-const READERS_MAX: u32 = 4;
+/// Questions at one time. Readers do not hold up the writer in WAL mode; each has a thread and a cache of its own.
+const READERS_MAX: u32 = 2;
+
+/// At a start every application asks what is remembered of it, and the last one waits for all others.
+const READ_WAIT_MAX: Duration = Duration::from_secs(120);
 
 /// Another process may hold the file while it checkpoints or migrates.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -112,6 +115,7 @@ impl Ledger {
         check_key(&mut connection, &key, &path, &key_path).await?;
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS_MAX)
+            .acquire_timeout(READ_WAIT_MAX)
             .acquire_slow_level(LevelFilter::Debug)
             .acquire_slow_threshold(SLOW);
         let readers = readers.connect_with(options.read_only(true)).await?;

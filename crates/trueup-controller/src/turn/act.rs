@@ -462,14 +462,14 @@ fn finish(scene: &Scene<'_>, state: &mut AppState, plan: &SyncPlan, phase: Opera
         state.just_synced.extend(kept.map(|held| held.key.clone()));
     }
     count(scene, state, &running.operation, phase);
-    state.finished =
-        Some(Finished { operation: running.operation.clone(), resource_version: state.version.clone() });
     // A sync of a revision that somebody named looked at that revision: what the sources name is looked at next.
     if running.operation.request.revision.is_some() {
         state.poll_at = None;
     }
     // What the policy has to say comes next, with the outcome known.
     state.last_message.clone_from(&running.operation.message);
+    let resource_version = state.version.clone();
+    state.finished = Some(Finished { operation: Some(running.operation), resource_version });
     state.again = true;
 }
 
