@@ -1,6 +1,7 @@
 //! What a worker keeps between turns, compressed: a parsed object costs ten times its compressed bytes, and most
 //! applications sleep most of the time.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use trueup_engine::desired::{Completeness, ResolvedRevision, Target, TargetSet};
 use trueup_engine::memory::Memory;
 use trueup_object::manifest::Origin;
 use trueup_object::{Gvk, ResourceKey, Value};
+use zstd::bulk::{Compressor, Decompressor};
 
 /// Speed matters more than the last byte: an object is packed at every commit and unpacked at every turn.
 const LEVEL: i32 = 1;
@@ -21,23 +23,80 @@ pub struct Packed {
     length: usize,
 }
 
+thread_local! {
+    // A context is hundreds of kilobytes, which the system would give and take back for each value: one for each thread.
+    static PACKER: RefCell<Option<Compressor<'static>>> = RefCell::new(Compressor::new(LEVEL).ok());
+    static UNPACKER: RefCell<Option<Decompressor<'static>>> = RefCell::new(Decompressor::new().ok());
+}
+
 impl Packed {
     pub fn new(value: &Value) -> Self {
         let json = value.to_json();
-        // Compressing into memory fails only without memory; the plain text is then as good.
-        let bytes = zstd::bulk::compress(json.as_bytes(), LEVEL).unwrap_or_default();
-        if bytes.is_empty() || bytes.len() >= json.len() {
-            return Self { length: 0, bytes: json.into_bytes().into() };
+        let packed = PACKER.with_borrow_mut(|packer| packer.as_mut()?.compress(json.as_bytes()).ok());
+        match packed {
+            Some(bytes) if bytes.len() < json.len() => Self { length: json.len(), bytes: bytes.into() },
+            // Compressing into memory fails only without memory; the plain text is then as good.
+            Some(_) | None => Self { length: 0, bytes: json.into_bytes().into() },
         }
-        Self { length: json.len(), bytes: bytes.into() }
     }
 
     pub fn value(&self) -> Value {
+        Value::from_json(&self.json()).expect("it was written here")
+    }
+
+    fn json(&self) -> Vec<u8> {
         if self.length == 0 {
-            return Value::from_json(&self.bytes).unwrap_or_default();
+            return self.bytes.to_vec();
         }
-        let json = zstd::bulk::decompress(&self.bytes, self.length).expect("it was compressed here");
-        Value::from_json(&json).expect("it was written here")
+        UNPACKER
+            .with_borrow_mut(|unpacker| unpacker.as_mut()?.decompress(&self.bytes, self.length).ok())
+            .expect("it was compressed here")
+    }
+}
+
+/// A base. Most are what Git wants now but for the mark on it, so only what they have otherwise is kept beside the target.
+#[derive(Debug, Clone)]
+enum Base {
+    Own(Packed),
+    /// So many bytes of the target's text, then others, then so many of its last bytes. It keeps the target that it refers to.
+    Near {
+        target: Packed,
+        first: usize,
+        middle: Box<[u8]>,
+        last: usize,
+    },
+}
+
+/// A base that differs in more than so many bytes is packed by itself.
+const MIDDLE_MAX: usize = 128;
+
+impl Base {
+    fn value(&self) -> Value {
+        match self {
+            Self::Own(packed) => packed.value(),
+            Self::Near { target, first, middle, last } => {
+                let text = target.json();
+                let (head, tail) = (&text[..*first], &text[text.len() - last..]);
+                Value::from_json(&[head, middle, tail].concat()).expect("it was taken apart here")
+            }
+        }
+    }
+
+    /// The same base as what it has otherwise than a target, where that is little.
+    fn near(&self, target: &Packed) -> Option<Self> {
+        let Self::Own(own) = self else { return None };
+        let (base, text) = (own.json(), target.json());
+        let same = |(left, right): &(&u8, &u8)| left == right;
+        let first = base.iter().zip(&text).take_while(same).count();
+        let rest = base[first..].iter().rev().zip(text[first..].iter().rev());
+        let last = rest.take_while(same).count();
+        let middle = &base[first..base.len() - last];
+        (middle.len() <= MIDDLE_MAX).then(|| Self::Near {
+            target: target.clone(),
+            first,
+            middle: middle.into(),
+            last,
+        })
     }
 }
 
@@ -110,7 +169,7 @@ impl PackedTargets {
 /// What is remembered of the objects of an application, packed.
 #[derive(Debug, Clone, Default)]
 pub struct PackedMemory {
-    objects: BTreeMap<ResourceKey, (Option<Packed>, Memory)>,
+    objects: BTreeMap<ResourceKey, (Option<Base>, Memory)>,
 }
 
 impl PackedMemory {
@@ -123,17 +182,17 @@ impl PackedMemory {
     }
 
     pub fn insert(&mut self, key: ResourceKey, mut memory: Memory) {
-        let base = memory.base.take().map(|base| Packed::new(&base));
+        let base = memory.base.take().map(|base| Base::Own(Packed::new(&base)));
         self.objects.insert(key, (base, memory));
     }
 
-    /// Lets bases that are what Git wants now, as most are, share the bytes of the targets.
+    /// Keeps bases that are nearly what Git wants now beside the targets.
     pub fn share(&mut self, targets: &PackedTargets) {
         for (key, _, _, target) in &targets.targets {
             if let Some((Some(base), _)) = self.objects.get_mut(key)
-                && base == target
+                && let Some(near) = base.near(target)
             {
-                base.clone_from(target);
+                *base = near;
             }
         }
     }
@@ -155,7 +214,7 @@ impl PackedMemory {
 
     pub fn unpack(&self) -> BTreeMap<ResourceKey, Memory> {
         let unpacked = self.objects.iter().map(|(key, (base, rest))| {
-            let base = base.as_ref().map(Packed::value);
+            let base = base.as_ref().map(Base::value);
             (key.clone(), Memory { base, ..rest.clone() })
         });
         unpacked.collect()
@@ -168,33 +227,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bases_share_the_bytes_of_equal_targets() {
-        let value =
-            |text: &str| Value::from_json(format!(r#"{{"data":{{"text":"{text}"}}}}"#).as_bytes()).unwrap();
-        let key = |name: &str| ResourceKey::new("", "ConfigMap", "web", name);
-        let origin =
-            Origin { repo: "r".into(), revision: "1".into(), path: "a.yaml".into(), document: 1, line: 1 };
-        let target = |name, text| {
-            (key(name), Gvk::new("", "v1", "ConfigMap"), origin.clone(), Packed::new(&value(text)))
+    fn bases_lie_beside_targets_that_are_nearly_the_same() {
+        let value = |text: &str| Value::from_json(text.as_bytes()).unwrap();
+        let near = |base: &str, target: &str| {
+            let own = Base::Own(Packed::new(&value(base)));
+            let near = own.near(&Packed::new(&value(target)))?;
+            assert_eq!(near.value(), value(base), "{base} beside {target}");
+            assert!(near.near(&Packed::new(&value(target))).is_none(), "once is enough");
+            let Base::Near { middle, .. } = near else { panic!("near is near") };
+            Some(middle.len())
         };
-        let targets = PackedTargets {
-            targets: vec![target("same", "x"), target("other", "y")],
-            completeness: Completeness::Complete,
-            conditions: Vec::new(),
-            unsupported: Vec::new(),
-            revisions: Vec::new(),
-        };
-        let remembered = |text| Memory { base: Some(value(text)), ..Memory::default() };
-        let objects = BTreeMap::from([(key("same"), remembered("x")), (key("other"), remembered("z"))]);
-        let mut memory = PackedMemory::new(objects.clone());
-        memory.share(&targets);
-        let shares = |name: &str, target: usize| {
-            let (base, _) = memory.objects.get(&key(name)).unwrap();
-            Arc::ptr_eq(&base.as_ref().unwrap().bytes, &targets.targets.get(target).unwrap().3.bytes)
-        };
-        assert!(shares("same", 0));
-        assert!(!shares("other", 1));
-        assert_eq!(memory.unpack(), objects);
+        let marked = r#"{"data":{"a":"x"},"metadata":{"annotations":{"mark":"m"},"name":"n"}}"#;
+        assert_eq!(near(r#"{"data":{"a":"x"},"metadata":{"name":"n"}}"#, marked), Some(0));
+        assert_eq!(near(marked, marked), Some(0));
+        assert_eq!(near(r#"{"data":{"a":"xx"},"metadata":{"name":"n"}}"#, r#"{"data":{"a":"x"}}"#), Some(25));
+        assert_eq!(near(r#"{"a":"aaa"}"#, r#"{"a":"aaaaa"}"#), Some(0));
+        assert_eq!(near(r#"{"a":"aaaaa"}"#, r#"{"a":"aaa"}"#), Some(2));
+        assert_eq!(near("{}", marked), Some(0));
+        let long = format!(r#"{{"a":"{}"}}"#, "long".repeat(40));
+        assert_eq!(near(&long, marked), None);
     }
 
     #[test]

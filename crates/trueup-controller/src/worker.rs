@@ -30,8 +30,9 @@ pub async fn run(installation: Arc<Installation>, key: AppKey, mailbox: Mailbox,
             depth = mailbox.next() => depth,
             () = until(&installation, due) => Depth::Live,
         };
-        let taken =
-            std::panic::AssertUnwindSafe(turn::take(&installation, &mut state, depth)).catch_unwind().await;
+        // On the heap, for as long as it takes: a worker that sleeps keeps no room for all that a turn may hold.
+        let turn = Box::pin(turn::take(&installation, &mut state, depth));
+        let taken = std::panic::AssertUnwindSafe(turn).catch_unwind().await;
         match taken {
             Ok(turn::Next::At(next)) => due = next,
             Ok(turn::Next::Again) => mailbox.wake(Depth::Live),

@@ -29,10 +29,6 @@ use clap::error::ErrorKind;
 use arguments::{ArgoCdLine, Command, Line, Persona};
 use failure::{Ending, Failure};
 
-/// A start and a first sync parse what is then kept packed: the C library's allocator keeps most of such a peak.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     // Everything speaks TLS through one provider, chosen before anything else can choose another.
     trueup_cluster::connect::install_crypto();
