@@ -46,7 +46,7 @@ pub struct Report {
 impl Report {
     /// A patch of the Application and Events about it.
     pub fn of(key: &AppKey, patch: Option<Value>, events: Vec<ReportedEvent>) -> Self {
-        Self { key: Some(key.clone()), patch, drift_report: None, events }
+        Self { key: Some(key.clone()), patch, events, ..Self::default() }
     }
 }
 
