@@ -7,7 +7,7 @@
 //! Known exceptions stand in `exceptions.txt`, each with its reason. No controller runs meanwhile: what they write is
 //! another proof's business.
 
-mod dice;
+pub mod dice;
 mod edits;
 mod exceptions;
 mod generate;

@@ -3,6 +3,7 @@
 mod bench;
 mod cluster;
 mod codegen;
+mod corpus;
 mod differential;
 mod story;
 mod tidy;
@@ -31,6 +32,8 @@ enum Task {
     Cluster(cluster::Task),
     /// Write the compiled-in table of facts about built-in kinds from the control plane.
     Codegen(codegen::Codegen),
+    /// Play charts and edits by hand on a real control plane: no false drift, and none missed.
+    Corpus(corpus::Options),
     /// Hold what we predict to what a real API server does, on random objects and edits.
     Differential(differential::Options),
     /// Play drift stories in the sandbox and on a real control plane.
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
         Task::Bench(options) => bench::run(&options),
         Task::Cluster(task) => cluster::run(&task),
         Task::Codegen(options) => codegen::run(&workspace_root(), &options),
+        Task::Corpus(options) => return finish(corpus::run(&options)),
         Task::Differential(options) => return finish(differential::run(&options)),
         Task::Story(options) => return finish(story::run(&options)),
         Task::Tidy => tidy::run(&workspace_root()),

@@ -43,6 +43,21 @@ pub struct Options {
     folders: Vec<PathBuf>,
 }
 
+impl Options {
+    /// For stories that are made, of many steps, for a real control plane alone.
+    pub fn in_cluster(folder: PathBuf) -> Self {
+        Self {
+            world: Worlds::Cluster,
+            output: Output::Text,
+            keep: false,
+            trueup: None,
+            deadline: 90,
+            jobs: 1,
+            folders: vec![folder],
+        }
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Worlds {
     Sandbox,

@@ -1,0 +1,267 @@
+//! `cargo xtask corpus`: manifests in the shape of well-known charts and operators on a real control plane with all its
+//! controllers, which must show no drift without any ignore rule; then edits by hand, of which every one must be found, and
+//! nothing else.
+//!
+//! A shape (`corpus/shapes/NAME.yaml`) is a set of manifests with choices in it; `NAME.edits.yaml` lists edits and the
+//! differences that they are. Each instance of a shape becomes an Application, and all of them one story, which the story
+//! runner plays with the real program. The same seed makes the same corpus.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use trueup_object::{Map, Value, yaml::read_documents};
+
+use crate::differential::dice::Dice;
+use crate::story;
+
+/// Name, manifests, edits, and the workloads that become ready.
+const SHAPES: [Shape; 6] = [
+    Shape {
+        name: "web-service",
+        manifests: include_str!("corpus/shapes/web-service.yaml"),
+        edits: include_str!("corpus/shapes/web-service.edits.yaml"),
+        ready: &["deployment/NAME"],
+    },
+    Shape {
+        name: "database",
+        manifests: include_str!("corpus/shapes/database.yaml"),
+        edits: include_str!("corpus/shapes/database.edits.yaml"),
+        ready: &[],
+    },
+    Shape {
+        name: "agent",
+        manifests: include_str!("corpus/shapes/agent.yaml"),
+        edits: include_str!("corpus/shapes/agent.edits.yaml"),
+        ready: &[],
+    },
+    Shape {
+        name: "operator",
+        manifests: include_str!("corpus/shapes/operator.yaml"),
+        edits: include_str!("corpus/shapes/operator.edits.yaml"),
+        ready: &["deployment/NAME"],
+    },
+    Shape {
+        name: "autoscaled",
+        manifests: include_str!("corpus/shapes/autoscaled.yaml"),
+        edits: include_str!("corpus/shapes/autoscaled.edits.yaml"),
+        ready: &["deployment/NAME", "deployment/NAME-old"],
+    },
+    Shape {
+        name: "full",
+        manifests: include_str!("corpus/shapes/full.yaml"),
+        edits: include_str!("corpus/shapes/full.edits.yaml"),
+        ready: &[],
+    },
+];
+
+struct Shape {
+    name: &'static str,
+    manifests: &'static str,
+    edits: &'static str,
+    ready: &'static [&'static str],
+}
+
+#[derive(Args)]
+pub struct Options {
+    /// At least so many manifests
+    #[arg(long, default_value_t = 300)]
+    manifests: usize,
+    /// At least so many edits by hand, where the manifests have so many
+    #[arg(long, default_value_t = 200)]
+    edits: usize,
+    /// The same seed makes the same corpus
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Only shapes of this name
+    #[arg(long, value_name = "NAME")]
+    shape: Option<String>,
+    /// Write the story to this folder and do not play it
+    #[arg(long, value_name = "DIR")]
+    write: Option<PathBuf>,
+}
+
+/// One application of the corpus.
+struct Instance {
+    name: String,
+    manifests: String,
+    n_manifests: usize,
+    ready: Vec<String>,
+    edits: Vec<Value>,
+}
+
+pub fn run(options: &Options) -> Result<ExitCode> {
+    let instances = instances(options)?;
+    let n_manifests: usize = instances.iter().map(|instance| instance.n_manifests).sum();
+    let n_edits: usize = instances.iter().map(|instance| instance.edits.len()).sum();
+    let told = format!("{} applications, {n_manifests} manifests, {n_edits} edits", instances.len());
+    if let Some(folder) = &options.write {
+        write(folder, &instances)?;
+        println!("{told} in {}", folder.display());
+        return Ok(ExitCode::SUCCESS);
+    }
+    let folder = tempfile::tempdir()?;
+    let stories = folder.path().join("corpus");
+    write(&stories, &instances)?;
+    println!("corpus of seed {}: {told}", options.seed);
+    story::run(&story::Options::in_cluster(stories))
+}
+
+fn instances(options: &Options) -> Result<Vec<Instance>> {
+    let chosen = |shape: &&Shape| options.shape.as_deref().is_none_or(|name| name == shape.name);
+    let shapes: Vec<&Shape> = SHAPES.iter().filter(chosen).collect();
+    if shapes.is_empty() {
+        bail!("no shape has this name");
+    }
+    let mut made = Vec::new();
+    let mut n_manifests = 0;
+    while n_manifests < options.manifests {
+        let shape = shapes[made.len() % shapes.len()];
+        let mut dice = Dice::of_case(options.seed, made.len());
+        let instance = shape.instance(made.len() / shapes.len(), &mut dice)?;
+        n_manifests += instance.n_manifests;
+        made.push(instance);
+    }
+    // Edits are taken in turn, so that a small number still has some of each shape.
+    let mut left = options.edits;
+    let longest = made.iter().map(|instance| instance.edits.len()).max().unwrap_or_default();
+    let mut kept = vec![0; made.len()];
+    for round in 1..=longest {
+        for (instance, kept) in made.iter().zip(&mut kept) {
+            if left > 0 && instance.edits.len() >= round {
+                *kept = round;
+                left -= 1;
+            }
+        }
+    }
+    for (instance, kept) in made.iter_mut().zip(kept) {
+        instance.edits.truncate(kept);
+    }
+    Ok(made)
+}
+
+impl Shape {
+    fn instance(&self, number: usize, dice: &mut Dice) -> Result<Instance> {
+        let name = format!("{}-{number}", self.name);
+        let fill = |text: &str| text.replace("NAME", &name).replace("NS", &namespace(&name));
+        let manifests = chosen(&fill(self.manifests), dice);
+        let mut n_manifests = 0;
+        for document in read_documents(manifests.as_bytes()) {
+            document.with_context(|| format!("read the manifests of {name}"))?;
+            n_manifests += 1;
+        }
+        let edits = Value::from_yaml(fill(self.edits).as_bytes()).with_context(|| format!("edits of {name}"))?;
+        let mut edits = edits.as_list().unwrap_or_default().to_vec();
+        shuffle(&mut edits, dice);
+        let ready = self.ready.iter().map(|workload| fill(workload)).collect();
+        Ok(Instance { name, manifests, n_manifests, ready, edits })
+    }
+}
+
+fn namespace(name: &str) -> String {
+    format!("corpus-{name}")
+}
+
+/// Takes one of the words in each `${a|b}`.
+fn chosen(text: &str, dice: &mut Dice) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("${") {
+        let Some((choice, tail)) = after.split_once('}') else { break };
+        let words: Vec<&str> = choice.split('|').collect();
+        out += before;
+        out += words[dice.below(words.len())];
+        rest = tail;
+    }
+    out + rest
+}
+
+fn shuffle(edits: &mut [Value], dice: &mut Dice) {
+    for position in (1..edits.len()).rev() {
+        edits.swap(position, dice.below(position + 1));
+    }
+}
+
+/// Writes the story and its repository.
+fn write(folder: &Path, instances: &[Instance]) -> Result<()> {
+    let mut applications = Map::new();
+    let mut steps = Vec::new();
+    for instance in instances {
+        let home = folder.join("git/apps").join(&instance.name);
+        fs::create_dir_all(&home).with_context(|| format!("create {}", home.display()))?;
+        fs::write(home.join("all.yaml"), &instance.manifests)?;
+        let mut application = Value::default();
+        application.set_at(&["namespace"], namespace(&instance.name).into());
+        application.set_at(&["spec", "syncPolicy", "automated"], Value::Map(Map::new()));
+        applications.insert(instance.name.as_str(), application);
+    }
+    for instance in instances {
+        steps.push(expectation(&instance.name, "Synced", Vec::new()));
+        let namespace = namespace(&instance.name);
+        for workload in &instance.ready {
+            let wait = format!("rollout status {workload} -n {namespace} --timeout=90s");
+            steps.push(step("kubectl", wait.into()));
+        }
+    }
+    // Everything has come to rest: what the controllers write by themselves is there.
+    steps.extend(instances.iter().map(|instance| expectation(&instance.name, "Synced", Vec::new())));
+    for instance in instances.iter().filter(|instance| !instance.edits.is_empty()) {
+        let mut drifts = Vec::new();
+        for edit in &instance.edits {
+            steps.push(step("kubectl", edit.get("kubectl").cloned().unwrap_or_default()));
+            drifts.extend(edit.list_at(&["drifts"]).iter().cloned());
+        }
+        steps.push(expectation(&instance.name, "OutOfSync", drifts));
+    }
+    let mut story = Value::default();
+    story.set_at(&["name"], "corpus".into());
+    story.set_at(&["about"], "Charts and operators show no drift; every edit by hand is found.".into());
+    story.set_at(&["applications"], applications.into());
+    story.set_at(&["steps"], steps.into());
+    fs::write(folder.join("story.yaml"), story.to_json_pretty())?;
+    Ok(())
+}
+
+fn step(word: &str, argument: Value) -> Value {
+    Value::Map(Map::from_iter([(word, argument)]))
+}
+
+fn expectation(application: &str, sync: &str, drifts: Vec<Value>) -> Value {
+    let mut expected = Value::default();
+    expected.set_at(&["application"], application.into());
+    expected.set_at(&["sync"], sync.into());
+    expected.set_at(&["drifts"], drifts.into());
+    step("expect", expected)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    fn options(manifests: usize, edits: usize) -> Options {
+        Options { manifests, edits, seed: 1, shape: None, write: None }
+    }
+
+    #[test]
+    fn the_full_corpus_has_what_it_promises() {
+        let made = instances(&options(300, 200)).unwrap();
+        assert!(made.iter().map(|instance| instance.n_manifests).sum::<usize>() >= 300);
+        assert_eq!(made.iter().map(|instance| instance.edits.len()).sum::<usize>(), 200);
+        for instance in &made {
+            assert!(!instance.manifests.contains("${") && !instance.manifests.contains("NAME"));
+        }
+    }
+
+    #[test]
+    fn a_choice_is_made_once_for_each_place() {
+        let mut dice = Dice::of_case(1, 1);
+        let text = chosen("a ${x|x} b ${y}", &mut dice);
+        assert_eq!(text, "a x b y");
+    }
+}
