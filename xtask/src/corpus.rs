@@ -154,7 +154,8 @@ impl Shape {
             document.with_context(|| format!("read the manifests of {name}"))?;
             n_manifests += 1;
         }
-        let edits = Value::from_yaml(fill(self.edits).as_bytes()).with_context(|| format!("edits of {name}"))?;
+        let edits =
+            Value::from_yaml(fill(self.edits).as_bytes()).with_context(|| format!("edits of {name}"))?;
         let mut edits = edits.as_list().unwrap_or_default().to_vec();
         shuffle(&mut edits, dice);
         let ready = self.ready.iter().map(|workload| fill(workload)).collect();

@@ -12,6 +12,7 @@ use crate::mask::{Masked, Masks};
 use crate::normalise::{in_form, normalise_live, normalise_target};
 use crate::owners::Owners;
 use crate::place::{Place, follow};
+use crate::scalar::looks_equal;
 use crate::seal::{holds_seal, is_secret, seal};
 use crate::unowned;
 use crate::walk::{Found, Unowned, Walk};
@@ -99,6 +100,10 @@ impl<'a> Report<'a> {
         if path != found_path && live.value.is_some() && target.value.is_some() {
             change = Change::Changed;
         }
+        let same_amount = match (live.value, target.value) {
+            (Some(live_value), Some(target)) => !live.spot.in_free_map() && looks_equal(target, live_value),
+            (_, _) => false,
+        };
         let sensitive = [live.value, target.value, base].into_iter().flatten().any(holds_seal);
         let ignored_by = self.ignored_by(&target, &live);
         let pointer = match (present(live.value), present(target.value)) {
@@ -119,6 +124,7 @@ impl<'a> Report<'a> {
             moved,
             ignored_by,
             sensitive,
+            same_amount,
             path,
         }
     }

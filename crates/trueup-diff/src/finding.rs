@@ -88,6 +88,8 @@ pub struct Finding {
     pub ignored_by: Option<usize>,
     /// A value was masked.
     pub sensitive: bool,
+    /// Both values are the same amount or duration in other words, in a place where nothing says that they are one.
+    pub same_amount: bool,
 }
 
 impl Channel {

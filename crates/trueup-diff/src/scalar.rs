@@ -38,6 +38,17 @@ fn same_by_name(left: &Value, right: &Value, spot: &Spot<'_>) -> bool {
         || (names_duration(spot.name) && equal_durations(left, right))
 }
 
+/// Whether two scalars that are different text look like the same amount or duration: both have a unit, or one has.
+pub(crate) fn looks_equal(left: &Value, right: &Value) -> bool {
+    let has_unit = |value: &Value| {
+        value.as_str().is_some_and(|text| {
+            text.starts_with(|first: char| first.is_ascii_digit())
+                && text.ends_with(|last: char| last.is_ascii_alphabetic())
+        })
+    };
+    (has_unit(left) || has_unit(right)) && (equal_quantities(left, right) || equal_durations(left, right))
+}
+
 fn same_text(left: &Value, right: &Value) -> bool {
     text(left).is_some_and(|left| Some(left) == text(right))
 }

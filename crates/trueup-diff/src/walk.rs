@@ -10,7 +10,7 @@ use trueup_object::{FieldPath, Gvk, Map, PathElement, Value};
 use crate::absent::{asks_nothing, is_replaced, is_zero, present};
 use crate::align::Sides;
 use crate::derived::{asks_server_to_choose, is_written_over};
-use crate::equal::{Mode, agree};
+use crate::equal::{Mode, agree, agree_in_any_order};
 use crate::finding::{Change, Channel};
 use crate::normalise::is_mark;
 use crate::owners::{Owner, Owners};
@@ -160,6 +160,8 @@ impl<'a> Walk<'a> {
             (Parts::Map { .. }, Parts::Map { .. }) | (Parts::NamedList, Parts::NamedList) => {
                 self.children(sides, live, spot);
             }
+            (Parts::AtomicList, Parts::AtomicList)
+                if agree_in_any_order(target, live, &spot, Mode::Filled) => {}
             (Parts::AtomicList, Parts::AtomicList) => {
                 if length(target) == length(live) {
                     self.children(sides, live, spot);

@@ -172,6 +172,7 @@ pub(super) fn report(comparison: &Comparison) -> String {
         for (flag, word) in [
             (finding.pending_removal, "pending removal".to_owned()),
             (finding.sensitive, "sensitive".to_owned()),
+            (finding.same_amount, "the same amount".to_owned()),
             (finding.ignored_by.is_some(), format!("ignored by {}", finding.ignored_by.unwrap_or_default())),
         ] {
             if flag {

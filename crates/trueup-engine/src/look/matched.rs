@@ -10,6 +10,7 @@ use super::existence::{blank, git_class, health_counts, health_of};
 use super::unit::unit;
 use super::{Excuse, Judgement, LookInput, ObjectComparison, ObjectProblem, Presence};
 use crate::app::Weight;
+use crate::autoscaler::short;
 use crate::class;
 use crate::desired::Target;
 use crate::difference::{
@@ -203,6 +204,9 @@ fn difference(
 ) -> Difference {
     let input = scene.input;
     let id = DifferenceId::new(&input.app.key, &object.key, channel, Some(&finding.path));
+    let scaled = input.autoscalers.owner(&object.key, &finding.path).map(|scaler| {
+        format!("changed by hand; {} scales this field and may overrule it", short(scaler))
+    });
     let (predicted, unconfirmed, answer) = match bearing {
         Bearing::None => (None, None, None),
         Bearing::Told { foretold, fresh } => (foretold.value.clone(), fresh.then_some(false), None),
@@ -225,7 +229,7 @@ fn difference(
         base: finding.base.clone(),
         predicted,
         unconfirmed,
-        message: answer.or_else(|| message(finding, channel, attribution.class)),
+        message: answer.or(scaled).or_else(|| message(finding, channel, attribution.class)),
         attribution,
         inherited,
         sensitive: finding.sensitive,
@@ -246,7 +250,10 @@ fn place(
         return (Place::Ignored, Some(Excuse::Ignored));
     }
     if let Some(scaler) = input.autoscalers.owner(&object.key, &finding.path) {
-        return (Place::Nowhere, Some(Excuse::Autoscaler(scaler.clone())));
+        // The autoscaler's own changes are its business; a person's beside it are told, though they do not count.
+        let by_hand = attribution.class == Class::Manual;
+        let place = if by_hand { Place::Note } else { Place::Nowhere };
+        return (place, Some(Excuse::Autoscaler(scaler.clone())));
     }
     // Every owner of the path must be excused: a person's edit is not excused by a controller's co-ownership.
     let excused = !finding.owners.is_empty()
@@ -352,6 +359,9 @@ fn ignored_by(input: &LookInput<'_>, index: usize) -> IgnoredBy {
 }
 
 fn message(finding: &Finding, channel: Channel, class: Class) -> Option<String> {
+    if finding.same_amount {
+        return Some("equal in value, written otherwise: nothing says that this text is an amount".to_owned());
+    }
     if finding.pending_removal {
         return Some("no longer declared in Git; a sync removes it".to_owned());
     }

@@ -217,6 +217,28 @@ fn replicas_of_a_targeted_workload_are_nothing() {
 }
 
 #[test]
+fn a_person_who_scales_what_an_autoscaler_scales_is_named() {
+    let mut world = World::in_sync(DEPLOYMENT);
+    world.change_live(|object| {
+        object.set_at(&["spec", "replicas"], Value::Int(9));
+        owned(object, "kubectl", "scale", r#"{"f:spec":{"f:replicas":{}}}"#);
+    });
+    let hpa = crate::fixture::value(
+        "{apiVersion: autoscaling/v2, kind: HorizontalPodAutoscaler, metadata: {name: h, namespace: web},
+          spec: {scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: web}}}",
+    );
+    world.autoscalers = Autoscalers::new([&hpa], Vec::new());
+    let comparison = world.look();
+    assert_eq!(comparison.status, SyncStatus::Synced);
+    let note = &comparison.objects[0].notes[0];
+    assert_eq!(
+        note.message.as_deref(),
+        Some("changed by hand; HorizontalPodAutoscaler/h scales this field and may overrule it")
+    );
+    assert_eq!(note.attribution.class, Class::Manual);
+}
+
+#[test]
 fn replicas_are_unknown_while_autoscalers_are() {
     let mut world = World::in_sync(DEPLOYMENT);
     world.change_live(scaled);
