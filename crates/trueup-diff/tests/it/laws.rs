@@ -1,7 +1,9 @@
 //! Laws that hold for whatever is compared.
 
 use proptest::prelude::*;
-use trueup_diff::{CompareInput, Comparison, Masked, compare, equal, mask, predict, seal};
+use trueup_diff::{
+    CompareInput, Comparison, Masked, compare, equal, mask, normalise_live, normalise_target, predict, seal,
+};
 use trueup_merge::{TypeRef, Writer};
 use trueup_object::{
     FieldManager, FieldSet, JsonPointer, ManagedEntry, ManagedFields, ManagedOperation, Map, Value,
@@ -18,7 +20,12 @@ fn look(target: &Value, live: &Value, base: Option<&Value>) -> Comparison {
     look_with(target, live, base, &managed)
 }
 
-fn look_with(target: &Value, live: &Value, base: Option<&Value>, managed: &ManagedFields) -> Comparison {
+pub(super) fn look_with(
+    target: &Value,
+    live: &Value,
+    base: Option<&Value>,
+    managed: &ManagedFields,
+) -> Comparison {
     let (ty, schema_known) = type_of(target);
     compare(&CompareInput {
         target,
@@ -283,6 +290,15 @@ proptest! {
         prop_assert_eq!(look_with(&thing, &thing, None, &all_foreign(&thing)).findings, vec![]);
         let (ty, _) = type_of(&thing);
         prop_assert!(equal(Some(&thing), Some(&thing), ty));
+    }
+
+    #[test]
+    fn normalising_twice_is_once(thing in deployment(), (strange, _, _) in strange(), secret in secret()) {
+        for thing in [thing, strange, secret] {
+            let (target, live) = (normalise_target(&thing), normalise_live(&thing));
+            prop_assert_eq!(normalise_target(&target), target);
+            prop_assert_eq!(normalise_live(&live), live);
+        }
     }
 
     #[test]

@@ -4,5 +4,6 @@
 
 mod cases;
 mod laws;
+mod mutations;
 mod recorded;
 mod world;

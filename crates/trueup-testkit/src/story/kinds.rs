@@ -46,8 +46,14 @@ impl Kinds {
         versions[1..].sort_by_key(|version| !version.starts_with("apps/"));
         let mut kinds = Vec::new();
         for version in versions {
-            // A group whose last definition has just gone is still listed for a moment.
-            let Some(resources) = client.find(&root(&version)).await? else { continue };
+            // A group whose last definition has just gone is still listed for a moment, and one that an absent service
+            // should serve answers 503.
+            let reply = client.get(&root(&version)).await?;
+            let resources = match reply.code {
+                200 => reply.value()?,
+                404 | 503 => continue,
+                _ => bail!("list the kinds of {version}: {}", reply.complaint()),
+            };
             kinds.extend(
                 resources.list_at(&["resources"]).iter().filter_map(|resource| of(&version, resource)),
             );
