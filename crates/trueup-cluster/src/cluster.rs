@@ -1,5 +1,7 @@
 //! One cluster: what it serves, what was observed in it, what changed.
 
+mod namespaces;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -9,7 +11,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::sleep;
 use trueup_merge::SchemaSet;
-use trueup_object::{GroupKind, Gvk, ResourceKey};
+use trueup_object::{GroupKind, Gvk, ResourceKey, Text};
 
 use crate::change::{Change, Changes};
 use crate::connect::Connection;
@@ -41,6 +43,12 @@ struct Described {
 }
 
 struct WatchedKind {
+    whole: Watched,
+    /// Namespaces that are listed each for itself, since the whole may not be.
+    namespaces: BTreeMap<Text, Watched>,
+}
+
+struct Watched {
     store: SharedStore,
     task: AbortHandle,
 }
@@ -161,52 +169,48 @@ impl Cluster {
         if kinds.contains_key(gvk) {
             return;
         }
+        let whole = self.begin(gvk, Text::default());
+        kinds.insert(gvk.clone(), WatchedKind { whole, namespaces: BTreeMap::new() });
+    }
+
+    fn begin(&self, gvk: &Gvk, namespace: Text) -> Watched {
         let store = Arc::new(Mutex::new(KindStore::new(gvk.clone())));
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         // Kinds come and go: what has ended is taken out, so the set holds what runs.
         while tasks.try_join_next().is_some() {}
-        let task = tasks.spawn(watch_kind(self.context.clone(), store.clone()));
-        kinds.insert(gvk.clone(), WatchedKind { store, task });
+        let task = tasks.spawn(watch_kind(self.context.clone(), store.clone(), namespace));
+        Watched { store, task }
     }
 
     /// Stops watching a kind and forgets what was known of it.
     pub fn unwatch(&self, gvk: &Gvk) {
         self.described.kinds().remove(gvk);
-        if let Some(WatchedKind { store: _, task }) = self.kinds().remove(gvk) {
-            task.abort();
+        if let Some(WatchedKind { whole, namespaces }) = self.kinds().remove(gvk) {
+            std::iter::once(whole).chain(namespaces.into_values()).for_each(|watched| watched.task.abort());
         }
     }
 
     /// The kinds asked for, each with its state.
     pub fn states(&self) -> BTreeMap<Gvk, KindState> {
-        self.kinds().iter().map(|(gvk, kind)| (gvk.clone(), lock(&kind.store).state().clone())).collect()
+        self.kinds().iter().map(|(gvk, kind)| (gvk.clone(), kind.whole.state())).collect()
     }
 
-    /// How far a kind is known; nothing for one that is not watched.
+    /// How far a kind is known as a whole; nothing for one that is not watched.
     pub fn state(&self, gvk: &Gvk) -> Option<KindState> {
-        self.kinds().get(gvk).map(|kind| lock(&kind.store).state().clone())
+        self.kinds().get(gvk).map(|kind| kind.whole.state())
     }
 
     /// Waits until each of the kinds was listed once or its listing has failed; whether that was so within the time.
     /// Takes nothing from the reader of changes.
     pub async fn settled(&self, kinds: &[Gvk], within: Duration) -> bool {
         let mut states = self.context.states.subscribe();
-        let settled = || {
-            kinds.iter().all(|gvk| match self.state(gvk) {
-                Some(KindState::Unlisted | KindState::Listing { .. }) => false,
-                Some(
-                    KindState::Complete { .. } | KindState::Incomplete { .. } | KindState::NotServed { .. },
-                )
-                | None => true,
-            })
-        };
+        let settled = || kinds.iter().all(|gvk| !self.is_under_way(gvk));
         tokio::time::timeout(within, states.wait_for(|_| settled())).await.is_ok()
     }
 
     /// What is known of an object, in the version asked for.
     pub fn get(&self, gvk: &Gvk, name: &ObjectName) -> Option<Content> {
-        let store = self.store(gvk)?;
-        lock(&store).get(name).cloned()
+        self.stores_of(gvk).iter().find_map(|store| lock(store).get(name).cloned())
     }
 
     /// What is known of an object with content, in whichever version is watched.
@@ -231,8 +235,13 @@ impl Cluster {
 
     /// Every object with content of a kind in a version.
     pub fn whole(&self, gvk: &Gvk) -> Vec<(ResourceKey, Arc<Observed>)> {
-        let Some(store) = self.store(gvk) else { return Vec::new() };
-        lock(&store).whole().map(|(name, observed)| (key(gvk, name), observed.clone())).collect()
+        let mut found = BTreeMap::new();
+        for store in self.stores_of(gvk) {
+            for (name, observed) in lock(&store).whole() {
+                found.entry(key(gvk, name)).or_insert_with(|| observed.clone());
+            }
+        }
+        found.into_iter().collect()
     }
 
     /// Number of objects and bytes of content kept.
@@ -253,10 +262,10 @@ impl Cluster {
         let Some(discovery) = self.discovery() else { return Vec::new() };
         let mut reads = Vec::new();
         for (gvk, name) in keys {
-            let (Some(store), Lookup::Served(kind)) = (self.store(&gvk), discovery.find(&gvk)) else {
-                continue;
-            };
-            if matches!(lock(&store).get(&name), Some(Content::Version(_))) {
+            let Lookup::Served(kind) = discovery.find(&gvk) else { continue };
+            let known = |store: &SharedStore| lock(store).get(&name).cloned();
+            let store = self.stores_of(&gvk).into_iter().find_map(|store| Some((known(&store)?, store)));
+            if let Some((Content::Version(_), store)) = store {
                 reads.push((store, kind.clone(), name));
             }
         }
@@ -277,18 +286,33 @@ impl Cluster {
         self.kinds.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn store(&self, gvk: &Gvk) -> Option<SharedStore> {
-        self.kinds().get(gvk).map(|kind| kind.store.clone())
+    fn stores(&self) -> Vec<(Gvk, SharedStore)> {
+        let kinds = self.kinds();
+        let stores = kinds.iter().flat_map(|(gvk, kind)| kind.stores().map(|store| (gvk.clone(), store)));
+        stores.collect()
     }
 
-    fn stores(&self) -> Vec<(Gvk, SharedStore)> {
-        self.kinds().iter().map(|(gvk, kind)| (gvk.clone(), kind.store.clone())).collect()
+    /// The stores of a kind in a version: of the whole first.
+    fn stores_of(&self, gvk: &Gvk) -> Vec<SharedStore> {
+        self.kinds().get(gvk).into_iter().flat_map(WatchedKind::stores).collect()
     }
 
     fn versions(&self, kind: &GroupKind) -> Vec<SharedStore> {
         let kinds = self.kinds();
         let same = kinds.iter().filter(|(gvk, _)| gvk.group == kind.group && gvk.kind == kind.kind);
-        same.map(|(_, watched)| watched.store.clone()).collect()
+        same.flat_map(|(_, watched)| watched.stores()).collect()
+    }
+}
+
+impl WatchedKind {
+    fn stores(&self) -> impl Iterator<Item = SharedStore> {
+        std::iter::once(&self.whole).chain(self.namespaces.values()).map(|watched| watched.store.clone())
+    }
+}
+
+impl Watched {
+    fn state(&self) -> KindState {
+        lock(&self.store).state().clone()
     }
 }
 

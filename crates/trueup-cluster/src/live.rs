@@ -57,16 +57,11 @@ impl Cluster {
     /// How much is known of each kind that is watched, in whichever version.
     pub fn coverage(&self) -> Coverage {
         let mut kinds: BTreeMap<GroupKind, KindCoverage> = BTreeMap::new();
-        for (gvk, state) in self.states() {
-            let coverage = state.coverage();
-            match kinds.get(&gvk.group_kind()) {
-                // Every version shows the same objects, so one complete version is enough.
-                Some(KindCoverage::Complete) => {}
-                Some(KindCoverage::NotServed | KindCoverage::Incomplete { .. })
-                    if coverage != KindCoverage::Complete => {}
-                Some(KindCoverage::NotServed | KindCoverage::Incomplete { .. }) | None => {
-                    kinds.insert(gvk.group_kind(), coverage);
-                }
+        for (gvk, coverage) in self.coverages() {
+            // Every version shows the same objects, so one complete version is enough.
+            let better = |known: &KindCoverage| worth(&coverage) > worth(known);
+            if kinds.get(&gvk.group_kind()).is_none_or(better) {
+                kinds.insert(gvk.group_kind(), coverage);
             }
         }
         Coverage { kinds }
@@ -111,6 +106,15 @@ impl Cluster {
             }
         }
         LiveSet { objects, unread, coverage }
+    }
+}
+
+/// How much of a kind a version shows.
+fn worth(coverage: &KindCoverage) -> u8 {
+    match coverage {
+        KindCoverage::Complete => 2,
+        KindCoverage::Namespaces { .. } => 1,
+        KindCoverage::NotServed | KindCoverage::Incomplete { .. } => 0,
     }
 }
 

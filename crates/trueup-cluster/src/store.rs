@@ -69,6 +69,16 @@ impl KindState {
         matches!(self, Self::Complete { .. } | Self::NotServed { .. })
     }
 
+    /// Whether we may not list or watch the kind.
+    pub fn is_forbidden(&self) -> bool {
+        matches!(self, Self::Incomplete { cause: Cause::Forbidden(_), .. })
+    }
+
+    /// Whether it is listed, or was asked for and the listing has not begun.
+    pub fn is_under_way(&self) -> bool {
+        matches!(self, Self::Unlisted | Self::Listing { .. })
+    }
+
     /// Since when nothing newer than a complete view has been had; nothing while the view is complete.
     pub fn incomplete_since(&self) -> Option<Timestamp> {
         match self {

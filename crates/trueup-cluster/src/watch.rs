@@ -5,6 +5,8 @@
 //! server offers that, in pages otherwise), watches from there, resumes a watch that ends, and lists anew when the
 //! server has forgotten the version, or after any time without a connection.
 
+mod backoff;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -17,6 +19,7 @@ use tokio::time::{Instant, sleep};
 use trueup_object::value::Text;
 use trueup_object::{Gvk, Timestamp, Value};
 
+use self::backoff::{BACKOFF_FIRST, Backoff, spread};
 use crate::change::{Change, Changes};
 use crate::discover::{Discovery, Lookup, ServedKind};
 use crate::observed::{Head, Interest, Interests};
@@ -46,10 +49,6 @@ const WATCH_LIFE_MIN: Duration = Duration::from_secs(1);
 const SHORT_WATCHES_MAX: u32 = 5;
 /// So many answers in a row that the server is busy are a failure.
 const BUSY_ANSWERS_MAX: u32 = 3;
-const BACKOFF_FIRST: Duration = Duration::from_millis(200);
-const BACKOFF_MAX: Duration = Duration::from_secs(4);
-/// However long a server asks to wait, we look again after this.
-const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
 
 /// What the loops of one cluster share.
 pub(crate) struct WatchContext {
@@ -152,8 +151,21 @@ pub(crate) async fn complete(
     Ok(())
 }
 
-/// Lists and watches a kind until the task is dropped.
-pub(crate) async fn watch_kind(context: Arc<WatchContext>, store: SharedStore) {
+/// What is listed and watched: a kind as a whole, or in one namespace.
+struct Collection {
+    kind: ServedKind,
+    /// Empty: in all.
+    namespace: Text,
+}
+
+impl Collection {
+    fn path(&self) -> String {
+        path::collection(&self.kind, &self.namespace)
+    }
+}
+
+/// Lists and watches a kind until the task is dropped, in one namespace or (empty) in all.
+pub(crate) async fn watch_kind(context: Arc<WatchContext>, store: SharedStore, namespace: Text) {
     let gvk = store.lock().unwrap_or_else(PoisonError::into_inner).gvk().clone();
     let mut discovery = context.discovery.clone();
     let mut backoff = Backoff::new(&gvk);
@@ -171,10 +183,11 @@ pub(crate) async fn watch_kind(context: Arc<WatchContext>, store: SharedStore) {
             }
         };
         let began = Instant::now();
+        let place = Collection { kind, namespace: namespace.clone() };
         let end = tokio::select! {
-            end = list_and_watch(&context, &store, &gvk, &kind, &mut backoff) => end,
+            end = round(&context, &store, &gvk, &place, &mut backoff) => end,
             // A server may keep the watch of a kind open that it no longer serves.
-            () = no_longer(&mut discovery, &gvk, &kind) => continue,
+            () = no_longer(&mut discovery, &gvk, &place.kind) => continue,
         };
         match end {
             // The version is forgotten: a new list helps at once, unless that was just tried.
@@ -264,21 +277,40 @@ impl From<WireError> for End {
     }
 }
 
+/// A kind that was forbidden is first asked for one object: as long as the answer is the same nothing has changed, and nobody
+/// need be told that it was tried again.
+async fn round(
+    context: &WatchContext,
+    store: &SharedStore,
+    gvk: &Arc<Gvk>,
+    place: &Collection,
+    backoff: &mut Backoff,
+) -> End {
+    let forbidden = store.lock().unwrap_or_else(PoisonError::into_inner).state().is_forbidden();
+    if forbidden {
+        let path = path::with_query(&place.path(), &[("limit", "1")]);
+        if let Err(error) = context.wire.read(&path, "application/json", PAGE_TIMEOUT).await {
+            return End::from(error);
+        }
+    }
+    list_and_watch(context, store, gvk, place, backoff).await
+}
+
 async fn list_and_watch(
     context: &WatchContext,
     store: &SharedStore,
     gvk: &Arc<Gvk>,
-    kind: &ServedKind,
+    place: &Collection,
     backoff: &mut Backoff,
 ) -> End {
     context.deliver(store, Delivery::ListStarted);
-    let listed = list(context, store, gvk, kind).await;
+    let listed = list(context, store, gvk, place).await;
     let (version, lines) = match listed {
         Ok(listed) => listed,
         Err(error) => return End::from(error),
     };
     context.deliver(store, Delivery::ListCompleted);
-    follow(context, store, gvk, kind, version, lines, backoff).await
+    follow(context, store, gvk, place, version, lines, backoff).await
 }
 
 /// Lists a kind whole: the version to watch from, and the stream where there is one already.
@@ -286,17 +318,17 @@ async fn list(
     context: &WatchContext,
     store: &SharedStore,
     gvk: &Arc<Gvk>,
-    kind: &ServedKind,
+    place: &Collection,
 ) -> Result<(Text, Option<Lines>), WireError> {
     let _permit = context.lists.acquire().await;
     if context.streaming.load(Ordering::Relaxed) {
-        match list_streamed(context, store, gvk, kind).await {
+        match list_streamed(context, store, gvk, place).await {
             Ok((version, lines)) => return Ok((version, Some(lines))),
             Err(StreamEnd::Unsupported) => context.streaming.store(false, Ordering::Relaxed),
             Err(StreamEnd::Failed(error)) => return Err(error),
         }
     }
-    list_in_pages(context, store, gvk, kind).await.map(|version| (version, None))
+    list_in_pages(context, store, gvk, place).await.map(|version| (version, None))
 }
 
 enum StreamEnd {
@@ -308,11 +340,11 @@ async fn list_streamed(
     context: &WatchContext,
     store: &SharedStore,
     gvk: &Arc<Gvk>,
-    kind: &ServedKind,
+    place: &Collection,
 ) -> Result<(Text, Lines), StreamEnd> {
     let seconds = watch_seconds(gvk).to_string();
     let path = path::with_query(
-        &path::collection(kind, ""),
+        &place.path(),
         &[
             ("watch", "true"),
             ("allowWatchBookmarks", "true"),
@@ -361,11 +393,11 @@ async fn list_in_pages(
     context: &WatchContext,
     store: &SharedStore,
     gvk: &Arc<Gvk>,
-    kind: &ServedKind,
+    place: &Collection,
 ) -> Result<Text, WireError> {
     let mut token = String::new();
     loop {
-        let collection = path::collection(kind, "");
+        let collection = place.path();
         let path = if token.is_empty() {
             path::with_query(&collection, &[("limit", PAGE_OBJECTS)])
         } else {
@@ -397,7 +429,7 @@ async fn follow(
     context: &WatchContext,
     store: &SharedStore,
     gvk: &Arc<Gvk>,
-    kind: &ServedKind,
+    place: &Collection,
     mut version: Text,
     mut lines: Option<Lines>,
     backoff: &mut Backoff,
@@ -407,7 +439,7 @@ async fn follow(
         let opened = Instant::now();
         let mut open = match lines.take() {
             Some(open) => open,
-            None => match context.wire.watch(&watch_path(kind, gvk, &version)).await {
+            None => match context.wire.watch(&watch_path(place, gvk, &version)).await {
                 Ok(open) => open,
                 Err(error) => return End::from(error),
             },
@@ -450,10 +482,10 @@ async fn follow(
     }
 }
 
-fn watch_path(kind: &ServedKind, gvk: &Gvk, version: &str) -> String {
+fn watch_path(place: &Collection, gvk: &Gvk, version: &str) -> String {
     let seconds = watch_seconds(gvk).to_string();
     path::with_query(
-        &path::collection(kind, ""),
+        &place.path(),
         &[
             ("watch", "true"),
             ("allowWatchBookmarks", "true"),
@@ -525,38 +557,6 @@ fn cause_of(error: WireError) -> Cause {
             _ => Cause::Server(status.to_string()),
         },
     }
-}
-
-/// Growing waits, spread by kind so that a hundred kinds do not knock at once.
-struct Backoff {
-    gvk: Gvk,
-    attempt: u32,
-}
-
-impl Backoff {
-    fn new(gvk: &Gvk) -> Self {
-        Self { gvk: gvk.clone(), attempt: 0 }
-    }
-
-    fn reset(&mut self) {
-        self.attempt = 0;
-    }
-
-    fn next(&mut self, asked: Option<Duration>) -> Duration {
-        let grown = BACKOFF_FIRST.saturating_mul(2_u32.saturating_pow(self.attempt)).min(BACKOFF_MAX);
-        self.attempt = self.attempt.saturating_add(1).min(16);
-        let percent = 75 + spread(&self.gvk, self.attempt) % 50;
-        let spread_out = grown * u32::try_from(percent).unwrap_or(100) / 100;
-        spread_out.max(asked.unwrap_or_default().min(RETRY_AFTER_MAX))
-    }
-}
-
-/// A number that differs between kinds and attempts and needs no source of chance.
-fn spread(gvk: &Gvk, attempt: u32) -> u64 {
-    let hash = blake3::hash(format!("{gvk} {attempt}").as_bytes());
-    let mut first = [0; 8];
-    first.copy_from_slice(&hash.as_bytes()[..8]);
-    u64::from_le_bytes(first)
 }
 
 #[derive(Deserialize)]

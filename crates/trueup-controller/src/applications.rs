@@ -57,7 +57,8 @@ pub fn find(installation: &Installation, key: &AppKey, seen: Option<&Sighting>) 
         Some(Content::Whole(observed)) => observed,
         Some(Content::Version(_)) => return Found::Unknown,
         None => {
-            let complete = home.state(&gvk).is_some_and(|state| matches!(state, KindState::Complete { .. }));
+            let complete = !matches!(home.state(&gvk), Some(KindState::NotServed { .. }));
+            let complete = complete && home.knows_all(&gvk, &key.namespace);
             return if complete { Found::Gone } else { Found::Unknown };
         }
     };

@@ -8,13 +8,12 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 use trueup_cluster::{Change, Cluster, Observed};
 use trueup_engine::autoscaler::{self, Autoscalers};
-use trueup_engine::live::KindCoverage;
 use trueup_engine::memory::SchemaSet;
 use trueup_object::{Gvk, ResourceKey};
 
 use crate::mailbox::Depth;
 use crate::routes::Routes;
-use crate::staff::{Staff, application_kind};
+use crate::staff::{Staff, application_kind, project_kind, report_kind};
 
 /// Applications of one cluster that are changed at the same time: enough to hide the latency of requests that follow one another. More
 /// hold more plans in memory, whose objects are parsed, and keep the API server from everybody else. Each cluster has its own
@@ -123,6 +122,9 @@ pub async fn route(site: Arc<Site>, routes: Routes, staff: Staff, ended: Cancell
                     site.scalers_listed(&gvk);
                     staff.wake_all(Depth::Live);
                 }
+                if [application_kind(), project_kind(), report_kind()].contains(&gvk) {
+                    site.cluster.watch_in(&gvk, [staff.namespace()]);
+                }
                 staff.kind_changed(&gvk);
                 if gvk == application_kind() {
                     // A first listing announces its end, not each object.
@@ -159,7 +161,7 @@ fn route_object(site: &Site, routes: &Routes, staff: &Staff, key: &ResourceKey) 
 }
 
 /// The versions in which autoscalers are watched.
-fn scaler_kinds() -> [Gvk; 3] {
+pub fn scaler_kinds() -> [Gvk; 3] {
     [
         Gvk::new("autoscaling", "v2", "HorizontalPodAutoscaler"),
         Gvk::new("keda.sh", "v1alpha1", "ScaledObject"),
@@ -174,12 +176,7 @@ pub fn is_scaler(group: &str, kind: &str) -> bool {
 
 fn read_scalers(cluster: &Cluster) -> Autoscalers {
     let coverage = cluster.coverage();
-    let uncertain = autoscaler::kinds()
-        .into_iter()
-        .filter(|kind| {
-            !matches!(coverage.kinds.get(kind), Some(KindCoverage::Complete | KindCoverage::NotServed))
-        })
-        .collect();
+    let uncertain = autoscaler::kinds().into_iter().filter(|kind| !coverage.is_settled(kind)).collect();
     let objects: Vec<_> = scaler_kinds()
         .iter()
         .flat_map(|gvk| cluster.whole(gvk))

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::mpsc;
 use trueup_engine::app::AppKey;
-use trueup_object::{Gvk, ResourceKey};
+use trueup_object::{Gvk, ResourceKey, Text};
 
 use crate::mailbox::{Depth, Mailbox};
 
@@ -28,7 +28,7 @@ pub fn report_kind() -> Gvk {
 #[derive(Clone)]
 pub struct Staff {
     /// Empty: Applications of every namespace.
-    namespace: Arc<str>,
+    namespace: Text,
     mailboxes: Arc<Mutex<BTreeMap<AppKey, Mailbox>>>,
     hires: mpsc::UnboundedSender<(AppKey, Mailbox)>,
 }
@@ -38,6 +38,11 @@ impl Staff {
     /// holds at most one entry for each Application.
     pub fn new(namespace: &str, hires: mpsc::UnboundedSender<(AppKey, Mailbox)>) -> Self {
         Self { namespace: namespace.into(), mailboxes: Arc::default(), hires }
+    }
+
+    /// The namespace of the Applications.
+    pub fn namespace(&self) -> &Text {
+        &self.namespace
     }
 
     /// Wakes the worker of an application, where there is one.
@@ -58,7 +63,7 @@ impl Staff {
     pub fn object_changed(&self, key: &ResourceKey) -> bool {
         let is = |gvk: Gvk| gvk.group == key.group && gvk.kind == key.kind;
         if is(application_kind()) {
-            if key.namespace == *self.namespace {
+            if key.namespace == self.namespace {
                 self.hire(AppKey::new(&key.namespace, &key.name));
             }
             return true;

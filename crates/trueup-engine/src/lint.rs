@@ -48,7 +48,7 @@ pub fn lint(app: &App, targets: &TargetSet, live: &LiveSet, plan: &SyncPlan) -> 
         if app.is_read_only() || !targets.unsupported.is_empty() {
             faults.push(PlanFault::ReadOnly(key.clone()));
         }
-        if !live.coverage.is_certain(&key.group_kind()) {
+        if !live.coverage.is_certain(key) {
             faults.push(PlanFault::Unobserved(key.clone()));
         }
         let found = live.objects.get(key);

@@ -49,6 +49,9 @@ pub enum KindCoverage {
     NotServed,
     /// Not all is known. What was seen before may be stale; what was not seen may exist.
     Incomplete { cause: String, since: Option<Timestamp> },
+    /// The kind may not be listed as a whole, so some namespaces are listed each for itself: nothing where that is known to
+    /// the end, else why not. `cause` is why other namespaces are not known.
+    Namespaces { cause: String, known: BTreeMap<Text, Option<String>> },
 }
 
 /// Which kinds a set covers. A kind that is not mentioned is not covered.
@@ -58,17 +61,31 @@ pub struct Coverage {
 }
 
 impl Coverage {
-    /// Whether absence of an object of this kind is known, not only unseen.
-    pub fn is_certain(&self, kind: &GroupKind) -> bool {
-        self.uncertainty(kind).is_none()
+    /// Whether absence of this object is known, not only unseen.
+    pub fn is_certain(&self, key: &ResourceKey) -> bool {
+        self.uncertainty(key).is_none()
     }
 
-    /// Why absence of an object of this kind would not be known.
-    pub fn uncertainty(&self, kind: &GroupKind) -> Option<String> {
-        match self.kinds.get(kind) {
+    /// Why absence of this object would not be known.
+    pub fn uncertainty(&self, key: &ResourceKey) -> Option<String> {
+        let kind = key.group_kind();
+        match self.kinds.get(&kind) {
             Some(KindCoverage::Complete | KindCoverage::NotServed) => None,
             Some(KindCoverage::Incomplete { cause, since: _ }) => Some(cause.clone()),
+            Some(KindCoverage::Namespaces { cause, known }) => match known.get(&key.namespace) {
+                Some(why) => why.clone(),
+                None => Some(cause.clone()),
+            },
             None => Some(format!("{kind} is not watched yet")),
+        }
+    }
+
+    /// Whether all that is asked for of a kind is known: all of it, or every namespace that is listed for itself.
+    pub fn is_settled(&self, kind: &GroupKind) -> bool {
+        match self.kinds.get(kind) {
+            Some(KindCoverage::Complete | KindCoverage::NotServed) => true,
+            Some(KindCoverage::Namespaces { cause: _, known }) => known.values().all(Option::is_none),
+            Some(KindCoverage::Incomplete { .. }) | None => false,
         }
     }
 }
@@ -80,4 +97,23 @@ pub struct LiveSet {
     /// Objects that exist and whose content could not be had, with the reason.
     pub unread: BTreeMap<ResourceKey, String>,
     pub coverage: Coverage,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_that_is_listed_by_namespace_is_certain_there_only() {
+        let known =
+            BTreeMap::from([(Text::from("web"), None), (Text::from("shop"), Some("denied".to_owned()))]);
+        let partly = KindCoverage::Namespaces { cause: "forbidden".to_owned(), known };
+        let kind = GroupKind::new("", "ConfigMap");
+        let coverage = Coverage { kinds: BTreeMap::from([(kind.clone(), partly)]) };
+        let why = |namespace| coverage.uncertainty(&ResourceKey::new("", "ConfigMap", namespace, "a"));
+        assert_eq!(why("web"), None);
+        assert_eq!(why("shop").as_deref(), Some("denied"));
+        assert_eq!(why("other").as_deref(), Some("forbidden"));
+        assert!(!coverage.is_settled(&kind));
+    }
 }

@@ -39,7 +39,7 @@ pub fn pair<'a>(app: &App, targets: &'a TargetSet, live: &'a LiveSet) -> Pairs<'
     let mut result = Pairs { pairs: BTreeMap::new(), unobserved: Vec::new() };
     for (key, target) in &targets.targets {
         let unread = live.unread.get(key).cloned();
-        let uncertainty = unread.or_else(|| live.coverage.uncertainty(&key.group_kind()));
+        let uncertainty = unread.or_else(|| live.coverage.uncertainty(key));
         match (live.objects.get(key), uncertainty) {
             // What was seen before the listing broke may be stale: it proves neither agreement nor drift.
             (_, Some(why)) => result.unobserved.push(Unobserved { key: key.clone(), why }),
@@ -56,7 +56,7 @@ pub fn pair<'a>(app: &App, targets: &'a TargetSet, live: &'a LiveSet) -> Pairs<'
         if targets.targets.contains_key(key) || !ours || is_owned(found) {
             continue;
         }
-        match (&targets.completeness, live.coverage.uncertainty(&key.group_kind())) {
+        match (&targets.completeness, live.coverage.uncertainty(key)) {
             (Completeness::Partial { why }, _) => {
                 let why = format!("its manifest may be among those that could not be read: {why}");
                 result.unobserved.push(Unobserved { key: key.clone(), why });

@@ -11,12 +11,12 @@ use futures::StreamExt;
 use jiff::Timestamp;
 use trueup_api::Application;
 use trueup_cluster::act::{self, Asked};
-use trueup_cluster::{Cluster, Clusters, Head, Interest, Interests, KindScope, KindState, Lookup};
+use trueup_cluster::{Cluster, Clusters, Head, Interest, Interests, KindScope, Lookup};
 use trueup_engine::app::{App, ClusterName, FirstSeen, Source};
 use trueup_engine::autoscaler::{self, Autoscalers};
 use trueup_engine::confirm::{Answered, Answers, questions};
 use trueup_engine::desired::{Rendered, ResolvedRevision, Scope, TargetSet, settle};
-use trueup_engine::live::{KindCoverage, LiveSet};
+use trueup_engine::live::LiveSet;
 use trueup_engine::look::{Comparison, LookInput, look};
 use trueup_engine::source::Revision;
 use trueup_engine::tracking::{TRACKING_ANNOTATION, TrackingId};
@@ -115,6 +115,7 @@ impl Scene {
         let kinds: Vec<Gvk> = kinds.into_iter().collect();
         // What is not listed in time stays unobserved, and the look says so.
         let _complete = patiently("listing the cluster's objects", cluster.settled(&kinds, LIST_MAX)).await;
+        in_namespaces(&cluster, application, &app, &targets, &kinds).await;
         let schemas = patiently("reading the cluster's schemas", cluster.schemas_known(REACH_MAX)).await;
         let revision = targets.revisions.first().map(|first| first.id.to_string()).unwrap_or_default();
         let remembered = remembered::load(globals, &app).await;
@@ -209,6 +210,35 @@ impl Seen {
             manager: FieldManager::TRUEUP,
         }
     }
+}
+
+/// Lists what may not be listed as a whole in the namespaces where the application's objects are, and says what is not seen
+/// then.
+async fn in_namespaces(
+    cluster: &Cluster,
+    application: &Application,
+    app: &App,
+    targets: &TargetSet,
+    kinds: &[Gvk],
+) {
+    let mut namespaces: BTreeSet<Text> = targets.targets.keys().map(|key| key.namespace.clone()).collect();
+    namespaces.insert(Text::from(app.destination.namespace.as_str()));
+    let reported = application.status().list_at(&["resources"]).iter();
+    namespaces.extend(reported.filter_map(|resource| resource.str_at(&["namespace"])).map(Text::from));
+    for gvk in kinds {
+        cluster.watch_in(gvk, &namespaces);
+    }
+    let _complete = patiently("listing single namespaces", cluster.settled(kinds, LIST_MAX)).await;
+    let partly: Vec<_> = cluster.seen_in_part().into_iter().filter(|(gvk, _)| kinds.contains(gvk)).collect();
+    let Some((_, seen)) = partly.first() else { return };
+    let names: Vec<&str> = partly.iter().map(|(gvk, _)| gvk.kind.as_str()).collect();
+    let seen: Vec<&str> = seen.iter().map(Text::as_str).collect();
+    crate::output::tell(&format!(
+        "note: you may not list {} in all namespaces: what {} may have outside of {} is not seen",
+        names.join(", "),
+        app.key,
+        seen.join(", ")
+    ));
 }
 
 /// What the sources of an application hold.
@@ -327,8 +357,7 @@ fn kinds(application: &Application, app: &App, targets: &TargetSet, cluster: &Cl
 fn autoscalers(cluster: &Cluster) -> Autoscalers {
     let coverage = cluster.coverage();
     let is_certain = |kind: &GroupKind| match coverage.kinds.get(kind) {
-        Some(KindCoverage::Complete | KindCoverage::NotServed) => true,
-        Some(KindCoverage::Incomplete { .. }) => false,
+        Some(_) => coverage.is_settled(kind),
         // Nobody watches a kind that its group does not serve; that another group is silent changes nothing about it.
         None => cluster.discovery().is_some_and(|discovery| {
             discovery.find(&Gvk::new(&kind.group, "", &kind.kind)) == Lookup::NotServed
@@ -336,11 +365,9 @@ fn autoscalers(cluster: &Cluster) -> Autoscalers {
     };
     let uncertain = autoscaler::kinds().into_iter().filter(|kind| !is_certain(kind)).collect();
     let states = cluster.states();
-    let watched = states.iter().filter(|(gvk, state)| {
-        autoscaler::kinds().contains(&gvk.group_kind()) && matches!(state, KindState::Complete { .. })
-    });
+    let watched = states.keys().filter(|gvk| autoscaler::kinds().contains(&gvk.group_kind()));
     let objects: Vec<Value> = watched
-        .flat_map(|(gvk, _)| cluster.whole(gvk))
+        .flat_map(|gvk| cluster.whole(gvk))
         .filter_map(|(_, observed)| observed.value().ok())
         .collect();
     Autoscalers::new(&objects, uncertain)

@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tower::service_fn;
 
+use super::backoff::{BACKOFF_MAX, RETRY_AFTER_MAX};
 use super::*;
 use crate::observed::Interest;
 
@@ -122,7 +123,7 @@ impl World {
             Arc::new(WatchContext::new(wire, interests, clock, changes, discovery, Arc::new(Notify::new())));
         context.streaming.store(streaming, Ordering::Relaxed);
         let store = Arc::new(Mutex::new(KindStore::new(gvk)));
-        let task = tokio::spawn(watch_kind(context.clone(), store.clone()));
+        let task = tokio::spawn(watch_kind(context.clone(), store.clone(), Text::default()));
         Self { script, context, store, task, _discovery: discovery_sender }
     }
 
@@ -283,7 +284,9 @@ async fn a_forbidden_kind_says_so_and_waits_as_asked() {
     let busy =
         r#"{"kind":"Status","message":"too many requests","code":429,"details":{"retryAfterSeconds":7}}"#;
     let began = Instant::now();
-    world.script.then_json(429, busy).then_json(200, page(&[], 10, ""));
+    // One object is asked for first, to see whether anything has changed.
+    let empty = || page(&[], 10, "");
+    world.script.then_json(429, busy).then_json(200, empty()).then_json(200, empty());
     let _watch = world.script.then_stream();
     world.until_complete().await;
     assert!(began.elapsed() >= Duration::from_secs(7));

@@ -43,7 +43,7 @@ async fn a_listing_that_breaks_off_is_no_listing() {
     cluster.watch(&config_map());
     until(&cluster, "incomplete", || incomplete(&cluster).is_some()).await;
     let live = cluster.live_set("partial", &[]).await;
-    assert!(!live.coverage.is_certain(&config_map().group_kind()));
+    assert!(!live.coverage.is_settled(&config_map().group_kind()));
 
     world.sandbox.faults().clear();
     listed(&cluster, &config_map()).await;
@@ -101,4 +101,25 @@ async fn refused_and_lost_writes_are_told_apart() {
     assert!(matches!(refusal, Refusal::AnswerUnknown { .. }), "{refusal:?}");
     world.sandbox.faults().clear();
     assert_eq!(bench.live("a").await.object.str_at(&["data", "x"]), Some("2"));
+}
+
+/// Rights in some namespaces only: those are listed each for itself, and nothing is said about others.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kind_that_is_forbidden_as_a_whole_is_listed_by_namespace() {
+    let (world, bench) = bench("partly").await;
+    let mut object = bench.config_map("a", "{}");
+    object.set_at(&["metadata", "labels", "mark"], "partly".into());
+    bench.create_as("setup", &object).await;
+    fault(&world, r#"{"kind":"status","code":403,"match":{"verb":["list","watch"],"namespace":""}}"#);
+    let cluster = cluster(&world).await;
+    crate::shared::watching::listed_in(&cluster, "partly").await;
+    assert_eq!(cluster.tracked_by("partly").len(), 1);
+    bench.delete("a").await;
+    until(&cluster, "its end is seen", || cluster.tracked_by("partly").is_empty()).await;
+
+    // As soon as the whole may be listed, it is.
+    world.sandbox.faults().clear();
+    listed(&cluster, &config_map()).await;
+    cluster.watch_in(&config_map(), [&"partly".into()]);
+    assert!(cluster.seen_in_part().is_empty());
 }

@@ -21,8 +21,12 @@ fn marked(head: &Head) -> Interest {
 }
 
 pub async fn cluster(world: &World) -> Cluster {
+    cluster_of(world.connection().await).await
+}
+
+pub async fn cluster_of(connection: trueup_cluster::Connection) -> Cluster {
     let clock = Arc::new(trueup_object::Timestamp::now);
-    let cluster = Cluster::start(world.connection().await, Arc::new(marked), clock);
+    let cluster = Cluster::start(connection, Arc::new(marked), clock);
     cluster.reached(DEADLINE).await.unwrap();
     cluster
 }
@@ -41,6 +45,21 @@ pub async fn until(cluster: &Cluster, what: &str, mut holds: impl FnMut() -> boo
 pub async fn listed(cluster: &Cluster, gvk: &Gvk) {
     cluster.watch(gvk);
     until(cluster, "listed", || cluster.state(gvk).is_some_and(|state| state.is_complete())).await;
+}
+
+/// Waits until ConfigMaps are listed in one namespace, since they may not be in all.
+pub async fn listed_in(cluster: &Cluster, namespace: &str) {
+    let (kind, wanted) = (config_map(), namespace.into());
+    cluster.watch(&kind);
+    let listed = || {
+        cluster.watch_in(&kind, [&wanted]);
+        cluster.knows_all(&kind, namespace)
+    };
+    until(cluster, "listed in one namespace", listed).await;
+    let coverage = cluster.coverage();
+    let key = |namespace: &str| ResourceKey::new("", "ConfigMap", namespace, "absent");
+    assert!(coverage.is_certain(&key(namespace)));
+    assert!(coverage.uncertainty(&key("elsewhere")).unwrap().contains("forbidden"), "{coverage:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -145,7 +164,7 @@ async fn live_sets_hold_what_is_tracked() {
     let missing = ResourceKey::new("", "ConfigMap", "live", "missing");
     let live = cluster.live_set("live", &[(config_map(), missing.clone())]).await;
     assert!(live.unread.is_empty(), "{:?}", live.unread);
-    assert!(live.coverage.is_certain(&config_map().group_kind()));
+    assert!(live.coverage.is_settled(&config_map().group_kind()));
     assert!(!live.objects.contains_key(&missing));
     assert_eq!(live.objects.len(), 1);
 }

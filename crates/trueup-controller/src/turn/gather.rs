@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use trueup_cluster::wire::WireError;
-use trueup_cluster::{KindScope, KindState, Lookup, ObjectName};
+use trueup_cluster::{KindScope, Lookup, ObjectName};
 use trueup_engine::app::App;
 use trueup_engine::condition::{Condition, ConditionType};
 use trueup_engine::desired::{self, Scope, TargetSet};
@@ -20,7 +20,7 @@ use crate::applications::Seen;
 use crate::installation::Installation;
 use crate::mailbox::Depth;
 use crate::packed::{PackedMemory, PackedTargets};
-use crate::site::Site;
+use crate::site::{Site, scaler_kinds};
 use crate::sources::{self, Answer, Fresh, Question, SourcesFailure};
 use crate::state::AppState;
 use crate::turn::verdict;
@@ -217,6 +217,13 @@ pub async fn ask(
     if let Some(comparison) = &state.comparison {
         routed.extend(comparison.objects.iter().map(|object| object.key.clone()));
     }
+    let mut namespaces: BTreeSet<Text> = routed.iter().map(|key| key.namespace.clone()).collect();
+    namespaces.extend(state.memory.iter().flat_map(PackedMemory::keys).map(|key| key.namespace.clone()));
+    namespaces.insert(Text::from(app.destination.namespace.as_str()));
+    // What may not be listed as a whole is listed where this application's objects are.
+    for gvk in kinds.iter().chain(&scaler_kinds()) {
+        site.cluster.watch_in(gvk, &namespaces);
+    }
     installation.routes.set(&state.key, &app.instance, routed);
     let named = targets.named().map(|(gvk, key)| (gvk.clone(), ObjectName::of(key)));
     let unread = site.cluster.need(named).await;
@@ -231,9 +238,7 @@ pub fn live(site: &Site, app: &App, targets: &TargetSet, asked: &Asked) -> LiveS
 
 /// Whether kinds of the application are still being listed.
 pub fn is_listing(site: &Site, kinds: &BTreeSet<Gvk>) -> bool {
-    kinds.iter().any(|gvk| {
-        matches!(site.cluster.state(gvk), None | Some(KindState::Unlisted | KindState::Listing { .. }))
-    })
+    kinds.iter().any(|gvk| site.cluster.is_under_way(gvk))
 }
 
 /// Kinds without a target now may hold objects that are to be pruned: annotations cannot be selected on, so the kinds

@@ -98,8 +98,8 @@ pub fn verdict(state: &AppState, fresh: Comparison, live: &LiveSet, now: Timesta
 fn standing(last: &Comparison, mut fresh: Comparison, live: &LiveSet) -> Comparison {
     let is_known = |object: &ObjectComparison| object.status != SyncStatus::Unknown;
     for object in &mut fresh.objects {
-        let unseen = object.presence == Presence::Unobserved
-            && live.coverage.uncertainty(&object.key.group_kind()).is_some();
+        let unseen =
+            object.presence == Presence::Unobserved && live.coverage.uncertainty(&object.key).is_some();
         if let (true, Some(seen)) = (unseen, last.object(&object.key).filter(|seen| is_known(seen))) {
             *object = seen.clone();
         }
@@ -129,7 +129,7 @@ fn tidy(mut comparison: Comparison) -> Comparison {
 fn blind_spot(fresh: &Comparison, live: &LiveSet) -> Option<String> {
     let unobserved = fresh.objects.iter().filter(|object| object.presence == Presence::Unobserved);
     unobserved
-        .filter_map(|object| live.coverage.uncertainty(&object.key.group_kind()))
+        .filter_map(|object| live.coverage.uncertainty(&object.key))
         .next()
         .map(|cause| format!("{cause}; it is tried again by itself"))
 }

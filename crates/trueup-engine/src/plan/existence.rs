@@ -76,7 +76,7 @@ fn prune_hold(context: &PlanContext<'_>, live: &Live, empties: bool) -> Option<H
 fn listed_to_the_end(context: &PlanContext<'_>) -> bool {
     let targets = context.targets.targets.keys();
     let live = context.live.objects.keys();
-    targets.chain(live).all(|key| context.live.coverage.is_certain(&key.group_kind()))
+    targets.chain(live).all(|key| context.live.coverage.is_certain(key))
 }
 
 /// Whether every object that there is would be pruned: mostly a path or a repository gone wrong (compat 3.2.4).
@@ -100,8 +100,7 @@ pub fn create_namespace(context: &PlanContext<'_>, plan: &mut SyncPlan, read_onl
     if read_only || !context.app.options.create_namespace || name.is_empty() || !creates {
         return;
     }
-    let known_absent =
-        context.live.coverage.is_certain(&key.group_kind()) && !context.live.objects.contains_key(&key);
+    let known_absent = context.live.coverage.is_certain(&key) && !context.live.objects.contains_key(&key);
     if !known_absent || context.targets.targets.contains_key(&key) {
         return;
     }

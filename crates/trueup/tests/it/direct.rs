@@ -132,3 +132,30 @@ async fn a_sync_of_an_object_that_is_not_there_is_a_mistake() {
     world.ok(&["app", "sync", "web", "--resource=:ConfigMap:settings"]).await;
     assert!(world.live(CONFIG_PATH).await.is_some());
 }
+
+/// Who has rights in one namespace only is told of everything there, and of what is not seen.
+#[tokio::test(flavor = "multi_thread")]
+async fn rights_in_one_namespace_are_enough() {
+    let world = World::new().await;
+    world.create().await;
+    world.ok(&["app", "sync", "web"]).await;
+    world.patch(CONFIG_PATH, r#"{"data":{"colour":"red"}}"#).await;
+    let fault = |rule: &str| {
+        let rule = trueup_object::Value::from_json(rule.as_bytes()).unwrap();
+        world.sandbox.faults().add_json(&rule).unwrap();
+    };
+    fault(r#"{"kind":"status","code":403,"match":{"verb":["list","watch"],"namespace":""}}"#);
+    let run = world.trueup(&["app", "diff", "web"]).await;
+    assert!(run.code == 1 && run.out.contains("-  colour: red\n"), "{run:?}");
+    assert!(run.err.contains("note: you may not list ") && run.err.contains("outside of web"), "{run:?}");
+    let run = world.ok(&["app", "explain", "web"]).await;
+    assert!(run.out.contains("by kubectl-patch"), "{run:?}");
+    world.ok(&["app", "sync", "web"]).await;
+    let live = world.live(CONFIG_PATH).await.unwrap();
+    assert_eq!(live.str_at(&["data", "colour"]), Some("blue"));
+    assert_eq!(world.trueup(&["app", "diff", "web"]).await.code, 0);
+
+    fault(r#"{"kind":"status","code":403,"match":{"verb":["list","watch"],"kind":"ConfigMap"}}"#);
+    let run = world.trueup(&["app", "diff", "web"]).await;
+    assert_eq!(run.code, 3, "nothing is known there either: {run:?}");
+}

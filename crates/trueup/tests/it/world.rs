@@ -17,7 +17,7 @@ pub const DEADLINE: Duration = Duration::from_secs(60);
 
 pub struct World {
     pub folder: TempDir,
-    _sandbox: Sandbox,
+    pub sandbox: Sandbox,
     wire: Wire,
 }
 
@@ -84,7 +84,7 @@ impl World {
         std::fs::write(&kubeconfig, sandbox.kubeconfig("admin")).unwrap();
         let access = Access::Kubeconfig { file: Some(kubeconfig), context: None };
         let wire = Connection::open_as(&access, "kubectl/v1.36.3").await.unwrap().wire;
-        let world = Self { folder, _sandbox: sandbox, wire };
+        let world = Self { folder, sandbox, wire };
         world.git(&["init", "--quiet", "--initial-branch=main"]).await;
         world.git(&["config", "user.name", "test"]).await;
         world.git(&["config", "user.email", "test@example.com"]).await;
