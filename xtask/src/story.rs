@@ -53,6 +53,7 @@ impl Options {
             trueup: None,
             deadline: 90,
             jobs: 1,
+            application_definition: None,
             folders: vec![folder],
         }
     }

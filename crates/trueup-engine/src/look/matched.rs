@@ -204,9 +204,10 @@ fn difference(
 ) -> Difference {
     let input = scene.input;
     let id = DifferenceId::new(&input.app.key, &object.key, channel, Some(&finding.path));
-    let scaled = input.autoscalers.owner(&object.key, &finding.path).map(|scaler| {
-        format!("changed by hand; {} scales this field and may overrule it", short(scaler))
-    });
+    let scaled = input
+        .autoscalers
+        .owner(&object.key, &finding.path)
+        .map(|scaler| format!("changed by hand; {} scales this field and may overrule it", short(scaler)));
     let (predicted, unconfirmed, answer) = match bearing {
         Bearing::None => (None, None, None),
         Bearing::Told { foretold, fresh } => (foretold.value.clone(), fresh.then_some(false), None),
@@ -360,7 +361,9 @@ fn ignored_by(input: &LookInput<'_>, index: usize) -> IgnoredBy {
 
 fn message(finding: &Finding, channel: Channel, class: Class) -> Option<String> {
     if finding.same_amount {
-        return Some("equal in value, written otherwise: nothing says that this text is an amount".to_owned());
+        return Some(
+            "equal in value, written otherwise: nothing says that this text is an amount".to_owned(),
+        );
     }
     if finding.pending_removal {
         return Some("no longer declared in Git; a sync removes it".to_owned());
