@@ -2,7 +2,7 @@
 
 use trueup_object::{FieldSet, ManagedFields, ManagedOperation, Map, Text, Value};
 
-use crate::conversion::{Changes, Kind, Write};
+use crate::conversion::{Changes, Kind, NotShown, Write};
 use crate::last_applied;
 use crate::managers::{
     Conflict, Entry, Managers, Writer, conflict_message, with_managed_fields, without_managed_fields,
@@ -39,6 +39,9 @@ pub enum ApplyError {
     /// The object that is there does not fit its type. Never empty.
     #[error("failed to create typed live object: {}", join(.0))]
     LiveInvalid(Vec<Invalid>),
+    /// It does not fit its type in a version in which somebody wrote it. Never empty.
+    #[error("{}", join(.0))]
+    Inconvertible(Vec<Invalid>),
     /// The object carries managed fields that cannot be read.
     #[error("failed to decode managed fields: {0}")]
     Undecodable(String),
@@ -87,18 +90,19 @@ pub fn apply_versioned(
     if managers.entries.is_empty() && live.is_some() {
         let nobody =
             Writer { manager: trueup_object::FieldManager::new(BEFORE_FIRST_APPLY), ..writer.clone() };
-        managers = updated(&zero_object(kind.ty), &before, managers, &nobody, kind);
+        managers = updated(&zero_object(kind.ty), &before, managers, &nobody, kind)
+            .map_err(ApplyError::Inconvertible)?;
     }
     let merged = attempt(&before, applied, managers.clone(), writer, force, kind);
     let (object, managers) = match merged {
-        Err(conflicts) if writer.manager.as_str() == last_applied::KUBECTL => {
+        Err(ApplyError::Conflicts(conflicts)) if writer.manager.as_str() == last_applied::KUBECTL => {
             let open = last_applied::open_conflicts(&before, conflicts, writer, kind.ty);
             if !open.is_empty() {
                 return Err(ApplyError::Conflicts(open));
             }
-            attempt(&before, applied, managers, writer, true, kind).map_err(ApplyError::Conflicts)?
+            attempt(&before, applied, managers, writer, true, kind)?
         }
-        other => other.map_err(ApplyError::Conflicts)?,
+        other => other?,
     };
     let object = last_applied::refresh(object, applied, writer);
     let object = with_managed_fields(object, managers);
@@ -125,9 +129,9 @@ fn attempt(
     writer: &Writer,
     force: bool,
     kind: Kind<'_>,
-) -> Result<(Value, Managers), Vec<Conflict>> {
+) -> Result<(Value, Managers), ApplyError> {
     let version = writer.api_version.as_str();
-    let mut managers = reconcile(managers, before, version, kind);
+    let mut managers = reconcile(managers, before, version, kind).map_err(ApplyError::Inconvertible)?;
     let identity = writer.identity(ManagedOperation::Apply);
     let fields = all_fields(applied, kind.ty).recursive_difference(&writer.reset);
     let last = managers.entries.get(&identity).cloned();
@@ -138,16 +142,18 @@ fn attempt(
     let merged = merge(before, applied, kind.ty);
     let after = match last {
         Some(last) if !last.fields.is_empty() => {
-            prune(&merged, &last, &managers, version, kind).unwrap_or(merged)
+            let pruned = prune(&merged, &last, &managers, version, kind);
+            let pruned = pruned.map(Some).or_else(NotShown::unless_gone);
+            pruned.map_err(ApplyError::Inconvertible)?.unwrap_or(merged)
         }
         _ => merged,
     };
     let write = Write { before, after: &after, version, reset: &writer.reset };
-    let changes = Changes::of_apply(write, &managers, kind);
+    let changes = Changes::of_apply(write, &managers, kind).map_err(ApplyError::Inconvertible)?;
     if !force {
         let conflicts = managers.conflicts(&changes, &identity);
         if !conflicts.is_empty() {
-            return Err(conflicts);
+            return Err(ApplyError::Conflicts(conflicts));
         }
     }
     managers.take(&changes, Some(&identity));
@@ -160,23 +166,29 @@ fn attempt(
     Ok((after, managers))
 }
 
-/// Removes what the manager applied last time, as far as nobody owns it now; `None` where the version that it applied in is
-/// not served any more.
+/// Removes what the manager applied last time, as far as nobody owns it now.
 ///
 /// Parents that were there only for what is removed go with it; what stands below a removed field without belonging to
 /// the manager keeps the field alive.
-fn prune(merged: &Value, last: &Entry, managers: &Managers, own: &str, kind: Kind<'_>) -> Option<Value> {
+fn prune(
+    merged: &Value,
+    last: &Entry,
+    managers: &Managers,
+    own: &str,
+    kind: Kind<'_>,
+) -> Result<Value, NotShown> {
     let named = |object: &Value, ty: TypeRef<'_>| with_named_parents(&all_fields(object, ty), ty);
     let (merged, last_ty) = kind.show(merged, &last.api_version, own)?;
     let last_fields = with_named_parents(&last.fields, last_ty);
     let mut pruned = remove(&merged, &last_fields, last_ty);
     let mut whole = merged.clone().into_owned();
     for (version, owned) in owned_by_version(managers, &last.api_version, kind) {
-        let (Some((all, ty)), Some((left, _))) =
-            (kind.show(&whole, &version, own), kind.show(&pruned, &version, own))
-        else {
-            continue;
+        let (all, ty) = match kind.show(&whole, &version, own) {
+            Ok(shown) => shown,
+            Err(NotShown::Gone) => continue,
+            Err(unfit) => return Err(unfit),
         };
+        let (left, _) = kind.show(&pruned, &version, own)?;
         let kept = named(&left, ty).union(&with_named_parents(&owned, ty));
         let put_back = remove(&all, &named(&all, ty).difference(&kept), ty);
         whole = all.into_owned();

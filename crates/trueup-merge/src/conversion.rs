@@ -10,6 +10,7 @@ use crate::compare::{Comparison, compare};
 use crate::managers::Managers;
 use crate::ownership::with_empty_structs;
 use crate::schema::TypeRef;
+use crate::validate::{Invalid, validate};
 
 /// Shows an object in another version of its kind (`apps/v1`, `v1`), with the type that it has there; `None` where the
 /// kind is not served in that version.
@@ -43,14 +44,36 @@ impl<'a> Kind<'a> {
         object: &'v Value,
         version: &str,
         own: &str,
-    ) -> Option<(Cow<'v, Value>, TypeRef<'a>)> {
+    ) -> Result<(Cow<'v, Value>, TypeRef<'a>), NotShown> {
         let is_own = version == own && object.str_at(&["apiVersion"]).is_none_or(|found| found == own);
         match self.show {
             Some(show) if !is_own => {
-                let (shown, ty) = show(object, version)?;
-                Some((Cow::Owned(shown), if version == own { self.ty } else { ty }))
+                let (shown, ty) = show(object, version).ok_or(NotShown::Gone)?;
+                let ty = if version == own { self.ty } else { ty };
+                // As the server, which allows a stored object less in another version than in its own.
+                let invalid = validate(&shown, ty);
+                if invalid.is_empty() { Ok((Cow::Owned(shown), ty)) } else { Err(NotShown::Unfit(invalid)) }
             }
-            Some(_) | None => Some((Cow::Borrowed(object), self.ty)),
+            Some(_) | None => Ok((Cow::Borrowed(object), self.ty)),
+        }
+    }
+}
+
+/// Why an object cannot be seen in a version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum NotShown {
+    /// The kind is not served in it any more.
+    Gone,
+    /// It does not fit its type there. Never empty.
+    Unfit(Vec<Invalid>),
+}
+
+impl NotShown {
+    /// Nothing where the version is gone, which is no fault of the object.
+    pub fn unless_gone<T>(self) -> Result<Option<T>, Vec<Invalid>> {
+        match self {
+            Self::Gone => Ok(None),
+            Self::Unfit(invalid) => Err(invalid),
         }
     }
 }
@@ -75,14 +98,14 @@ pub(crate) struct Changes {
 
 impl Changes {
     /// The changes of an update, which the server sees on its own Go types.
-    pub fn of_update(write: Write<'_>, managers: &Managers, kind: Kind<'_>) -> Self {
+    pub fn of_update(write: Write<'_>, managers: &Managers, kind: Kind<'_>) -> Result<Self, Vec<Invalid>> {
         Self::of(write, managers, kind, |before, after, ty| {
             compare(&with_empty_structs(before, ty), &with_empty_structs(after, ty), ty)
         })
     }
 
     /// The changes of an apply.
-    pub fn of_apply(write: Write<'_>, managers: &Managers, kind: Kind<'_>) -> Self {
+    pub fn of_apply(write: Write<'_>, managers: &Managers, kind: Kind<'_>) -> Result<Self, Vec<Invalid>> {
         Self::of(write, managers, kind, compare)
     }
 
@@ -91,20 +114,24 @@ impl Changes {
         managers: &Managers,
         kind: Kind<'_>,
         compare: impl Fn(&Value, &Value, TypeRef<'_>) -> Comparison,
-    ) -> Self {
+    ) -> Result<Self, Vec<Invalid>> {
         let Write { before, after, version: own, reset } = write;
         let mut others = BTreeMap::new();
         if kind.show.is_some() {
             let versions = managers.entries.values().map(|entry| &entry.api_version);
             for version in versions.filter(|version| version.as_str() != own) {
-                others.entry(version.clone()).or_insert_with(|| {
-                    let (before, ty) = kind.show(before, version, own)?;
+                if others.contains_key(version) {
+                    continue;
+                }
+                let shown = kind.show(before, version, own).and_then(|(before, ty)| {
                     let (after, _) = kind.show(after, version, own)?;
-                    Some(compare(&before, &after, ty).without(reset))
+                    Ok(compare(&before, &after, ty).without(reset))
                 });
+                let seen = shown.map(Some).or_else(NotShown::unless_gone)?;
+                others.insert(version.clone(), seen);
             }
         }
-        Self { own: compare(before, after, kind.ty).without(reset), others }
+        Ok(Self { own: compare(before, after, kind.ty).without(reset), others })
     }
 
     /// What changed for an entry of this version; `None` where it is not served any more, and the entry means nothing.

@@ -5,18 +5,25 @@
 
 use trueup_object::{FieldSet, PathElement, Value};
 
-use crate::conversion::Kind;
+use crate::conversion::{Kind, NotShown};
 use crate::managers::Managers;
 use crate::schema::{ListKind, Shape, TypeRef};
+use crate::validate::Invalid;
 
 /// `live` gives each entry the type of its version; an entry of a version that is not served stays as it is.
-pub(crate) fn reconcile(mut managers: Managers, live: &Value, own: &str, kind: Kind<'_>) -> Managers {
+pub(crate) fn reconcile(
+    mut managers: Managers,
+    live: &Value,
+    own: &str,
+    kind: Kind<'_>,
+) -> Result<Managers, Vec<Invalid>> {
     for entry in managers.entries.values_mut() {
-        if let Some((_, ty)) = kind.show(live, &entry.api_version, own) {
+        let shown = kind.show(live, &entry.api_version, own).map(Some).or_else(NotShown::unless_gone)?;
+        if let Some((_, ty)) = shown {
             entry.fields = level(&entry.fields, ty);
         }
     }
-    managers
+    Ok(managers)
 }
 
 /// The set in line with the type.

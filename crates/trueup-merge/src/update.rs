@@ -7,7 +7,7 @@ use crate::managers::{Entry, Managers, Writer, with_managed_fields, without_mana
 use crate::ownership::{nobodys, zero_object};
 use crate::reconcile::reconcile;
 use crate::schema::TypeRef;
-use crate::validate::validate_stored;
+use crate::validate::{Invalid, validate_stored};
 
 /// The object that a create (`live` is `None`), update or patch leaves, with its managed fields worked out.
 ///
@@ -33,7 +33,8 @@ pub fn update_versioned(live: Option<&Value>, new: &Value, writer: &Writer, kind
     if live.is_some() && !(is_readable(&before) && is_readable(&object)) {
         return with_managed_fields(object, managers);
     }
-    let managers = updated(&before, &object, managers, writer, kind);
+    // What cannot be seen in the version of some entry makes the server forget all entries.
+    let managers = updated(&before, &object, managers, writer, kind).unwrap_or_default();
     with_managed_fields(object, managers)
 }
 
@@ -44,11 +45,11 @@ pub(crate) fn updated(
     managers: Managers,
     writer: &Writer,
     kind: Kind<'_>,
-) -> Managers {
+) -> Result<Managers, Vec<Invalid>> {
     let version = writer.api_version.as_str();
-    let mut managers = reconcile(managers, before, version, kind);
+    let mut managers = reconcile(managers, before, version, kind)?;
     let write = Write { before, after, version, reset: &writer.reset };
-    let changes = Changes::of_update(write, &managers, kind);
+    let changes = Changes::of_update(write, &managers, kind)?;
     managers.take(&changes, None);
     let own = changes.own.written().difference(nobodys());
     if !own.is_empty() {
@@ -61,7 +62,7 @@ pub(crate) fn updated(
         managers.entries.insert(identity, entry);
     }
     managers.cap();
-    managers
+    Ok(managers)
 }
 
 /// The managers that a write starts from: those that the new object brings along, where it may, else those of the live

@@ -18,7 +18,8 @@ pub fn managed_in_version(object: &Value, ty: TypeRef<'_>) -> ManagedFields {
         if gvk.group == "autoscaling" && gvk.kind == "HorizontalPodAutoscaler" {
             entry.fields = autoscaler_fields(&entry.fields, object, ty);
         }
-        entry.fields = entry.fields.paths().into_iter().filter(|path| has_path(ty, path)).collect();
+        let known = entry.fields.paths().into_iter().filter(|path| has_path(ty, path)).collect();
+        entry.fields = below_leaves(known, object, ty);
     }
     managed.entries.retain(|entry| entry.api_version == own || !entry.fields.is_empty());
     managed
@@ -51,6 +52,14 @@ fn has_path(ty: TypeRef<'_>, path: &FieldPath) -> bool {
         };
     }
     true
+}
+
+/// The set with everything that stands below its leaves: what is one value in one version may have parts in another.
+fn below_leaves(set: FieldSet, object: &Value, ty: TypeRef<'_>) -> FieldSet {
+    let leaves = set.leaves().paths();
+    let all = all_fields(object, ty).paths();
+    let below = all.into_iter().filter(|path| leaves.iter().any(|leaf| path.starts_with(leaf)));
+    set.union(&below.collect())
 }
 
 /// Where autoscaling/v1 has what later versions have.
@@ -101,6 +110,14 @@ mod tests {
         let fields = r#"{"f:spec":{"f:maxReplicas":{},"f:targetCPUUtilizationPercentage":{}}}"#;
         let object = autoscaler("v2", r#"{"maxReplicas":3,"metrics":[{"type":"Resource"}]}"#, "v1", fields);
         assert_eq!(owned(&object), [".spec.maxReplicas", ".spec.metrics"]);
+    }
+
+    #[test]
+    fn what_is_one_value_in_its_version_owns_all_parts_in_another() {
+        let fields = r#"{"f:spec":{"f:scaleTargetRef":{}}}"#;
+        let spec = r#"{"maxReplicas":3,"scaleTargetRef":{"kind":"Deployment","name":"web"}}"#;
+        let object = autoscaler("v2", spec, "v1", fields);
+        assert_eq!(owned(&object), [".spec.scaleTargetRef.kind", ".spec.scaleTargetRef.name"]);
     }
 
     #[test]

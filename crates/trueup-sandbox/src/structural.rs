@@ -47,6 +47,11 @@ impl StructuralSchema {
         default::default(Node(&self.source), object);
     }
 
+    /// Fills in defaults of an object that an apply has merged, whose nulls stay.
+    pub fn default_merged(&self, object: &mut Value) {
+        default::default_merged(Node(&self.source), object);
+    }
+
     /// What is wrong with the object.
     pub fn validate(&self, object: &Value) -> Vec<StatusCause> {
         validate::validate(Node(&self.source), &self.patterns, object)

@@ -479,3 +479,22 @@ fn what_another_version_wrote_has_an_owner_in_this_one() {
         (".spec.metrics", Class::Manual)
     );
 }
+
+#[test]
+fn an_object_that_moved_to_another_application_is_left_by_the_one_that_it_left() {
+    let mut world = World::synced(TWO).automated(true);
+    world.commit(TWO.rsplit_once("---").unwrap().0);
+    let before = world.by_policy();
+    assert_eq!(before.steps.len(), 1, "its own mark: it is pruned");
+    // The other application has taken it: its mark is on it now.
+    let key = world.live.objects.keys().find(|key| key.name == "c").unwrap().clone();
+    let mark = crate::tracking::TrackingId::format("other", &key, "web");
+    let mut object = (*world.live.objects[&key].object).clone();
+    object.set_at(&["metadata", "annotations", crate::tracking::TRACKING_ANNOTATION], mark.into());
+    world.store(object);
+    assert_eq!(world.by_policy().steps, []);
+    assert!(world.look().object(&key).is_none(), "it is nothing of this application's any more");
+    // A plan of before is pinned to the version that it was made for.
+    let version = &world.live.objects[&key].version;
+    assert_ne!(before.steps[0].precondition, crate::plan::Precondition::Unchanged(version.clone()));
+}

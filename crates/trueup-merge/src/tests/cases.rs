@@ -98,6 +98,7 @@ fn check_apply(case: &Value, writer: &Writer, ty: TypeRef<'_>) -> Result<(), Str
                 ApplyError::Conflicts(conflicts) => conflict_message(conflicts),
                 ApplyError::Invalid(_)
                 | ApplyError::LiveInvalid(_)
+                | ApplyError::Inconvertible(_)
                 | ApplyError::Undecodable(_)
                 | ApplyError::ManagedFieldsGiven => error.to_string(),
             };

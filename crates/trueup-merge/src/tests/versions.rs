@@ -94,6 +94,34 @@ fn entries_of_a_version_that_is_gone_go_with_the_next_write() {
 }
 
 #[test]
+fn an_object_that_does_not_fit_the_version_of_an_entry_loses_all_entries() {
+    // The old version takes any ports; the new one tells them apart by their numbers.
+    let service = SchemaSet::builtin().lookup(&Gvk::new("", "v1", "Service")).unwrap();
+    let show = |object: &Value, version: &str| {
+        let mut shown = object.clone();
+        shown.set_at(&["apiVersion"], version.into());
+        Some((shown, if version == "v1" { service } else { TypeRef::untyped() }))
+    };
+    let object = |version: &str, ports: serde_json::Value| {
+        value(
+            json!({"apiVersion": version, "kind": "Service", "metadata": {"name": "a"}, "spec": {"ports": ports}}),
+        )
+    };
+    let made = object("v1", json!([{"port": 80, "protocol": "TCP"}]));
+    let live = apply(None, &made, &writer("git", "v1", 0), false, service).unwrap().object;
+    let (mut live, _) = show(&live, "v0").unwrap();
+    live.set_at(&["metadata", "uid"], "u".into());
+    let twice = object("v0", json!([{"port": 80, "protocol": "TCP"}, {"port": 80, "protocol": "TCP"}]));
+    let mut patched = live.clone();
+    patched.set_at(&["spec"], twice.get("spec").unwrap().clone());
+    let kind = Kind::versioned(TypeRef::untyped(), &show);
+    let stored = update_versioned(Some(&live), &patched, &writer("kubectl", "v0", 1), kind);
+    assert_eq!(stored.at(&["metadata", "managedFields"]), None);
+    let refused = apply_versioned(Some(&live), &twice, &writer("other", "v0", 1), true, kind).unwrap_err();
+    assert_eq!(refused.to_string(), r#".spec.ports: duplicate entries for key [port=80,protocol="TCP"]"#);
+}
+
+#[test]
 fn one_entry_that_cannot_be_read_makes_an_apply_fail_and_an_update_forget() {
     let mut live = applied(None, &thing(NEW, json!({"x": 1})), "git", false).unwrap();
     live.set_at(&["metadata", "uid"], "u".into());

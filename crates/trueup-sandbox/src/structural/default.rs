@@ -10,6 +10,11 @@ pub(super) fn default(schema: Node<'_>, value: &mut Value) {
     remove_nulls(schema, value);
 }
 
+/// Fills in defaults below a value that an apply has merged: its nulls stay, and are refused later.
+pub(super) fn default_merged(schema: Node<'_>, value: &mut Value) {
+    fill(schema, value);
+}
+
 fn is_wrong_null(schema: Node<'_>, value: &Value) -> bool {
     value.is_null() && !schema.is_nullable()
 }

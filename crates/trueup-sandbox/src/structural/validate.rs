@@ -91,6 +91,13 @@ impl Report<'_> {
                 self.causes.push(StatusCause::required(&below(path, name), ""));
             }
         }
+        if schema.flag("x-kubernetes-embedded-resource") {
+            for name in ["apiVersion", "kind"] {
+                if map.get(name).and_then(Value::as_str).is_none_or(str::is_empty) {
+                    self.causes.push(StatusCause::required(&below(path, name), ""));
+                }
+            }
+        }
         let size = map.len() as i64;
         if let Some(min) = schema.0.int_at(&["minProperties"]).filter(|min| size < *min) {
             self.invalid(path, &Value::Int(size), &format!("should have at least {min} properties"));

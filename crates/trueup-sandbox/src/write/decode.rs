@@ -5,7 +5,7 @@ use trueup_object::yaml::read_documents;
 use trueup_object::{Gvk, Map, Value};
 
 use super::shape::{Found, Mismatch, shape};
-use super::{FieldValidation, Pipeline, WriteRequest, convert, defaults, zero};
+use super::{FieldValidation, PatchKind, Pipeline, WriteRequest, WriteVerb, convert, defaults, zero};
 use crate::kind::CustomKind;
 use crate::status::{ApiStatus, StatusCause, StatusReason};
 
@@ -142,7 +142,12 @@ impl Pipeline<'_, '_> {
             decoded.set_at(&["metadata"], Value::Map(Map::new()));
         }
         found.unknown.extend(custom.schema.prune(&mut decoded));
-        custom.schema.default(&mut decoded);
+        match self.request.verb {
+            WriteVerb::Patch(PatchKind::Apply) => custom.schema.default_merged(&mut decoded),
+            WriteVerb::Create | WriteVerb::Update | WriteVerb::Patch(_) => {
+                custom.schema.default(&mut decoded);
+            }
+        }
         self.set_kind(&mut decoded);
         Ok(decoded)
     }

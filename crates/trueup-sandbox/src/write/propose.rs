@@ -191,7 +191,9 @@ impl<'a> Pipeline<'_, 'a> {
                 ApiStatus::apply_conflict(ApplyError::Conflicts(conflicts).to_string(), causes)
             }
             ApplyError::ManagedFieldsGiven => ApiStatus::bad_request("metadata.managedFields must be nil"),
-            ApplyError::Undecodable(_) => ApiStatus::new(500, StatusReason::Unknown, error.to_string()),
+            ApplyError::Undecodable(_) | ApplyError::Inconvertible(_) => {
+                ApiStatus::new(500, StatusReason::Unknown, error.to_string())
+            }
             ApplyError::LiveInvalid(invalid) => {
                 let reasons = ApplyError::LiveInvalid(invalid).to_string();
                 let mut status = self.unfit(configuration, reasons.split_once(": ").map_or("", |(_, it)| it));

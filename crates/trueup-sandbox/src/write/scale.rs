@@ -156,6 +156,7 @@ fn refused(error: ApplyError) -> ApiStatus {
         }
         ApplyError::Invalid(_)
         | ApplyError::LiveInvalid(_)
+        | ApplyError::Inconvertible(_)
         | ApplyError::Undecodable(_)
         | ApplyError::ManagedFieldsGiven => ApiStatus::bad_request(message),
     }

@@ -4,6 +4,7 @@
 //! Nobody looks after workloads in either world: the real controller manager is stopped, the sandbox has none.
 
 mod generate;
+mod scripted;
 
 use std::process::{Command, Output, Stdio};
 use std::{fs, io::Write, path::PathBuf};
@@ -153,7 +154,11 @@ async fn random_writes_leave_the_same_objects() {
         prepare(&worlds);
         // The process is a child of ours; it goes with the control plane whether it stands still or not.
         assert!(Command::new("kill").args(["-STOP", &controllers]).status().unwrap().success());
-        let mismatches = play(&worlds);
+        let mut mismatches = Vec::new();
+        for (number, operation) in scripted::operations().into_iter().enumerate() {
+            mismatches.extend(play_one(&worlds, number, operation).err());
+        }
+        mismatches.extend(play(&worlds));
         assert!(Command::new("kill").args(["-CONT", &controllers]).status().unwrap().success());
         mismatches
     });
@@ -169,7 +174,9 @@ fn prepare(worlds: &[World; 2]) {
         let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}});
         world.must(&["apply", "-f", "-"], Some(&namespace.to_string()));
         world.must(&["apply", "-f", "-"], Some(&definition().to_string()));
-        world.must(&["wait", "--for=condition=Established", "crd/widgets.differential.example.com"], None);
+        world.must(&["apply", "-f", "-"], Some(&scripted::definition().to_string()));
+        let both = ["crd/widgets.differential.example.com", "crd/things.versions.example.com"];
+        world.must(&["wait", "--for=condition=Established", both[0], both[1]], None);
     }
 }
 
@@ -178,20 +185,31 @@ fn play(worlds: &[World; 2]) -> Vec<String> {
     let mut generator = Generator::new(20_260_101);
     let mut mismatches = Vec::new();
     for number in 0..N_OPERATIONS {
-        let Operation { target, arguments, input } = generator.next();
-        let [real, ours] = [&worlds[0], &worlds[1]].map(|world| world.run(&arguments, input.as_deref()));
-        let mut found = Vec::new();
-        if refusal(&real) != refusal(&ours) {
-            found.push(format!("control plane: {:?}\nsandbox: {:?}", refusal(&real), refusal(&ours)));
-        }
-        let [before, after] = [&worlds[0], &worlds[1]].map(|world| world.object(&target));
-        differences("", &before, &after, &mut found);
-        generator.learn(&target, !before.is_null());
-        if !found.is_empty() {
-            let input = input.unwrap_or_default();
-            mismatches.push(format!("{number}: {arguments:?} {input}\n{}", found.join("\n")));
-            generator.retire(&target);
+        let operation = generator.next();
+        let target = operation.target.clone();
+        match play_one(worlds, number, operation) {
+            Ok(exists) => generator.learn(&target, exists),
+            Err(mismatch) => {
+                mismatches.push(mismatch);
+                generator.retire(&target);
+            }
         }
     }
     mismatches
+}
+
+/// Plays one operation in both worlds: whether the object then exists, or how they differ.
+fn play_one(worlds: &[World; 2], number: usize, operation: Operation) -> Result<bool, String> {
+    let Operation { target, arguments, input } = operation;
+    let [real, ours] = [&worlds[0], &worlds[1]].map(|world| world.run(&arguments, input.as_deref()));
+    let mut found = Vec::new();
+    if refusal(&real) != refusal(&ours) {
+        found.push(format!("control plane: {:?}\nsandbox: {:?}", refusal(&real), refusal(&ours)));
+    }
+    let [before, after] = [&worlds[0], &worlds[1]].map(|world| world.object(&target));
+    differences("", &before, &after, &mut found);
+    if found.is_empty() {
+        return Ok(!before.is_null());
+    }
+    Err(format!("{number}: {arguments:?} {}\n{}", input.unwrap_or_default(), found.join("\n")))
 }
