@@ -18,6 +18,7 @@ use trueup_repo::Repositories;
 use crate::board::Board;
 use crate::clock::SharedClock;
 use crate::complaints::Complaints;
+use crate::configured::Configured;
 use crate::routes::Routes;
 use crate::site::{self, Site};
 use crate::sources::Renders;
@@ -35,6 +36,7 @@ pub struct Installation {
     pub staff: Staff,
     pub board: Board,
     pub complaints: Complaints,
+    pub configured: Configured,
 }
 
 /// What a person decided about this controller.

@@ -7,6 +7,7 @@ mod applications;
 mod board;
 mod clock;
 mod complaints;
+mod configured;
 mod execute;
 mod foreign;
 mod installation;

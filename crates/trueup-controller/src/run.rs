@@ -20,6 +20,7 @@ use trueup_repo::{Repositories, RepositoriesOptions, SourceError};
 use crate::board::Board;
 use crate::clock::SharedClock;
 use crate::complaints::Complaints;
+use crate::configured::{self, Configured};
 use crate::installation::{Installation, Settings, Sites};
 use crate::mailbox::{Depth, Mailbox};
 use crate::routes::Routes;
@@ -128,6 +129,7 @@ pub async fn run(options: Options, board: Board, ended: CancellationToken) -> Re
         staff,
         board,
         complaints: Complaints::default(),
+        configured: Configured::default(),
     });
     let keeper =
         Keeper::start(candidate).map_err(|error| StartError::Thread { message: error.to_string() })?;
@@ -172,6 +174,12 @@ async fn lead(
     let mut leadership = keeper.leadership();
     let mut tasks = JoinSet::new();
     tasks.spawn(site::route(home, installation.routes.clone(), installation.staff.clone(), ended.clone()));
+    tasks.spawn(configured::follow(
+        wire.clone(),
+        installation.settings.namespace.clone(),
+        installation.configured.clone(),
+        installation.staff.clone(),
+    ));
     let mut crew: Option<Crew> = None;
     let mut noted: Option<Leadership> = None;
     loop {

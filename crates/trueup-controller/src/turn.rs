@@ -195,6 +195,13 @@ async fn judged(
 ) -> Next {
     let _place = site.place().await;
     let (now, begun) = (installation.now(), tokio::time::Instant::now());
+    // Their first reading wakes the worker; this only guards against a wake-up that never comes.
+    let Some(settings) = installation.configured.settings() else {
+        let Some(why) = installation.configured.failure() else { return Next::At(Some(now + LISTING_STEP)) };
+        let condition = Condition::comparison_error(why);
+        verdict::note_failure(&mut state.cluster_failing, Some(condition.clone()), now);
+        return blind(installation, state, seen, condition, now).await;
+    };
     let started = *state.started_at.get_or_insert(now);
     if gather::is_listing(site, &asked.kinds) && now.duration_since(started) < LISTING_MAX {
         return Next::At(Some(now + LISTING_STEP));
@@ -209,7 +216,9 @@ async fn judged(
         return Next::At(Some(now + LISTING_STEP));
     };
     let Decided { intention, report, found, targets, live } = *decided;
-    let scene = act::Scene { installation, site, app: &seen.app, targets: &targets, live: &live, now };
+    let app = &*seen.app;
+    let scene =
+        act::Scene { installation, site, app, settings: &settings, targets: &targets, live: &live, now };
     // The ledger gets this before anything that is intended; nothing waits for the disk.
     let found = installation.ledger.hand_over(found).await;
     // The status is written while the cluster is being changed: neither waits for the other.
@@ -253,9 +262,11 @@ fn decide(
     now: Timestamp,
 ) -> Option<Looked> {
     let (application, app) = (seen.application()?, &*seen.app);
+    let settings = &*installation.configured.settings()?;
     let mut targets = state.targets.as_ref()?.unpack();
     let mut live = gather::live(site, app, &targets, asked);
-    let scene = act::Scene { installation, site, app, targets: &targets, live: &live, now };
+    settings.leave_out(&app.destination.cluster, &mut targets, &mut live);
+    let scene = act::Scene { installation, site, app, settings, targets: &targets, live: &live, now };
     gather::keep_context(state, site);
     let mut memory = state.memory.get_or_insert_default().unpack();
     let comparison = compare(&scene, state, &memory);
@@ -288,6 +299,7 @@ fn compare(
     let scalers = scene.site.scalers();
     look(&LookInput {
         app: scene.app,
+        settings: scene.settings,
         targets: scene.targets,
         live: scene.live,
         memory,

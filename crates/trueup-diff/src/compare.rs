@@ -7,10 +7,10 @@ use crate::absent::{asks_nothing, present, says_nothing};
 use crate::align::Sides;
 use crate::equal::{Mode, agree};
 use crate::finding::{Change, CompareInput, Comparison, Finding, Moved};
-use crate::ignore::IgnoreRule;
+use crate::ignore::{Hidden, Hides, without_hidden};
 use crate::mask::{Masked, Masks};
 use crate::normalise::{in_form, normalise_live, normalise_target};
-use crate::owners::Owners;
+use crate::owners::{Owner, Owners};
 use crate::place::{Place, follow};
 use crate::scalar::looks_equal;
 use crate::seal::{holds_seal, is_secret, seal};
@@ -32,19 +32,27 @@ pub fn compare(input: &CompareInput<'_>) -> Comparison {
     walk.object(sides, input.ty);
 
     let key = ResourceKey::of(&live).or_else(|| ResourceKey::of(&target));
-    let applies = |rule: &&IgnoreRule| key.as_ref().is_some_and(|key| rule.matches(key));
-    let rule_matches =
-        input.ignore.iter().map(|rule| if applies(&rule) { rule.count(&target, &live) } else { 0 }).collect();
-    let (mut findings, mut untold) = (Vec::new(), Vec::new());
-    if !walk.found.is_empty() {
-        let rules = input.ignore.iter().enumerate().filter(|(_, rule)| applies(rule)).collect();
-        let report = Report::new(input, sides, rules);
-        let (doubtful, certain) = walk.found.into_iter().partition(|found| found.untold);
-        findings = report.findings(certain);
-        untold = report.findings(doubtful);
-        untold.retain(|finding| finding.ignored_by.is_none());
+    let mut comparison = Comparison::default();
+    let mut rules = Vec::new();
+    for (index, rule) in input.ignore.iter().enumerate() {
+        let applies = key.as_ref().is_some_and(|key| rule.matches(key));
+        let hides = if applies { rule.hides(&target, &live, input.managed) } else { Hides::default() };
+        comparison.rule_matches.push(hides.matches);
+        comparison.rule_failures.extend(hides.failure.clone().map(|failure| (index, failure)));
+        comparison.hidden.add(&hides.places);
+        if applies {
+            rules.push((index, hides));
+        }
     }
-    Comparison { findings, rule_matches, untold }
+    if !walk.found.is_empty() {
+        let report = Report::new(input, sides, rules, &comparison.hidden);
+        let (doubtful, certain) = walk.found.into_iter().partition(|found| found.untold);
+        let findings = report.findings(certain);
+        let mut untold = report.findings(doubtful);
+        untold.retain(|finding| finding.ignored_by.is_none());
+        (comparison.findings, comparison.untold) = (findings, untold);
+    }
+    comparison
 }
 
 /// The three versions of an object in one form each.
@@ -58,13 +66,20 @@ struct Versions<T> {
 struct Report<'a> {
     input: &'a CompareInput<'a>,
     sides: Sides<'a>,
-    rules: Vec<(usize, &'a IgnoreRule)>,
+    rules: Vec<(usize, Hides)>,
+    /// What all of the rules hide together.
+    hidden: &'a Hidden,
     sealed: Versions<Value>,
     masked: Versions<Masked>,
 }
 
 impl<'a> Report<'a> {
-    fn new(input: &'a CompareInput<'a>, sides: Sides<'a>, rules: Vec<(usize, &'a IgnoreRule)>) -> Self {
+    fn new(
+        input: &'a CompareInput<'a>,
+        sides: Sides<'a>,
+        rules: Vec<(usize, Hides)>,
+        hidden: &'a Hidden,
+    ) -> Self {
         let seal = |object: Value| seal(&object, input.ty, input.secret_key);
         let sealed = Versions {
             target: seal(normalise_target(input.target)),
@@ -77,7 +92,7 @@ impl<'a> Report<'a> {
             live: masks.mask(&sealed.live),
             base: sealed.base.as_ref().map(|base| masks.mask(base)),
         };
-        Self { input, sides, rules, sealed, masked }
+        Self { input, sides, rules, hidden, sealed, masked }
     }
 
     fn findings(&self, found: Vec<Found>) -> Vec<Finding> {
@@ -105,7 +120,7 @@ impl<'a> Report<'a> {
             (_, _) => false,
         };
         let sensitive = [live.value, target.value, base].into_iter().flatten().any(holds_seal);
-        let ignored_by = self.ignored_by(&target, &live);
+        let ignored_by = self.ignored_by(&target, &live, &owners, ours);
         let pointer = match (present(live.value), present(target.value)) {
             (None, Some(_)) => self.pointer_into_target(target.pointer),
             (Some(_), _) | (None, None) => live.pointer,
@@ -209,24 +224,53 @@ impl<'a> Report<'a> {
         list
     }
 
-    /// The first rule that hides the place, or what differs in it.
-    fn ignored_by(&self, target: &Place<'_>, live: &Place<'_>) -> Option<usize> {
-        let is_hidden = |rule: &IgnoreRule| {
-            rule.hides(&live.pointer) || rule.hides(&target.pointer) || {
-                let rest = |place: &Place<'_>| {
-                    place.value.and_then(|value| rule.without_hidden(value, &place.pointer))
-                };
-                let (target_rest, live_rest) = (rest(target), rest(live));
-                let hides_some = target_rest.is_some() || live_rest.is_some();
-                hides_some && {
-                    let target_value = target_rest.as_ref().or(target.value);
-                    let live_value = live_rest.as_ref().or(live.value);
-                    agree(target_value, live_value, &live.spot, Mode::Same)
-                        || live_value.is_some_and(|live| says_nothing(live, &target.spot))
-                            && target_value.is_none()
-                }
-            }
+    /// The first rule that hides the place, or what differs in it; where only several do together, the first of them.
+    fn ignored_by(
+        &self,
+        target: &Place<'_>,
+        live: &Place<'_>,
+        owners: &[Owner],
+        ours: bool,
+    ) -> Option<usize> {
+        let us = ours.then_some(self.input.our_manager.as_str());
+        let managers = || owners.iter().map(|owner| owner.manager.as_str()).chain(us);
+        let alone = self.rules.iter().find(|(_, hides)| {
+            hides.owned_by(managers()) || hides_difference(&hides.places, target, live) == Hiding::All
+        });
+        let together = || {
+            let part = |hides: &Hides| hides_difference(&hides.places, target, live) != Hiding::Nothing;
+            let all = self.rules.len() > 1 && hides_difference(self.hidden, target, live) == Hiding::All;
+            self.rules.iter().find(|(_, hides)| all && part(hides))
         };
-        self.rules.iter().find(|(_, rule)| is_hidden(rule)).map(|(index, _)| *index)
+        alone.or_else(together).map(|(index, _)| *index)
     }
+}
+
+/// How much of a difference some places hide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Hiding {
+    Nothing,
+    Part,
+    All,
+}
+
+fn hides_difference(hidden: &Hidden, target: &Place<'_>, live: &Place<'_>) -> Hiding {
+    if hidden.is_empty() {
+        return Hiding::Nothing;
+    }
+    if hidden.covers(&target.pointer, &live.pointer) {
+        return Hiding::All;
+    }
+    let rest = |place: &Place<'_>, hidden: &[JsonPointer]| {
+        place.value.and_then(|value| without_hidden(value, &place.pointer, hidden))
+    };
+    let (target_rest, live_rest) = (rest(target, &hidden.target), rest(live, &hidden.live));
+    if target_rest.is_none() && live_rest.is_none() {
+        return Hiding::Nothing;
+    }
+    let target_value = target_rest.as_ref().or(target.value);
+    let live_value = live_rest.as_ref().or(live.value);
+    let same = agree(target_value, live_value, &live.spot, Mode::Same)
+        || live_value.is_some_and(|live| says_nothing(live, &target.spot)) && target_value.is_none();
+    if same { Hiding::All } else { Hiding::Part }
 }

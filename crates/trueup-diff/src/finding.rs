@@ -3,7 +3,7 @@
 use trueup_merge::TypeRef;
 use trueup_object::{FieldManager, FieldPath, ManagedFields, Value};
 
-use crate::ignore::IgnoreRule;
+use crate::ignore::{Hidden, IgnoreRule, RuleFailure};
 use crate::mask::Masked;
 use crate::owners::Owner;
 use crate::unowned::UnownedTable;
@@ -20,7 +20,7 @@ pub struct CompareInput<'a> {
     pub our_manager: &'a FieldManager,
     pub ty: TypeRef<'a>,
     pub schema_known: bool,
-    pub ignore: &'a [IgnoreRule],
+    pub ignore: &'a [&'a IgnoreRule],
     /// Taken after our last sync.
     pub unowned: Option<&'a UnownedTable>,
     /// What sensitive values are sealed with; the same for `base` and `unowned`.
@@ -34,6 +34,10 @@ pub struct Comparison {
     pub findings: Vec<Finding>,
     /// For each rule given, how many fields of the object it hides; 0 also where it is about other objects.
     pub rule_matches: Vec<usize>,
+    /// The rules, by index, that do not work on the object.
+    pub rule_failures: Vec<(usize, RuleFailure)>,
+    /// The places that rules hide, whether they differ or not.
+    pub hidden: Hidden,
     /// What live has and Git does not declare, where nothing tells whether anybody added it: neither managed fields nor
     /// an earlier sync. No differences: with any, "no finding" is not "the same". What a rule hides is not among them.
     pub untold: Vec<Finding>,

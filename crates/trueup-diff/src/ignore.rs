@@ -1,7 +1,7 @@
 //! Rules by which differences are ignored (`ignoreDifferences`).
 
 use globset::{Glob, GlobMatcher};
-use trueup_object::{JsonPointer, PointerError, ResourceKey, Text, Value};
+use trueup_object::{JsonPointer, ManagedFields, PointerError, ResourceKey, Text, Value};
 
 use crate::place::{leads_to, onward};
 
@@ -23,6 +23,38 @@ pub struct IgnoreSpec {
     pub managed_fields_managers: Vec<String>,
 }
 
+impl IgnoreSpec {
+    /// The same rule for each of its paths alone.
+    pub fn each(&self) -> impl Iterator<Item = Self> {
+        let Self { json_pointers, jq_path_expressions, managed_fields_managers, .. } = self;
+        let bare = Self {
+            json_pointers: Vec::new(),
+            jq_path_expressions: Vec::new(),
+            managed_fields_managers: Vec::new(),
+            ..self.clone()
+        };
+        let one = |set: fn(&mut Self) -> &mut Vec<String>, path: &String| {
+            let mut spec = bare.clone();
+            set(&mut spec).push(path.clone());
+            spec
+        };
+        let mut each = Vec::new();
+        each.extend(json_pointers.iter().map(|path| one(|spec| &mut spec.json_pointers, path)));
+        each.extend(jq_path_expressions.iter().map(|path| one(|spec| &mut spec.jq_path_expressions, path)));
+        each.extend(
+            managed_fields_managers.iter().map(|path| one(|spec| &mut spec.managed_fields_managers, path)),
+        );
+        each.into_iter()
+    }
+
+    /// Pointers, expressions and managers, as written.
+    pub fn paths(&self) -> impl Iterator<Item = &str> {
+        let Self { json_pointers, jq_path_expressions, managed_fields_managers, .. } = self;
+        let all = json_pointers.iter().chain(jq_path_expressions).chain(managed_fields_managers);
+        all.map(String::as_str)
+    }
+}
+
 /// A rule, ready for use.
 #[derive(Debug, Clone)]
 pub struct IgnoreRule {
@@ -37,6 +69,8 @@ pub struct IgnoreRule {
 #[derive(Debug, Clone)]
 enum Selector {
     Pointer(JsonPointer),
+    /// What a field manager owns.
+    Manager(Text),
 }
 
 /// A rule that cannot be understood.
@@ -60,6 +94,34 @@ impl IgnoreError {
     }
 }
 
+/// A rule that does not work on an object.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RuleFailure {
+    /// It fails there, and hides nothing of it, as in Argo CD.
+    #[error("{0}")]
+    Error(String),
+    /// It needs more steps, depth or memory than a rule may have: what it hides is not known.
+    #[error("{0}")]
+    Exhausted(String),
+}
+
+/// Places that are hidden, in each side of an object.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Hidden {
+    pub target: Vec<JsonPointer>,
+    pub live: Vec<JsonPointer>,
+}
+
+/// What one rule hides of one object.
+#[derive(Debug, Default)]
+pub(crate) struct Hides {
+    pub places: Hidden,
+    managers: Vec<Text>,
+    /// Fields that it hides, whether they differ or not.
+    pub matches: usize,
+    pub failure: Option<RuleFailure>,
+}
+
 impl IgnoreRule {
     pub fn new(spec: &IgnoreSpec) -> Result<Self, IgnoreError> {
         let IgnoreSpec {
@@ -69,13 +131,14 @@ impl IgnoreRule {
             namespace,
             json_pointers,
             jq_path_expressions: _,
-            managed_fields_managers: _,
+            managed_fields_managers,
         } = spec;
         let some = |text: &str| (!text.is_empty()).then(|| Text::from(text));
-        let selectors = json_pointers
-            .iter()
-            .map(|pointer| Ok(Selector::Pointer(JsonPointer::parse(pointer)?)))
-            .collect::<Result<_, PointerError>>()?;
+        let mut selectors = Vec::new();
+        for pointer in json_pointers {
+            selectors.push(Selector::Pointer(JsonPointer::parse(pointer)?));
+        }
+        selectors.extend(managed_fields_managers.iter().map(|name| Selector::Manager(Text::from(name))));
         Ok(Self {
             group: glob(group)?,
             kind: glob(kind)?,
@@ -93,38 +156,82 @@ impl IgnoreRule {
             && self.namespace.as_ref().is_none_or(|namespace| *namespace == key.namespace)
     }
 
-    /// How many fields of an object, as Git wants it or as it is, the rule hides.
-    pub(crate) fn count(&self, target: &Value, live: &Value) -> usize {
-        self.pointers().filter(|pointer| pointer.get(target).or_else(|| pointer.get(live)).is_some()).count()
-    }
-
-    /// Whether the rule hides a place as a whole.
-    pub(crate) fn hides(&self, place: &JsonPointer) -> bool {
-        self.pointers().any(|pointer| leads_to(pointer, place))
-    }
-
-    /// A value at a place without what the rule hides of it; `None` where it hides nothing of it.
-    pub(crate) fn without_hidden(&self, value: &Value, place: &JsonPointer) -> Option<Value> {
-        let hidden: Vec<_> = self
-            .pointers()
-            .filter_map(|pointer| onward(place, pointer))
-            .filter(|inner| inner.get(value).is_some())
-            .collect();
-        if hidden.is_empty() {
-            return None;
+    /// What the rule hides of an object.
+    pub(crate) fn hides(&self, target: &Value, live: &Value, managed: &ManagedFields) -> Hides {
+        let mut hides = Hides::default();
+        for selector in &self.selectors {
+            match selector {
+                Selector::Pointer(pointer) => {
+                    let found = [(target, &mut hides.places.target), (live, &mut hides.places.live)];
+                    let found = found.map(|(object, places)| {
+                        let there = pointer.get(object).is_some();
+                        places.extend(there.then(|| pointer.clone()));
+                        there
+                    });
+                    hides.matches += usize::from(found.contains(&true));
+                }
+                Selector::Manager(name) => {
+                    let entries = managed.entries.iter().filter(|entry| entry.manager.as_str() == name);
+                    hides.matches += entries.map(|entry| entry.fields.paths().len()).sum::<usize>();
+                    hides.managers.push(name.clone());
+                }
+            }
         }
-        let mut rest = value.clone();
-        for inner in &hidden {
-            inner.remove(&mut rest);
-        }
-        Some(rest)
+        hides
+    }
+}
+
+impl Hides {
+    /// Whether a field that these managers own is hidden.
+    pub fn owned_by<'a>(&self, mut managers: impl Iterator<Item = &'a str>) -> bool {
+        !self.managers.is_empty() && managers.any(|owner| self.managers.iter().any(|name| name == owner))
+    }
+}
+
+impl Hidden {
+    pub fn is_empty(&self) -> bool {
+        self.target.is_empty() && self.live.is_empty()
     }
 
-    fn pointers(&self) -> impl Iterator<Item = &JsonPointer> {
-        self.selectors.iter().map(|selector| match selector {
-            Selector::Pointer(pointer) => pointer,
-        })
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.target.extend(other.target.iter().cloned());
+        self.live.extend(other.live.iter().cloned());
     }
+
+    /// Whether a place is hidden as a whole, in either side.
+    pub(crate) fn covers(&self, target: &JsonPointer, live: &JsonPointer) -> bool {
+        self.live.iter().any(|pointer| leads_to(pointer, live))
+            || self.target.iter().any(|pointer| leads_to(pointer, target))
+    }
+}
+
+/// A value at a place without what is hidden of it; `None` where nothing of it is.
+pub(crate) fn without_hidden(value: &Value, place: &JsonPointer, hidden: &[JsonPointer]) -> Option<Value> {
+    let mut inner: Vec<_> = hidden
+        .iter()
+        .filter_map(|pointer| onward(place, pointer))
+        .filter(|inner| inner.get(value).is_some())
+        .collect();
+    if inner.is_empty() {
+        return None;
+    }
+    remove_all(&mut inner, value)
+}
+
+/// Removes from the end, so that what is taken out of a list moves nothing that is still to be taken out.
+fn remove_all(pointers: &mut [JsonPointer], value: &Value) -> Option<Value> {
+    pointers.sort_by(|left, right| in_order(right, left));
+    let mut rest = value.clone();
+    for pointer in pointers {
+        pointer.remove(&mut rest);
+    }
+    Some(rest)
+}
+
+/// Indexes by their numbers, names by their text.
+pub(crate) fn in_order(left: &JsonPointer, right: &JsonPointer) -> std::cmp::Ordering {
+    let token = |token: &Text| (token.parse::<usize>().ok(), token.clone());
+    left.tokens().iter().map(token).cmp(right.tokens().iter().map(token))
 }
 
 fn glob(pattern: &str) -> Result<GlobMatcher, IgnoreError> {

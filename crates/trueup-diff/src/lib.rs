@@ -32,7 +32,7 @@ pub use compare::compare;
 pub use equal::equal;
 pub use finding::{Change, Channel, CompareInput, Comparison, Finding, Moved};
 pub use foretell::{Foretold, Further, foretold, unforeseen};
-pub use ignore::{IgnoreError, IgnoreRule, IgnoreSpec};
+pub use ignore::{Hidden, IgnoreError, IgnoreRule, IgnoreSpec, RuleFailure};
 pub use mask::{Masked, mask};
 pub use normalise::{normalise_live, normalise_target, sent_form};
 pub use owners::Owner;

@@ -7,13 +7,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use jiff::Timestamp;
-use trueup_diff::IgnoreRule;
 use trueup_object::{GroupKind, ResourceKey, Text};
 
 use crate::confirm::ConfirmRules;
 use crate::source::{RepoUrl, Revision, SourcePath};
 
-pub use trueup_diff::{IgnoreError, IgnoreSpec};
+pub use crate::ignore::{IgnoreError, IgnoreRules, IgnoreSpec};
 
 /// Namespace and name of an Application.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -75,43 +74,6 @@ impl App {
     /// Whether anything may be written to its objects.
     pub fn is_read_only(&self) -> bool {
         !self.unsupported.is_empty()
-    }
-}
-
-/// The rules of `ignoreDifferences`, as written and ready for use.
-#[derive(Debug, Clone, Default)]
-pub struct IgnoreRules {
-    specs: Vec<IgnoreSpec>,
-    rules: Vec<IgnoreRule>,
-}
-
-impl IgnoreRules {
-    /// Prepares the rules; says which one, by its place, cannot be understood.
-    pub fn new(specs: Vec<IgnoreSpec>) -> Result<Self, (usize, IgnoreError)> {
-        let rules = specs
-            .iter()
-            .enumerate()
-            .map(|(index, spec)| IgnoreRule::new(spec).map_err(|error| (index, error)))
-            .collect::<Result<_, _>>()?;
-        Ok(Self { specs, rules })
-    }
-
-    pub fn rules(&self) -> &[IgnoreRule] {
-        &self.rules
-    }
-
-    /// A rule in words: its kind and what it hides.
-    pub fn describe(&self, index: usize) -> String {
-        let Some(spec) = self.specs.get(index) else { return String::new() };
-        let group = if spec.group.is_empty() { String::new() } else { format!("{}/", spec.group) };
-        format!("ignoreDifferences[{index}] {group}{} {}", spec.kind, spec.json_pointers.join(" "))
-    }
-}
-
-/// Rules are the same when they are written the same.
-impl PartialEq for IgnoreRules {
-    fn eq(&self, other: &Self) -> bool {
-        self.specs == other.specs
     }
 }
 

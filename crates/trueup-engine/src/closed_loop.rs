@@ -19,9 +19,11 @@ use crate::look::{Comparison, LookInput, look};
 use crate::memory::{Memory, MemoryContext, remember};
 use crate::plan::{Action, Pace, PlanContext, Step, SyncPlan, plan};
 use crate::policy::{Authority, LastSync};
+use crate::settings::Settings;
 
 pub struct World {
     pub app: App,
+    pub settings: Settings,
     pub targets: TargetSet,
     pub live: LiveSet,
     pub memory: BTreeMap<ResourceKey, Memory>,
@@ -51,6 +53,7 @@ impl World {
         let mut world = Self {
             live: live(Vec::new(), &targets),
             app,
+            settings: Settings::default(),
             targets,
             memory: BTreeMap::new(),
             autoscalers: Autoscalers::default(),
@@ -123,6 +126,7 @@ impl World {
     pub fn look(&self) -> Comparison {
         look(&LookInput {
             app: &self.app,
+            settings: &self.settings,
             targets: &self.targets,
             live: &self.live,
             memory: &self.memory,

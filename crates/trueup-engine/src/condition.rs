@@ -24,10 +24,11 @@ pub enum ConditionType {
     PausedInfo,
     LimitWarning,
     UnconfirmedWarning,
+    SettingsWarning,
 }
 
 impl ConditionType {
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::ComparisonError,
         Self::InvalidSpecError,
         Self::SyncError,
@@ -45,6 +46,7 @@ impl ConditionType {
         Self::PausedInfo,
         Self::LimitWarning,
         Self::UnconfirmedWarning,
+        Self::SettingsWarning,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -66,6 +68,7 @@ impl ConditionType {
             Self::PausedInfo => "PausedInfo",
             Self::LimitWarning => "LimitWarning",
             Self::UnconfirmedWarning => "UnconfirmedWarning",
+            Self::SettingsWarning => "SettingsWarning",
         }
     }
 }

@@ -137,6 +137,8 @@ fn object(target: &Target, judgements: Vec<Judgement>) -> ObjectComparison {
         notes: Vec::new(),
         ignored: Vec::new(),
         judgements,
+        rules: Vec::new(),
+        hidden: trueup_diff::Hidden::default(),
         problem: None,
         unconfirmed: None,
         asks: None,
@@ -191,6 +193,8 @@ pub fn existence(live: &Live, presence: Presence) -> ObjectComparison {
         notes: Vec::new(),
         ignored: Vec::new(),
         judgements: Vec::new(),
+        rules: Vec::new(),
+        hidden: trueup_diff::Hidden::default(),
         problem: None,
         unconfirmed: None,
         asks: None,
@@ -205,6 +209,7 @@ pub fn comparison(objects: Vec<ObjectComparison>) -> Comparison {
         health: trueup_health::Health::healthy(),
         objects,
         conditions: Vec::new(),
+        rules: Vec::new(),
     }
 }
 

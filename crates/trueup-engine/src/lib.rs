@@ -12,6 +12,7 @@ pub mod desired;
 pub mod difference;
 pub mod evidence;
 pub mod fight;
+pub mod ignore;
 pub mod lint;
 pub mod live;
 pub mod look;

@@ -16,22 +16,28 @@ use trueup_health::{Health, HealthRules, ObjectHealth};
 use trueup_merge::Layered;
 use trueup_object::{FieldManager, FieldPath, Gvk, ResourceKey, Text};
 
+pub use trueup_diff::Hidden;
+
 use crate::app::{App, FirstSeen};
 use crate::autoscaler::Autoscalers;
 use crate::condition::Condition;
 use crate::confirm::{Answers, ConfirmKey};
 use crate::desired::TargetSet;
 use crate::difference::{Channel, Difference, Origin};
+use crate::ignore::{RuleCount, RuleMatch};
 use crate::live::LiveSet;
 use crate::memory::Memory;
 use crate::pair::{self, Pair};
 use crate::policy::LastSync;
+use crate::settings::Settings;
 use crate::status::{AppOrigin, SyncStatus};
 
 /// Everything that one look needs. All of it is passed in: the look reads nothing.
 #[derive(Clone, Copy)]
 pub struct LookInput<'a> {
     pub app: &'a App,
+    /// Those of the installation.
+    pub settings: &'a Settings,
     pub targets: &'a TargetSet,
     pub live: &'a LiveSet,
     pub memory: &'a BTreeMap<ResourceKey, Memory>,
@@ -119,6 +125,10 @@ pub struct ObjectComparison {
     /// Hidden by a rule, to be shown on request.
     pub ignored: Vec<Difference>,
     pub judgements: Vec<Judgement>,
+    /// What the ignore rules did that are about it.
+    pub rules: Vec<RuleMatch>,
+    /// The places that they hide, whether they differ or not.
+    pub hidden: Hidden,
     pub problem: Option<ObjectProblem>,
     /// The server was asked what applying would change and has not confirmed it: why.
     pub unconfirmed: Option<String>,
@@ -137,6 +147,8 @@ pub struct Comparison {
     /// In the order of their keys.
     pub objects: Vec<ObjectComparison>,
     pub conditions: Vec<Condition>,
+    /// What came of the ignore rules.
+    pub rules: Vec<RuleCount>,
 }
 
 impl Comparison {

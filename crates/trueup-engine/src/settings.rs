@@ -16,14 +16,15 @@ use std::fmt;
 
 use globset::{Glob, GlobMatcher};
 use trueup_health::GenericUse;
-use trueup_object::{GroupKind, Text};
+use trueup_object::{GroupKind, Text, Value};
 
 pub use compare::{CompareOptions, StatusField};
 pub use filter::{FilterRule, KindFilter};
-pub use rule::{RuleDetail, SystemRule, read_rules};
+pub use rule::{RuleDetail, read_rules};
 
 use crate::app::Weight;
 use crate::confirm::ConfirmMode;
+use crate::ignore::Rule;
 
 /// The ConfigMap with Argo CD's settings.
 pub const ARGOCD: &str = "argocd-cm";
@@ -33,13 +34,20 @@ pub const TRUEUP: &str = "trueup-settings";
 /// The data of one ConfigMap.
 pub type ConfigData = BTreeMap<String, String>;
 
+/// The data of a ConfigMap as an object.
+pub fn data(config_map: &Value) -> ConfigData {
+    let entries = config_map.get("data").and_then(Value::as_map);
+    let entries = entries.into_iter().flat_map(|map| map.iter());
+    entries.filter_map(|(key, value)| Some((key.to_owned(), value.as_str()?.to_owned()))).collect()
+}
+
 /// Everything that the two ConfigMaps say, and what is wrong with them.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Settings {
     /// Ignore rules for the whole installation, in the order of their keys.
-    pub ignore: Vec<SystemRule>,
+    pub ignore: Vec<Rule>,
     /// Paths whose changes alone are no reason to look again (`ignoreResourceUpdates`).
-    pub ignore_updates: Vec<SystemRule>,
+    pub ignore_updates: Vec<Rule>,
     pub known_types: Vec<(KindPattern, KnownTypeField)>,
     pub health: Vec<(KindPattern, HealthScript)>,
     /// The YAML with `discovery.lua` and `definitions`, by kind.
@@ -173,6 +181,12 @@ impl Settings {
     /// The problem that keeps it unknown what is ignored of a kind.
     pub fn obscured(&self, kind: &GroupKind) -> Option<&SettingsProblem> {
         self.problems.iter().find(|problem| problem.hides.as_ref().is_some_and(|hides| hides.matches(kind)))
+    }
+
+    /// Takes note of a ConfigMap that may not be read: nothing of it is honoured.
+    pub fn note_unreadable(&mut self, config_map: &'static str, why: &str) {
+        let remedy = format!("give the right to get, list and watch the ConfigMap {config_map}");
+        self.problem(config_map, "*", None, format!("it cannot be read: {why}"), remedy);
     }
 
     fn problem(

@@ -9,6 +9,7 @@ use trueup_cluster::path::with_query;
 use trueup_cluster::wire::{BodyKind, WireError};
 use trueup_cluster::{Access, Connection};
 use trueup_engine::app::{App, AppKey, Unsupported};
+use trueup_engine::settings::{self, ARGOCD, ConfigData, Settings, TRUEUP};
 use trueup_object::{Text, Value};
 
 use crate::arguments::Globals;
@@ -163,6 +164,30 @@ impl Home {
             Err(error) if error.is_not_found() => Ok(Vec::new()),
             Err(error) => Err(Failure::of_wire(&format!("read the AppProject {}", app.project), &error)),
         }
+    }
+
+    /// What the ConfigMaps in the controller's namespace say about comparing.
+    pub async fn settings(&self, namespace: &str) -> Result<Settings, Failure> {
+        let mut read = Vec::new();
+        let mut unreadable = Vec::new();
+        for name in [ARGOCD, TRUEUP] {
+            let path = format!("/api/v1/namespaces/{namespace}/configmaps/{name}");
+            match self.connection.wire.get(&path).await {
+                Ok(answer) => read.push(settings::data(&parse(&answer.body)?)),
+                Err(error) if error.is_not_found() => read.push(ConfigData::new()),
+                Err(error) if error.status().is_some_and(|status| status.code == 403) => {
+                    read.push(ConfigData::new());
+                    unreadable.push((name, error.to_string()));
+                }
+                Err(error) => return Err(self.unread(&format!("read the ConfigMap {name}"), &error)),
+            }
+        }
+        let [argocd, trueup] = read.as_slice() else { return Ok(Settings::default()) };
+        let mut settings = Settings::read(argocd, trueup);
+        for (name, why) in unreadable {
+            settings.note_unreadable(name, &why);
+        }
+        Ok(settings)
     }
 
     fn unread(&self, doing: &str, error: &WireError) -> Failure {

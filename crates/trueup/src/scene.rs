@@ -18,6 +18,7 @@ use trueup_engine::confirm::{Answered, Answers, questions};
 use trueup_engine::desired::{Rendered, ResolvedRevision, Scope, TargetSet, settle};
 use trueup_engine::live::LiveSet;
 use trueup_engine::look::{Comparison, LookInput, look};
+use trueup_engine::settings::Settings;
 use trueup_engine::source::Revision;
 use trueup_engine::tracking::{TRACKING_ANNOTATION, TrackingId};
 use trueup_merge::{Layered, SchemaSet};
@@ -48,6 +49,7 @@ const QUESTIONS_MAX: usize = 8;
 /// One application, its targets and its cluster.
 pub struct Scene {
     pub app: App,
+    pub settings: Settings,
     pub targets: TargetSet,
     pub cluster: Arc<Cluster>,
     schemas: Arc<SchemaSet>,
@@ -83,6 +85,7 @@ impl Scene {
         object: Value,
         revision: Option<&Revision>,
     ) -> Result<Self, Failure> {
+        let settings = home.settings(&home::controller_namespace(&object)).await?;
         let (application, app) = understand(object)?;
         let rendered = patiently("reading Git", render(globals, &app, revision)).await?;
         Self::with(home, globals, &application, app, rendered).await
@@ -120,7 +123,8 @@ impl Scene {
         let revision = targets.revisions.first().map(|first| first.id.to_string()).unwrap_or_default();
         let remembered = remembered::load(globals, &app).await;
         let schemas = schemas.unwrap_or_default();
-        Ok(Self { app, remembered, answers: Mutex::default(), targets, cluster, schemas, revision })
+        let answers = Mutex::default();
+        Ok(Self { app, settings, remembered, answers, targets, cluster, schemas, revision })
     }
 
     pub fn schemas(&self) -> Layered<'_> {
@@ -136,13 +140,16 @@ impl Scene {
     pub async fn look(&self) -> Seen {
         let named: Vec<(Gvk, ResourceKey)> =
             self.targets.targets.values().map(|target| (target.gvk.clone(), target.key.clone())).collect();
-        let live = self.cluster.live_set(&self.app.instance, &named).await;
+        let mut live = self.cluster.live_set(&self.app.instance, &named).await;
+        let mut targets = self.targets.clone();
+        self.settings.leave_out(&self.app.destination.cluster, &mut targets, &mut live);
         let memory = self.remembered.fresh(&live);
         let autoscalers = self.autoscalers();
         let compare = |answers: &Answers| {
             look(&LookInput {
                 app: &self.app,
-                targets: &self.targets,
+                settings: &self.settings,
+                targets: &targets,
                 live: &live,
                 memory: &memory,
                 autoscalers: &autoscalers,

@@ -66,6 +66,8 @@ fn comparison() -> Comparison {
                 notes: vec![found(None)],
                 ignored: Vec::new(),
                 judgements: Vec::new(),
+                rules: Vec::new(),
+                hidden: trueup_engine::look::Hidden::default(),
                 problem: None,
                 unconfirmed: None,
                 asks: None,
@@ -82,6 +84,8 @@ fn comparison() -> Comparison {
                 notes: Vec::new(),
                 ignored: Vec::new(),
                 judgements: Vec::new(),
+                rules: Vec::new(),
+                hidden: trueup_engine::look::Hidden::default(),
                 problem: Some(ObjectProblem { message: "forbidden".into(), remedy: "grant list".into() }),
                 unconfirmed: None,
                 asks: None,
@@ -89,6 +93,7 @@ fn comparison() -> Comparison {
             },
         ],
         conditions: Vec::new(),
+        rules: Vec::new(),
     }
 }
 

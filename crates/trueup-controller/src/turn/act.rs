@@ -41,6 +41,7 @@ pub struct Scene<'a> {
     pub installation: &'a Installation,
     pub site: &'a Site,
     pub app: &'a App,
+    pub settings: &'a trueup_engine::settings::Settings,
     pub targets: &'a TargetSet,
     pub live: &'a LiveSet,
     pub now: Timestamp,

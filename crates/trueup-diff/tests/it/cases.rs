@@ -123,7 +123,7 @@ impl Case {
             our_manager: &FieldManager::new(FieldManager::TRUEUP),
             ty,
             schema_known,
-            ignore: &rules,
+            ignore: &rules.iter().collect::<Vec<_>>(),
             unowned: at_sync.as_ref(),
             secret_key: &KEY,
         });

@@ -63,6 +63,7 @@ impl World {
     fn look(&self) -> Comparison {
         look(&LookInput {
             app: &self.app,
+            settings: &crate::settings::Settings::default(),
             targets: &self.targets,
             live: &self.live,
             memory: &self.memory,

@@ -102,6 +102,8 @@ pub(super) fn blank(
         notes: Vec::new(),
         ignored: Vec::new(),
         judgements: Vec::new(),
+        rules: Vec::new(),
+        hidden: trueup_diff::Hidden::default(),
         problem: None,
         unconfirmed: None,
         asks: None,

@@ -1,7 +1,7 @@
 //! An object that both Git and the cluster have: its findings, judged.
 
 use jiff::{SignedDuration, Timestamp};
-use trueup_diff::{CompareInput, Finding};
+use trueup_diff::{CompareInput, Finding, IgnoreRule, RuleFailure};
 use trueup_merge::schema::TypeRef;
 use trueup_object::{Gvk, ResourceKey, Value};
 
@@ -16,6 +16,7 @@ use crate::desired::Target;
 use crate::difference::{
     Attribution, Change, Channel, Class, Confidence, Difference, DifferenceId, IgnoredBy, Origin,
 };
+use crate::ignore::{self, Rule, RuleMatch};
 use crate::live::Live;
 use crate::memory::{self, Memory};
 use crate::status::SyncStatus;
@@ -35,6 +36,13 @@ enum Place {
 }
 
 pub fn matched(input: &LookInput<'_>, key: &ResourceKey, target: &Target, live: &Live) -> ObjectComparison {
+    let (own, own_problem) = match ignore::of_object(&target.object, key) {
+        Ok(own) => (own, None),
+        Err(why) => (Vec::new(), Some(why)),
+    };
+    let all = input.app.ignore.rules().iter().chain(&input.settings.ignore).chain(&own);
+    let rules = ignore::about(all, key, input.now);
+    let compiled: Vec<&IgnoreRule> = rules.iter().map(|rule| rule.compiled()).collect();
     let memory = input.memory.get(key);
     let known = input.schemas.lookup(&target.gvk);
     let ty = type_of(input, &target.gvk);
@@ -52,7 +60,7 @@ pub fn matched(input: &LookInput<'_>, key: &ResourceKey, target: &Target, live: 
         our_manager: input.our_manager,
         ty,
         schema_known: known.is_some(),
-        ignore: input.app.ignore.rules(),
+        ignore: &compiled,
         unowned: memory.and_then(|memory| memory.unowned.as_ref()),
         secret_key: input.secret_key,
     };
@@ -63,10 +71,12 @@ pub fn matched(input: &LookInput<'_>, key: &ResourceKey, target: &Target, live: 
     let mut object = ObjectComparison {
         health: health_of(input, live),
         health_counts: health_counts(input, live),
+        rules: outcomes(&rules, &compared),
+        hidden: compared.hidden,
         ..blank(key, &target.gvk, Presence::Matched, SyncStatus::Synced)
     };
     let mut counted = false;
-    let scene = Scene { input, live, memory };
+    let scene = Scene { input, live, memory, rules: &rules };
     for (index, finding) in compared.findings.into_iter().enumerate() {
         counted |= judge(&scene, &mut object, finding, confirming.bearing(index));
     }
@@ -75,6 +85,10 @@ pub fn matched(input: &LookInput<'_>, key: &ResourceKey, target: &Target, live: 
         counted |= judge(&scene, &mut object, finding, bearing);
     }
     if let Some(problem) = untold(input, key, &compared.untold) {
+        object.problem = Some(problem);
+    }
+    if let Some(problem) = obscured(input, &object, own_problem) {
+        object.differences.clear();
         object.problem = Some(problem);
     }
     if object.problem.is_none() {
@@ -90,12 +104,55 @@ pub fn matched(input: &LookInput<'_>, key: &ResourceKey, target: &Target, live: 
     object
 }
 
+/// What each rule did in the object.
+fn outcomes(rules: &[&Rule], compared: &trueup_diff::Comparison) -> Vec<RuleMatch> {
+    let failure = |index: usize| {
+        compared.rule_failures.iter().find(|(failed, _)| *failed == index).map(|(_, failure)| failure.clone())
+    };
+    let matches = |index: usize| compared.rule_matches.get(index).copied().unwrap_or_default();
+    rules
+        .iter()
+        .enumerate()
+        .map(|(index, rule)| RuleMatch::of(rule, matches(index), failure(index)))
+        .collect()
+}
+
+/// Why it is not known what is to be ignored of the object. A rule that is given up makes it Unknown in any case; one that
+/// cannot be read only where something differs that it might hide.
+fn obscured(
+    input: &LookInput<'_>,
+    object: &ObjectComparison,
+    own_problem: Option<String>,
+) -> Option<ObjectProblem> {
+    for matched in &object.rules {
+        if let Some(RuleFailure::Exhausted(why)) = &matched.failure {
+            return Some(ObjectProblem {
+                message: format!("the ignore rule {} {}: {why}", matched.place, matched.path),
+                remedy: "write it with fewer steps; until then nothing is done to the object".to_owned(),
+            });
+        }
+    }
+    if object.differences.is_empty() {
+        return None;
+    }
+    if let Some(why) = own_problem {
+        let remedy = "correct it in Git: a map, or a list of maps, with jsonPointers, jqPathExpressions or \
+                      managedFieldsManagers";
+        return Some(ObjectProblem { message: why, remedy: remedy.to_owned() });
+    }
+    let problem = input.settings.obscured(&object.key.group_kind())?;
+    Some(ObjectProblem {
+        message: format!("an ignore rule that may be meant for it cannot be read: {problem}"),
+        remedy: "then it is compared anew by itself".to_owned(),
+    })
+}
+
 /// Says what nothing tells about, as far as it would count if somebody had added it.
 fn untold(input: &LookInput<'_>, key: &ResourceKey, findings: &[Finding]) -> Option<ObjectProblem> {
     let would_count = |finding: &&Finding| {
         let path = &finding.path;
         input.autoscalers.owner(key, path).is_none()
-            && weight::weight(path, Class::Unattributed, input.app.undeclared) == Weight::Drift
+            && weight::weight(path, Class::Unattributed, undeclared(input)) == Weight::Drift
     };
     let counted: Vec<&Finding> = findings.iter().filter(would_count).collect();
     let (first, more) = (counted.first()?, counted.len() - 1);
@@ -124,11 +181,12 @@ struct Scene<'a> {
     input: &'a LookInput<'a>,
     live: &'a Live,
     memory: Option<&'a Memory>,
+    rules: &'a [&'a Rule],
 }
 
 /// Puts a finding where it belongs; says whether it is one that Git declares and nothing but the server's answer excuses.
 fn judge(scene: &Scene<'_>, object: &mut ObjectComparison, finding: Finding, bearing: Bearing<'_>) -> bool {
-    let Scene { input, live, memory } = *scene;
+    let Scene { input, live, memory, rules: _ } = *scene;
     let channel = channel(&finding);
     let origin = origin(&finding, channel);
     let mut attribution = attribution(input, &finding, origin, memory);
@@ -234,7 +292,7 @@ fn difference(
         attribution,
         inherited,
         sensitive: finding.sensitive,
-        ignored_by: finding.ignored_by.map(|index| ignored_by(input, index)),
+        ignored_by: finding.ignored_by.and_then(|index| scene.rules.get(index)).map(|rule| ignored_by(rule)),
     }
 }
 
@@ -268,7 +326,7 @@ fn place(
     if channel == Channel::Declared {
         return (Place::Difference, None);
     }
-    match weight::weight(&finding.path, attribution.class, input.app.undeclared) {
+    match weight::weight(&finding.path, attribution.class, undeclared(input)) {
         Weight::Drift if inherited => (Place::Note, Some(Excuse::Weightless)),
         Weight::Drift => (Place::Difference, None),
         Weight::Note => (Place::Note, Some(Excuse::Weightless)),
@@ -354,9 +412,13 @@ fn is_inherited(finding: &Finding, memory: Option<&Memory>) -> bool {
         .is_some_and(|(path, value)| memory.inherited.get(&path) == Some(&value))
 }
 
-fn ignored_by(input: &LookInput<'_>, index: usize) -> IgnoredBy {
-    let rule = input.app.ignore.describe(index);
-    IgnoredBy { rule, source: "Application".to_owned() }
+fn ignored_by(rule: &Rule) -> IgnoredBy {
+    IgnoredBy { rule: rule.describe(), source: rule.source.as_str().to_owned() }
+}
+
+/// What the application says of additions; else the installation.
+fn undeclared(input: &LookInput<'_>) -> Option<Weight> {
+    input.app.undeclared.or(input.settings.undeclared)
 }
 
 fn message(finding: &Finding, channel: Channel, class: Class) -> Option<String> {

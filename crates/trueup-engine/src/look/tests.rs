@@ -25,6 +25,7 @@ spec:
 
 struct World {
     app: App,
+    settings: Settings,
     targets: TargetSet,
     live: LiveSet,
     memory: BTreeMap<ResourceKey, Memory>,
@@ -41,6 +42,7 @@ impl World {
         let memory = memory_with_base(&targets);
         Self {
             app,
+            settings: Settings::default(),
             targets,
             live,
             memory,
@@ -62,6 +64,7 @@ impl World {
     fn look(&self) -> Comparison {
         look(&LookInput {
             app: &self.app,
+            settings: &self.settings,
             targets: &self.targets,
             live: &self.live,
             memory: &self.memory,

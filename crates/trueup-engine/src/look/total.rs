@@ -4,6 +4,7 @@ use super::{Comparison, LookInput, ObjectComparison};
 use crate::condition::{Condition, ConditionType};
 use crate::desired::Completeness;
 use crate::difference::Origin;
+use crate::ignore;
 use crate::status::{AppOrigin, SyncStatus};
 use crate::tracking;
 
@@ -20,6 +21,11 @@ pub fn comparison(input: &LookInput<'_>, objects: Vec<ObjectComparison>) -> Comp
         origin: origin(status, &objects),
         health,
         conditions: conditions(input, &objects),
+        rules: ignore::count(
+            &input.app.ignore,
+            objects.iter().map(|object| (&object.key, object.rules.as_slice())),
+            input.now,
+        ),
         objects,
     }
 }
@@ -101,6 +107,8 @@ fn conditions(input: &LookInput<'_>, objects: &[ObjectComparison]) -> Vec<Condit
             ),
         ));
     }
+    let problems = input.settings.problems.iter().take(NAMED_MAX);
+    found.extend(problems.map(|problem| Condition::new(ConditionType::SettingsWarning, problem.to_string())));
     let unknown: Vec<&ObjectComparison> =
         objects.iter().filter(|object| object.status == SyncStatus::Unknown).collect();
     if let Some(first) = unknown.first() {

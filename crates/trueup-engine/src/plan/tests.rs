@@ -356,6 +356,8 @@ fn missing_everywhere(targets: &TargetSet) -> Comparison {
             notes: Vec::new(),
             ignored: Vec::new(),
             judgements: Vec::new(),
+            rules: Vec::new(),
+            hidden: trueup_diff::Hidden::default(),
             problem: None,
             unconfirmed: None,
             asks: None,

@@ -3,9 +3,8 @@
 use trueup_object::{Text, Value};
 
 use super::rule::read_rules;
-use super::{
-    ARGOCD, ConfigData, HealthScript, KindPattern, KnownTypeField, Settings, SettingsProblem, SystemRule,
-};
+use super::{ARGOCD, ConfigData, HealthScript, KindPattern, KnownTypeField, Settings, SettingsProblem};
+use crate::ignore::{Rule, RuleSource};
 
 const WHOLE: &str = "resource.customizations";
 
@@ -157,17 +156,13 @@ fn parsed(place: &Place<'_>, name: &str, value: &Value, settings: &mut Settings)
         }
     };
     for (spec, detail) in rules {
-        if let Err(error) = trueup_diff::IgnoreRule::new(&spec) {
-            let remedy = error.remedy();
-            let found = problem(key, None, error.to_string(), &remedy);
-            settings.problems.push(SettingsProblem { hides: hides.clone(), ..found });
-            continue;
-        }
-        let rule = SystemRule { key: (*key).to_owned(), kinds: kinds.clone(), spec, detail };
-        if name == "ignoreDifferences" {
-            settings.ignore.push(rule);
-        } else {
-            settings.ignore_updates.push(rule);
+        match Rule::each(RuleSource::Settings, key, &spec, &detail) {
+            Ok(rules) if name == "ignoreDifferences" => settings.ignore.extend(rules),
+            Ok(rules) => settings.ignore_updates.extend(rules),
+            Err(error) => {
+                let found = problem(key, None, error.to_string(), &error.remedy());
+                settings.problems.push(SettingsProblem { hides: hides.clone(), ..found });
+            }
         }
     }
 }

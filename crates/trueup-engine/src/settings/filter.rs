@@ -1,9 +1,16 @@
 //! `resource.exclusions` and `resource.inclusions`: the kinds that an installation does not look at.
 
 use globset::GlobMatcher;
-use trueup_object::{GroupKind, Text, Value};
+use trueup_object::{GroupKind, ResourceKey, Text, Value};
 
 use super::{ARGOCD, ConfigData, Settings, matcher};
+use crate::app::ClusterName;
+use crate::condition::{Condition, ConditionType};
+use crate::desired::TargetSet;
+use crate::live::LiveSet;
+
+/// The address under which a cluster knows its own API server.
+const IN_CLUSTER: &str = "https://kubernetes.default.svc";
 
 /// Kinds that Argo CD never manages (compat 2.5).
 const NEVER: [(&str, &str); 4] =
@@ -61,6 +68,32 @@ impl KindFilter {
             chosen.peek().is_some() && !chosen.any(|rule| rule.fits(kind, cluster))
         };
         never || excluded() || left_out()
+    }
+}
+
+impl Settings {
+    /// Takes the kinds that are not looked at out of both sides. What is there of them is neither compared nor pruned.
+    pub fn leave_out(&self, cluster: &ClusterName, targets: &mut TargetSet, live: &mut LiveSet) {
+        let address = match cluster {
+            ClusterName::InCluster => IN_CLUSTER,
+            ClusterName::Server(address) => address,
+            ClusterName::Name(name) => name,
+        };
+        let excluded = |key: &ResourceKey| self.filter.excludes(&key.group_kind(), address);
+        let conditions = &mut targets.conditions;
+        targets.targets.retain(|key, _| {
+            let out = excluded(key);
+            if out {
+                let message = format!(
+                    "{key} is of a kind that resource.exclusions or resource.inclusions of argocd-cm leave out; it is neither \
+                     compared nor applied: remove it from Git, or let its kind in"
+                );
+                conditions.push(Condition::new(ConditionType::ExcludedResourceWarning, message));
+            }
+            !out
+        });
+        live.objects.retain(|key, _| !excluded(key));
+        live.unread.retain(|key, _| !excluded(key));
     }
 }
 

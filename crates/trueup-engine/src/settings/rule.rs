@@ -4,8 +4,6 @@ use jiff::Timestamp;
 use trueup_diff::IgnoreSpec;
 use trueup_object::{Text, Value};
 
-use super::KindPattern;
-
 /// Who wanted a rule, why, and until when.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RuleDetail {
@@ -19,16 +17,6 @@ impl RuleDetail {
     pub fn is_over(&self, now: Timestamp) -> bool {
         self.until.is_some_and(|until| until <= now)
     }
-}
-
-/// A rule of the settings, for every object of its kinds.
-#[derive(Debug, Clone, PartialEq)]
-pub struct SystemRule {
-    /// The key that it stands under: `resource.customizations.ignoreDifferences.apps_Deployment`.
-    pub key: String,
-    pub kinds: KindPattern,
-    pub spec: IgnoreSpec,
-    pub detail: RuleDetail,
 }
 
 /// Reads rules without group and kind: one map or a list of them. What cannot be understood is said in words.
