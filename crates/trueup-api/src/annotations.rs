@@ -11,6 +11,8 @@ pub const COMPARE_OPTIONS: &str = "argocd.argoproj.io/compare-options";
 pub const TRUEUP_PREFIX: &str = "trueup.dev/";
 /// `drift`, `note` or `off`: what an undeclared addition means.
 pub const UNDECLARED: &str = "trueup.dev/undeclared";
+/// Who wanted paths of `ignoreDifferences` ignored, why and until when: a YAML list.
+pub const IGNORE_REASONS: &str = "trueup.dev/ignore-reasons";
 /// `overwrite`: a commit's sync also overwrites what the cluster moved. `keep` is the default.
 pub const ON_COMMIT: &str = "trueup.dev/on-commit";
 /// When the API server is asked what applying would change: `differs`, `always` or `never`.

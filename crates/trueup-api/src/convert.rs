@@ -18,9 +18,10 @@ use trueup_engine::app::{
     Weight,
 };
 use trueup_engine::condition::{Condition, ConditionType};
+use trueup_engine::ignore;
 use trueup_object::{Text, Value};
 
-use crate::annotations::{self, ON_COMMIT, REFRESH, UNDECLARED};
+use crate::annotations::{self, IGNORE_REASONS, ON_COMMIT, REFRESH, UNDECLARED};
 use crate::application::{Application, Metadata};
 use crate::fields::FieldError;
 
@@ -60,7 +61,7 @@ pub fn to_app(application: &Application, controller_namespace: &str) -> Result<A
     let sources = source::sources(spec, &mut found);
     let destination = destination(spec, &mut found);
     let policy = policy::policy(spec, &mut found);
-    let ignore = ignore_rules(spec, &mut found);
+    let ignore = ignore_rules(spec, metadata, &mut found);
     let operation = operation.as_ref().and_then(|operation| request::request(operation, spec, &mut found));
     unsupported::in_application(application, &mut found);
     let (undeclared, on_commit, refresh) = read_annotations(metadata, &mut found);
@@ -167,27 +168,37 @@ fn destination(spec: &crate::application::ApplicationSpec, found: &mut Found) ->
     Some(Destination { cluster, namespace: wanted.namespace.clone() })
 }
 
-/// The rules by pointers. A rule of other means is named as unsupported and hides nothing.
-fn ignore_rules(spec: &crate::application::ApplicationSpec, found: &mut Found) -> IgnoreRules {
-    let rules: Vec<_> =
-        spec.ignore_differences.iter().filter(|rule| !rule.json_pointers.is_empty()).collect();
+/// The ignore rules, with what the Application's annotation knows of them.
+fn ignore_rules(
+    spec: &crate::application::ApplicationSpec,
+    metadata: &Metadata,
+    found: &mut Found,
+) -> IgnoreRules {
+    let rules = &spec.ignore_differences;
+    let texts = |texts: &[Text]| texts.iter().map(ToString::to_string).collect();
     let specs = rules.iter().map(|rule| IgnoreSpec {
         group: rule.group.to_string(),
         kind: rule.kind.to_string(),
         name: rule.name.to_string(),
         namespace: rule.namespace.to_string(),
-        json_pointers: rule.json_pointers.iter().map(ToString::to_string).collect(),
-        ..IgnoreSpec::default()
+        json_pointers: texts(&rule.json_pointers),
+        jq_path_expressions: texts(&rule.jq_path_expressions),
+        managed_fields_managers: texts(&rule.managed_fields_managers),
     });
-    IgnoreRules::new(specs.collect()).unwrap_or_else(|(index, error)| {
+    let read = IgnoreRules::new(specs.collect()).unwrap_or_else(|(index, error)| {
         let place = rules.get(index).map(|rule| rule.place.clone()).unwrap_or_default();
-        found.refuse(
-            place,
-            error.to_string(),
-            "globs for group and kind, and JSON pointers such as /spec/replicas",
-        );
+        found.refuse(place, error.to_string(), error.remedy());
         IgnoreRules::default()
-    })
+    });
+    let Some(text) = metadata.annotations.get(IGNORE_REASONS) else { return read };
+    match ignore::path_details(text) {
+        Ok(details) => read.with_details(&details),
+        Err(why) => {
+            let expected = "a YAML list of {path, kind, owner, reason, until}";
+            found.refuse(annotations::place(IGNORE_REASONS), why, expected);
+            read
+        }
+    }
 }
 
 /// The annotations that say how an application is looked at.

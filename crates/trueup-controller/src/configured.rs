@@ -140,12 +140,14 @@ async fn watch(wire: &Wire, namespace: &str, name: &str, note: &impl Fn(Read)) -
     let (field, seconds) = (format!("metadata.name={name}"), WATCH_SECONDS.to_string());
     let query = [("watch", "true"), ("fieldSelector", field.as_str()), ("timeoutSeconds", seconds.as_str())];
     let collection = format!("/api/v1/namespaces/{namespace}/configmaps");
-    let mut lines = wire.watch(&with_query(&collection, &query)).await?;
+    let lines = wire.watch(&with_query(&collection, &query)).await;
     match wire.get(&format!("{collection}/{name}")).await {
         Ok(answer) => note(Read::Data(data(&parse(&answer.body)?))),
         Err(error) if error.is_not_found() => note(Read::Data(ConfigData::new())),
         Err(error) => return Err(error),
     }
+    // A watch that is refused keeps nobody from what the reading said.
+    let mut lines = lines?;
     while let Some(line) = lines.next(WATCH_IDLE).await? {
         let event = parse(&line)?;
         let object = event.get("object").cloned().unwrap_or_default();

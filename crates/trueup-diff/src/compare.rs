@@ -69,6 +69,8 @@ struct Report<'a> {
     rules: Vec<(usize, Hides)>,
     /// What all of the rules hide together.
     hidden: &'a Hidden,
+    /// And in the base.
+    hidden_base: Vec<JsonPointer>,
     sealed: Versions<Value>,
     masked: Versions<Masked>,
 }
@@ -92,7 +94,13 @@ impl<'a> Report<'a> {
             live: masks.mask(&sealed.live),
             base: sealed.base.as_ref().map(|base| masks.mask(base)),
         };
-        Self { input, sides, rules, hidden, sealed, masked }
+        let hidden_base = match &sealed.base {
+            Some(base) if !hidden.is_empty() => {
+                input.ignore.iter().flat_map(|rule| rule.places(base)).collect()
+            }
+            Some(_) | None => Vec::new(),
+        };
+        Self { input, sides, rules, hidden, hidden_base, sealed, masked }
     }
 
     fn findings(&self, found: Vec<Found>) -> Vec<Finding> {
@@ -181,14 +189,19 @@ impl<'a> Report<'a> {
         let mut cluster = false;
         for path in paths {
             let path = self.comparable(path, base);
-            let base = follow(base, &path, self.input.ty).value;
+            let base = follow(base, &path, self.input.ty);
             let target = follow(&self.sealed.target, &path, self.input.ty);
             let live = follow(&self.sealed.live, &path, self.input.ty);
-            git |= !agree(target.value, base, &target.spot, Mode::Same);
-            cluster |= match (present(base), present(live.value)) {
+            // What is hidden has not moved, whatever became of it.
+            let of_base = shown_of(&base, &self.hidden_base);
+            let (of_base, base) = (of_base.as_ref().or(base.value), base.value);
+            let of_target = shown_of(&target, &self.hidden.target);
+            let of_live = shown_of(&live, &self.hidden.live);
+            git |= !agree(of_target.as_ref().or(target.value), of_base, &target.spot, Mode::Same);
+            cluster |= match (present(of_base), present(of_live.as_ref().or(live.value))) {
                 (Some(base), live_value) => !agree(Some(base), live_value, &live.spot, Mode::Covers),
-                (None, Some(value)) => !self.was_there(value, &live, &path),
-                (None, None) => false,
+                (None, Some(value)) if base.is_none() => !self.was_there(value, &live, &path),
+                (None, Some(_) | None) => false,
             };
         }
         Moved { git: Some(git), cluster: Some(cluster) }
@@ -261,10 +274,7 @@ fn hides_difference(hidden: &Hidden, target: &Place<'_>, live: &Place<'_>) -> Hi
     if hidden.covers(&target.pointer, &live.pointer) {
         return Hiding::All;
     }
-    let rest = |place: &Place<'_>, hidden: &[JsonPointer]| {
-        place.value.and_then(|value| without_hidden(value, &place.pointer, hidden))
-    };
-    let (target_rest, live_rest) = (rest(target, &hidden.target), rest(live, &hidden.live));
+    let (target_rest, live_rest) = (shown_of(target, &hidden.target), shown_of(live, &hidden.live));
     if target_rest.is_none() && live_rest.is_none() {
         return Hiding::Nothing;
     }
@@ -273,4 +283,9 @@ fn hides_difference(hidden: &Hidden, target: &Place<'_>, live: &Place<'_>) -> Hi
     let same = agree(target_value, live_value, &live.spot, Mode::Same)
         || live_value.is_some_and(|live| says_nothing(live, &target.spot)) && target_value.is_none();
     if same { Hiding::All } else { Hiding::Part }
+}
+
+/// What a place has without what is hidden of it; `None` where nothing of it is.
+fn shown_of(place: &Place<'_>, hidden: &[JsonPointer]) -> Option<Value> {
+    place.value.and_then(|value| without_hidden(value, &place.pointer, hidden))
 }

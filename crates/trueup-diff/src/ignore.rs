@@ -1,8 +1,11 @@
 //! Rules by which differences are ignored (`ignoreDifferences`).
 
+use std::sync::Arc;
+
 use globset::{Glob, GlobMatcher};
 use trueup_object::{JsonPointer, ManagedFields, PointerError, ResourceKey, Text, Value};
 
+use crate::jq::{JqError, Program};
 use crate::place::{leads_to, onward};
 
 /// A rule as people write it.
@@ -69,6 +72,7 @@ pub struct IgnoreRule {
 #[derive(Debug, Clone)]
 enum Selector {
     Pointer(JsonPointer),
+    Jq(Arc<Program>),
     /// What a field manager owns.
     Manager(Text),
 }
@@ -80,6 +84,8 @@ pub enum IgnoreError {
     Pattern { pattern: String, source: globset::Error },
     #[error(transparent)]
     Pointer(#[from] PointerError),
+    #[error(transparent)]
+    Jq(#[from] JqError),
 }
 
 impl IgnoreError {
@@ -90,6 +96,7 @@ impl IgnoreError {
             Self::Pointer(_) => {
                 "write a pointer such as /spec/replicas, with ~1 for a slash in a name".to_owned()
             }
+            Self::Jq(_) => "write what `gojq 'del(EXPRESSION)'` accepts".to_owned(),
         }
     }
 }
@@ -130,13 +137,16 @@ impl IgnoreRule {
             name,
             namespace,
             json_pointers,
-            jq_path_expressions: _,
+            jq_path_expressions,
             managed_fields_managers,
         } = spec;
         let some = |text: &str| (!text.is_empty()).then(|| Text::from(text));
         let mut selectors = Vec::new();
         for pointer in json_pointers {
             selectors.push(Selector::Pointer(JsonPointer::parse(pointer)?));
+        }
+        for expression in jq_path_expressions {
+            selectors.push(Selector::Jq(Program::new(expression)?));
         }
         selectors.extend(managed_fields_managers.iter().map(|name| Selector::Manager(Text::from(name))));
         Ok(Self {
@@ -156,6 +166,16 @@ impl IgnoreRule {
             && self.namespace.as_ref().is_none_or(|namespace| *namespace == key.namespace)
     }
 
+    /// The places that the rule names in an object; none where it fails.
+    pub(crate) fn places(&self, object: &Value) -> Vec<JsonPointer> {
+        let each = self.selectors.iter().flat_map(|selector| match selector {
+            Selector::Pointer(pointer) => pointer.get(object).map(|_| pointer.clone()).into_iter().collect(),
+            Selector::Jq(program) => program.places(object).unwrap_or_default(),
+            Selector::Manager(_) => Vec::new(),
+        });
+        each.collect()
+    }
+
     /// What the rule hides of an object.
     pub(crate) fn hides(&self, target: &Value, live: &Value, managed: &ManagedFields) -> Hides {
         let mut hides = Hides::default();
@@ -170,6 +190,7 @@ impl IgnoreRule {
                     });
                     hides.matches += usize::from(found.contains(&true));
                 }
+                Selector::Jq(program) => hides.add(program, target, live),
                 Selector::Manager(name) => {
                     let entries = managed.entries.iter().filter(|entry| entry.manager.as_str() == name);
                     hides.matches += entries.map(|entry| entry.fields.paths().len()).sum::<usize>();
@@ -182,6 +203,20 @@ impl IgnoreRule {
 }
 
 impl Hides {
+    /// Each side by itself: an expression that fails on one may name something of the other.
+    fn add(&mut self, program: &Program, target: &Value, live: &Value) {
+        let (of_target, of_live) = (program.places(target), program.places(live));
+        // What is not known weighs more than what is known to be nothing.
+        let mut failures: Vec<&RuleFailure> =
+            [&of_live, &of_target].into_iter().filter_map(|places| places.as_ref().err()).collect();
+        failures.sort_by_key(|failure| !matches!(failure, RuleFailure::Exhausted(_)));
+        self.failure = failures.first().map(|failure| (*failure).clone());
+        let (of_target, of_live) = (of_target.unwrap_or_default(), of_live.unwrap_or_default());
+        self.matches += of_target.len().max(of_live.len());
+        self.places.target.extend(of_target);
+        self.places.live.extend(of_live);
+    }
+
     /// Whether a field that these managers own is hidden.
     pub fn owned_by<'a>(&self, mut managers: impl Iterator<Item = &'a str>) -> bool {
         !self.managers.is_empty() && managers.any(|owner| self.managers.iter().any(|name| name == owner))

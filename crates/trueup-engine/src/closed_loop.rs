@@ -1,6 +1,7 @@
 //! The whole loop for tests: look, plan, execute through structured merge, look again.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod ignoring;
 mod laws;
 mod tests;
 

@@ -9,7 +9,7 @@ use trueup_object::{ResourceKey, Text, Value};
 
 pub use trueup_diff::{IgnoreError, IgnoreSpec};
 
-use crate::settings::{RuleDetail, read_rules};
+use crate::settings::{RuleDetail, read_rules, text, time};
 
 /// On an object in Git: what of it is not compared. On the live object it means nothing, or whoever changes an object could
 /// hide that as well.
@@ -140,6 +140,29 @@ impl IgnoreRules {
     pub fn rules(&self) -> &[Rule] {
         &self.rules
     }
+}
+
+/// Reads what an annotation of an Application knows of its rules; in words, what is wrong with it.
+pub fn path_details(text: &str) -> Result<Vec<PathDetail>, String> {
+    let value = Value::from_yaml(text.as_bytes()).map_err(|error| error.to_string())?;
+    let Some(items) = value.as_list() else { return Err(format!("a {}", value.type_name())) };
+    items.iter().map(path_detail).collect()
+}
+
+fn path_detail(item: &Value) -> Result<PathDetail, String> {
+    let Some(map) = item.as_map() else { return Err(format!("a {} in the list", item.type_name())) };
+    let mut found = PathDetail { path: Text::default(), kind: None, detail: RuleDetail::default() };
+    for (name, value) in map.iter() {
+        match name {
+            "path" => found.path = text(name, value)?,
+            "kind" => found.kind = Some(text(name, value)?),
+            "owner" => found.detail.owner = text(name, value)?,
+            "reason" => found.detail.reason = text(name, value)?,
+            "until" => found.detail.until = Some(time(value)?),
+            other => return Err(format!("the field {other}")),
+        }
+    }
+    if found.path.is_empty() { Err("an item without path".to_owned()) } else { Ok(found) }
 }
 
 /// The rules that an object in Git carries itself; in words, what is wrong with them.

@@ -20,7 +20,7 @@ use crate::desired::{Completeness, TargetSet};
 use crate::difference::{Channel, Origin};
 use crate::fight::Fights;
 use crate::live::{LiveSet, LiveVersion};
-use crate::look::{Comparison, Excuse, Judgement, ObjectComparison, Presence};
+use crate::look::{Comparison, Excuse, Hidden, Judgement, ObjectComparison, Presence};
 use crate::older_tool::OlderTool;
 use crate::policy::{Asked, Authority, BothMoved};
 use crate::status::SyncStatus;
@@ -262,7 +262,9 @@ fn change(context: &PlanContext<'_>, plan: &mut SyncPlan, object: &ObjectCompari
         plan.held.push(Held { key: object.key.clone(), path: None, reason });
         return;
     }
-    let mut draft = body::Draft::new(target, live, context.app);
+    let nothing = Hidden::default();
+    let hidden = if context.app.options.respect_ignore { &object.hidden } else { &nothing };
+    let mut draft = body::Draft::new(target, live, context.app, hidden);
     let mut blocked = false;
     let decided = object
         .judgements

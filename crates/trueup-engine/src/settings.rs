@@ -21,6 +21,7 @@ use trueup_object::{GroupKind, Text, Value};
 pub use compare::{CompareOptions, StatusField};
 pub use filter::{FilterRule, KindFilter};
 pub use rule::{RuleDetail, read_rules};
+pub(crate) use rule::{text, time};
 
 use crate::app::Weight;
 use crate::confirm::ConfirmMode;

@@ -222,16 +222,6 @@ fn what_is_not_honoured_makes_it_read_only_by_name() {
             "spec.syncPolicy.retry.refresh: a retry against the newest revision",
         ),
         (
-            "ignoreDifferences: [{kind: A, jqPathExpressions: [.a]}]",
-            "",
-            "spec.ignoreDifferences[0].jqPathExpressions: ignore rules by jqPathExpressions",
-        ),
-        (
-            "ignoreDifferences: [{kind: A, managedFieldsManagers: [m]}]",
-            "",
-            "spec.ignoreDifferences[0].managedFieldsManagers: ignore rules by managedFieldsManagers",
-        ),
-        (
             "",
             "annotations {argocd.argoproj.io/skip-reconcile: 'true'}",
             "annotation argocd.argoproj.io/skip-reconcile: an application that is not to be processed",
@@ -349,6 +339,22 @@ fn ignore_rules_are_prepared() {
         found[0].1.starts_with("spec.ignoreDifferences[1]: found the pointer `spec` does not start with `/`"),
         "{found:?}"
     );
+}
+
+#[test]
+fn rules_by_any_means_keep_nothing_from_being_done() {
+    let app = app(
+        "ignoreDifferences: [{kind: A, jsonPointers: [/a, /b], jqPathExpressions: [.c], managedFieldsManagers: [m]}]",
+        "annotations {trueup.dev/ignore-reasons: '[{path: /b, owner: team-a, until: \"2030-01-01T00:00:00Z\"}]'}",
+    );
+    assert!(!app.is_read_only(), "{:?}", app.unsupported);
+    let owners: Vec<(&str, &str)> =
+        app.ignore.rules().iter().map(|rule| (rule.path(), rule.detail.owner.as_str())).collect();
+    assert_eq!(owners, [("/a", ""), ("/b", "team-a"), (".c", ""), ("m", "")]);
+    let found = refusal(&format!(
+        "{SOURCE}, {DESTINATION}, ignoreDifferences: [{{kind: A, jqPathExpressions: ['.a[']}}]"
+    ));
+    assert!(found[0].1.starts_with("spec.ignoreDifferences[0]: found the jq expression `.a[`"), "{found:?}");
 }
 
 #[test]

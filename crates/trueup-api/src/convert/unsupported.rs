@@ -1,24 +1,15 @@
-//! What else of an Application this build cannot honour: ignore rules and annotations.
+//! What else of an Application this build cannot honour: annotations.
 
+use trueup_engine::ignore;
 use trueup_object::Text;
 
 use super::Found;
 use crate::annotations::{
-    COMPARE_OPTIONS, CONFIRM, ON_COMMIT, SKIP_RECONCILE, TRUEUP_PREFIX, UNDECLARED, place,
+    COMPARE_OPTIONS, CONFIRM, IGNORE_REASONS, ON_COMMIT, SKIP_RECONCILE, TRUEUP_PREFIX, UNDECLARED, place,
 };
 use crate::application::Application;
 
 pub(super) fn in_application(application: &Application, found: &mut Found) {
-    for rule in &application.spec.ignore_differences {
-        for (name, expressions) in [
-            ("jqPathExpressions", &rule.jq_path_expressions),
-            ("managedFieldsManagers", &rule.managed_fields_managers),
-        ] {
-            if !expressions.is_empty() {
-                found.cannot(format!("{}.{name}", rule.place), format!("ignore rules by {name}"));
-            }
-        }
-    }
     for (name, value) in &application.metadata.annotations {
         if let Some(what) = in_annotation(name, value) {
             found.cannot(place(name), what);
@@ -34,7 +25,8 @@ fn in_annotation(name: &Text, value: &Text) -> Option<String> {
                 value.split(',').map(str::trim).filter(|option| !super::confirm::is_known(option)).collect();
             (!foreign.is_empty()).then(|| format!("compare option {}", foreign.join(", ")))
         }
-        UNDECLARED | ON_COMMIT | CONFIRM => None,
+        // The last is about the Application as an object of another one.
+        UNDECLARED | ON_COMMIT | CONFIRM | IGNORE_REASONS | ignore::ANNOTATION => None,
         // One of ours that this build does not know may ask it to hold still.
         other => other.starts_with(TRUEUP_PREFIX).then(|| format!("the annotation {other}: {value}")),
     }

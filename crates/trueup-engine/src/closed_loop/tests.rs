@@ -13,7 +13,7 @@ use crate::operation::unmatched;
 use crate::plan::HeldReason;
 use crate::policy::{Authority, LastSync};
 
-const DEPLOYMENT: &str = "
+pub(super) const DEPLOYMENT: &str = "
 apiVersion: apps/v1
 kind: Deployment
 metadata: {name: web}
@@ -38,7 +38,7 @@ fn pod(object: &Value) -> Value {
     object.at(&["spec", "template", "spec"]).unwrap().clone()
 }
 
-fn container(object: &Value) -> Value {
+pub(super) fn container(object: &Value) -> Value {
     pod(object).list_at(&["containers"])[0].clone()
 }
 

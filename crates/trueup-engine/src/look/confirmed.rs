@@ -37,7 +37,7 @@ pub(super) struct Confirming<'a> {
 impl<'a> Confirming<'a> {
     /// The key is made only where somebody asks for it: most objects agree.
     pub(super) fn new(input: &LookInput<'a>, key: &ResourceKey, target: &Target, live: &Live) -> Self {
-        let mode = input.app.confirm.mode();
+        let mode = input.app.confirm.mode.or(input.settings.confirm).unwrap_or_default();
         let wanted = match mode {
             ConfirmMode::Never => None,
             ConfirmMode::Always => Some(ConfirmKey::new(target, live)),

@@ -14,7 +14,7 @@ use crate::app::App;
 use crate::desired::Target;
 use crate::difference::Channel;
 use crate::live::Live;
-use crate::look::{Excuse, Judgement};
+use crate::look::{Excuse, Hidden, Judgement};
 use crate::tracking;
 
 /// An apply being put together.
@@ -31,13 +31,15 @@ pub struct Draft<'a> {
     /// What others added and stays.
     additions: Vec<FieldPath>,
     kept: Vec<&'a Judgement>,
+    /// What rules hide and applying leaves alone.
+    hidden: &'a Hidden,
     tracked: bool,
     /// An apply of ours has written it before.
     ours: bool,
 }
 
 impl<'a> Draft<'a> {
-    pub fn new(target: &'a Target, live: &'a Live, app: &App) -> Self {
+    pub fn new(target: &'a Target, live: &'a Live, app: &App, hidden: &'a Hidden) -> Self {
         let tracked = !tracking::takes_mark(&target.key)
             || tracking::tracked_by(&live.object, &live.key).is_some_and(|name| name == app.instance);
         Self {
@@ -51,6 +53,7 @@ impl<'a> Draft<'a> {
             applied: Vec::new(),
             additions: Vec::new(),
             kept: Vec::new(),
+            hidden,
             tracked,
             ours: is_ours(live),
         }
@@ -101,10 +104,35 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// Puts what rules hide of a value that is applied as one back into it, as it is live. Says of which values that was done.
+    fn put_hidden(&mut self) -> BTreeSet<FieldPath> {
+        let mut done = BTreeSet::new();
+        if self.hidden.is_empty() {
+            return done;
+        }
+        for unit in &self.applied_units {
+            let (target, live) = (&self.object, &*self.live.object);
+            let places = unit.pointer_in(target).zip(unit.pointer_in(live));
+            let Some((of_target, of_live)) = places else { continue };
+            let below = self.hidden.below(&of_target, &of_live);
+            let (Some(wanted), Some(found)) = (of_target.get(target), of_live.get(live)) else { continue };
+            if !below.is_empty() {
+                let kept = trueup_diff::keep_hidden(wanted, found, &below);
+                edit::set(&mut self.object, unit.elements(), kept);
+                done.insert(unit.clone());
+            }
+        }
+        done
+    }
+
     fn put_kept(&mut self) {
+        let put = self.put_hidden();
         for judgement in std::mem::take(&mut self.kept) {
             let is_part = judgement.unit != judgement.path;
             let composed = is_part && self.applied_units.contains(&judgement.unit);
+            if put.contains(&judgement.unit) && judgement.excuse == Some(Excuse::Ignored) {
+                continue;
+            }
             let path = if composed { &judgement.path } else { &judgement.unit };
             // An atomic value that is taken over loses its older owner with the entry.
             let sent = composed || !judgement.foreign || (is_part && self.takes_over());

@@ -115,8 +115,10 @@ pub async fn compare(
     let schemas = schemas::read(arguments.schema.as_deref(), globals, &kinds, inputs.objects()).await?;
     let places = Places::new(inputs.objects(), inputs.live.manifests.iter(), arguments.namespace.as_deref());
     let Inputs { target, live, base, predicted } = inputs;
-    let targets = targets(&app, target, &places);
-    let live = live_set(&app, live, &targets);
+    let settings = rules::settings(arguments)?;
+    let mut targets = targets(&app, target, &places);
+    let mut live = live_set(&app, live, &targets);
+    settings.leave_out(&app.destination.cluster, &mut targets, &mut live);
     let layered = schemas.over(SchemaSet::builtin());
     let memory = memory(base, &places, &targets, layered);
     let predicted = placed(predicted, &places);
@@ -124,6 +126,7 @@ pub async fn compare(
     let scalers = live.objects.values().map(|live| &*live.object);
     let comparison = look(&LookInput {
         app: &app,
+        settings: &settings,
         targets: &targets,
         live: &live,
         memory: &memory,

@@ -2,6 +2,7 @@
 
 use trueup_api::Application;
 use trueup_engine::app::App;
+use trueup_engine::settings::{self, ConfigData, Settings, TRUEUP};
 use trueup_object::{Text, Value};
 
 use super::DiffArguments;
@@ -40,6 +41,34 @@ pub fn application(arguments: &DiffArguments) -> Result<(Application, App), Fail
     }
     app.destination.namespace = arguments.namespace.as_deref().map(Text::from).unwrap_or_default();
     Ok((application, app))
+}
+
+/// The settings in the ConfigMaps of a file; without one, none.
+pub fn settings(arguments: &DiffArguments) -> Result<Settings, Failure> {
+    let Some(place) = &arguments.settings else { return Ok(Settings::default()) };
+    let (mut argocd, mut trueup) = (ConfigData::new(), ConfigData::new());
+    for (path, bytes) in files::contents(place)? {
+        let unusable = |why: String| {
+            Failure::user(format!("failed to read the settings {path}: {why}"))
+                .hint("give the ConfigMaps argocd-cm and trueup-settings, or one of them")
+        };
+        for document in trueup_object::yaml::read_documents(&bytes) {
+            let document = document.map_err(|error| unusable(error.to_string()))?.value;
+            if document.is_null() {
+                continue;
+            }
+            match (document.str_at(&["kind"]), document.str_at(&["metadata", "name"])) {
+                (Some("ConfigMap"), Some(TRUEUP)) => trueup.extend(settings::data(&document)),
+                (Some("ConfigMap"), _) => argocd.extend(settings::data(&document)),
+                (_, _) => return Err(unusable("it is no ConfigMap".to_owned())),
+            }
+        }
+    }
+    let settings = Settings::read(&argocd, &trueup);
+    for problem in &settings.problems {
+        crate::output::tell(&problem.to_string());
+    }
+    Ok(settings)
 }
 
 /// The list, by itself, under `ignoreDifferences`, or in an Application.
