@@ -175,7 +175,7 @@ async fn lead(
     let mut tasks = JoinSet::new();
     tasks.spawn(site::route(home, installation.routes.clone(), installation.staff.clone(), ended.clone()));
     tasks.spawn(configured::follow(
-        wire.clone(),
+        installation.sites.home.cluster.connection().wire.clone(),
         installation.settings.namespace.clone(),
         installation.configured.clone(),
         installation.staff.clone(),

@@ -85,7 +85,6 @@ impl Scene {
         object: Value,
         revision: Option<&Revision>,
     ) -> Result<Self, Failure> {
-        let settings = home.settings(&home::controller_namespace(&object)).await?;
         let (application, app) = understand(object)?;
         let rendered = patiently("reading Git", render(globals, &app, revision)).await?;
         Self::with(home, globals, &application, app, rendered).await
@@ -99,6 +98,7 @@ impl Scene {
         app: App,
         rendered: Sources,
     ) -> Result<Self, Failure> {
+        let settings = home.settings(&home::controller_namespace(&application.object)).await?;
         let known: Arc<RwLock<BTreeSet<ResourceKey>>> = Arc::default();
         let cluster = connect(home, &app, known.clone()).await?;
         let discovery = patiently("asking the cluster what it serves", cluster.reached(REACH_MAX)).await;

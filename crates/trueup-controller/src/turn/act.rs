@@ -279,6 +279,7 @@ pub fn concerned(comparison: &Comparison, plan: &SyncPlan) -> Comparison {
         health: comparison.health.clone(),
         objects: objects.cloned().collect(),
         conditions: Vec::new(),
+        rules: Vec::new(),
     }
 }
 
