@@ -13,6 +13,7 @@ mod foreign;
 mod installation;
 mod mailbox;
 mod packed;
+mod places;
 mod record;
 mod report;
 mod routes;

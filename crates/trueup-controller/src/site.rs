@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use trueup_cluster::{Change, Cluster, Observed};
 use trueup_engine::autoscaler::{self, Autoscalers};
@@ -12,13 +12,9 @@ use trueup_engine::memory::SchemaSet;
 use trueup_object::{Gvk, ResourceKey};
 
 use crate::mailbox::Depth;
+use crate::places::Places;
 use crate::routes::Routes;
 use crate::staff::{Staff, application_kind, project_kind, report_kind};
-
-/// Applications of one cluster that are changed at the same time: enough to hide the latency of requests that follow one another. More
-/// hold more plans in memory, whose objects are parsed, and keep the API server from everybody else. Each cluster has its own
-/// places, so that one that does not answer holds up no other's.
-const TURNS_MAX: usize = 64;
 
 /// Questions that are put to the API server at the same time: each costs it about 8 ms of work, and others want it too.
 const QUESTIONS_MAX: usize = 8;
@@ -27,7 +23,8 @@ const QUESTIONS_MAX: usize = 8;
 pub struct Site {
     pub cluster: Arc<Cluster>,
     scalers: Scalers,
-    turns: Semaphore,
+    /// Each cluster has its own, so that one that does not answer holds up no other's.
+    pub places: Places,
     questions: Arc<Semaphore>,
 }
 
@@ -48,15 +45,9 @@ impl Site {
         Self {
             cluster,
             scalers: Scalers::default(),
-            turns: Semaphore::new(TURNS_MAX),
+            places: Places::default(),
             questions: Arc::new(Semaphore::new(QUESTIONS_MAX)),
         }
-    }
-
-    /// Waits for a place among the turns that are taken at the same time; first come, first served.
-    pub async fn place(&self) -> Option<SemaphorePermit<'_>> {
-        // It is never closed.
-        self.turns.acquire().await.ok()
     }
 
     /// The places among the questions that are asked at the same time.

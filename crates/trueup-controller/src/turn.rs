@@ -193,7 +193,7 @@ async fn judged(
     site: &Site,
     asked: Asked,
 ) -> Next {
-    let _place = site.place().await;
+    let _place = site.places.take(state.running.is_some()).await;
     let (now, begun) = (installation.now(), tokio::time::Instant::now());
     // Their first reading wakes the worker; this only guards against a wake-up that never comes.
     let Some(settings) = installation.configured.settings() else {
