@@ -1,3 +1,4 @@
+//! When the API server is asked, and what its answer makes of a difference.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use trueup_merge::SchemaSet;
