@@ -13,6 +13,10 @@ pub const TRUEUP_PREFIX: &str = "trueup.dev/";
 pub const UNDECLARED: &str = "trueup.dev/undeclared";
 /// Who wanted paths of `ignoreDifferences` ignored, why and until when: a YAML list.
 pub const IGNORE_REASONS: &str = "trueup.dev/ignore-reasons";
+/// A YAML list of what additions at certain paths mean; on an Application or an AppProject.
+pub const UNDECLARED_RULES: &str = "trueup.dev/undeclared-rules";
+/// `drift` or `note`: what additions are worth that were there when an object was first synced.
+pub const INHERITED: &str = "trueup.dev/inherited";
 /// `overwrite`: a commit's sync also overwrites what the cluster moved. `keep` is the default.
 pub const ON_COMMIT: &str = "trueup.dev/on-commit";
 /// When the API server is asked what applying would change: `differs`, `always` or `never`.

@@ -5,6 +5,7 @@
 //! elsewhere it makes the [`App`] read-only.
 
 mod confirm;
+mod counts;
 mod policy;
 mod project;
 mod request;
@@ -19,12 +20,14 @@ use trueup_engine::app::{
 };
 use trueup_engine::condition::{Condition, ConditionType};
 use trueup_engine::ignore;
+use trueup_engine::weight::Level;
 use trueup_object::{Text, Value};
 
 use crate::annotations::{self, IGNORE_REASONS, ON_COMMIT, REFRESH, UNDECLARED};
 use crate::application::{Application, Metadata};
 use crate::fields::FieldError;
 
+pub use counts::project_said;
 pub use project::project_rules;
 pub use request::{INFO_DRIFT, INFO_REMOVE_ADDITIONS};
 
@@ -66,6 +69,8 @@ pub fn to_app(application: &Application, controller_namespace: &str) -> Result<A
     unsupported::in_application(application, &mut found);
     let (undeclared, on_commit, refresh) = read_annotations(metadata, &mut found);
     let confirm = confirm::rules(metadata, &mut found);
+    let counts = counts::rules(metadata, &mut found);
+    let inherited = counts::inherited(metadata, &mut found);
     let Found { errors, unsupported, unsupported_sources } = found;
     let mut conditions = Vec::new();
     if !errors.is_empty() {
@@ -94,6 +99,9 @@ pub fn to_app(application: &Application, controller_namespace: &str) -> Result<A
         retry: policy.retry,
         ignore,
         undeclared,
+        counts,
+        project_counts: Level::default(),
+        inherited,
         on_commit,
         confirm,
         refresh,

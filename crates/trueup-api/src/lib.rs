@@ -15,6 +15,6 @@ pub mod report;
 pub mod status;
 
 pub use application::Application;
-pub use convert::{Refusal, project_rules, read_app, to_app, unsupported_condition};
+pub use convert::{Refusal, project_rules, project_said, read_app, to_app, unsupported_condition};
 pub use fields::FieldError;
 pub use report::operation_value;

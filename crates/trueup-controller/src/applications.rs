@@ -7,6 +7,7 @@ use trueup_api::Application;
 use trueup_cluster::{Content, KindScope, KindState, Lookup, ObjectName, Observed, ServedKind};
 use trueup_engine::app::{App, AppKey, Unsupported};
 use trueup_engine::condition::Condition;
+use trueup_engine::weight::Level;
 use trueup_object::{GroupKind, Gvk, Text, Value};
 
 use crate::foreign::{self, Sighting};
@@ -70,7 +71,9 @@ pub fn find(installation: &Installation, key: &AppKey, seen: Option<&Sighting>) 
             if let (Some(sighting), false) = (sighting, installation.settings.take_over) {
                 return Found::Foreign { application: Box::new(application), sighting };
             }
-            app.unsupported.extend(project(installation, &app.project));
+            let (unsupported, counts) = project(installation, &app.project);
+            app.unsupported.extend(unsupported);
+            app.project_counts = counts;
             Found::Valid(Seen {
                 observed,
                 app: Arc::new(app),
@@ -91,21 +94,24 @@ fn reported(status: &Value) -> BTreeSet<GroupKind> {
     kinds.collect()
 }
 
-/// The rules of the application's project that this build cannot honour.
-fn project(installation: &Installation, name: &str) -> Vec<Unsupported> {
+/// The rules of the application's project that this build cannot honour, and what it says of additions.
+fn project(installation: &Installation, name: &str) -> (Vec<Unsupported>, Level) {
     let home = &installation.sites.home.cluster;
     let namespace = Text::from(installation.settings.namespace.as_str());
     let place = ObjectName { namespace, name: Text::from(name) };
     match home.get(&project_kind(), &place) {
         Some(Content::Whole(observed)) => match observed.value() {
-            Ok(object) => trueup_api::project_rules(&object),
-            Err(error) => vec![Unsupported { place: format!("project {name}"), what: error.to_string() }],
+            Ok(object) => trueup_api::project_said(&object),
+            Err(error) => {
+                let what = error.to_string();
+                (vec![Unsupported { place: format!("project {name}"), what }], Level::default())
+            }
         },
         // Argo CD makes the default project, without rules, when there is none.
-        Some(Content::Version(_)) | None if name == "default" => Vec::new(),
+        Some(Content::Version(_)) | None if name == "default" => (Vec::new(), Level::default()),
         Some(Content::Version(_)) | None => {
             let what = "a project that does not exist; create it, or use the project default".to_owned();
-            vec![Unsupported { place: format!("spec.project {name}"), what }]
+            (vec![Unsupported { place: format!("spec.project {name}"), what }], Level::default())
         }
     }
 }

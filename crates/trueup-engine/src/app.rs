@@ -11,6 +11,7 @@ use trueup_object::{GroupKind, ResourceKey, Text};
 
 use crate::confirm::ConfirmRules;
 use crate::source::{RepoUrl, Revision, SourcePath};
+use crate::weight::{CountRule, Level};
 
 pub use crate::ignore::{IgnoreError, IgnoreRules, IgnoreSpec};
 
@@ -60,6 +61,12 @@ pub struct App {
     pub ignore: IgnoreRules,
     /// What an undeclared addition means here; `None`: the table's default.
     pub undeclared: Option<Weight>,
+    /// What additions at certain paths mean here, before the project's and the installation's rules.
+    pub counts: Vec<CountRule>,
+    /// What the project says of additions.
+    pub project_counts: Level,
+    /// What additions are worth that were there when an object was first synced; `None`: a note.
+    pub inherited: Option<Weight>,
     pub on_commit: OnCommit,
     pub confirm: ConfirmRules,
     pub refresh: Option<RefreshLevel>,

@@ -26,6 +26,7 @@ pub(crate) use rule::{text, time};
 use crate::app::Weight;
 use crate::confirm::ConfirmMode;
 use crate::ignore::Rule;
+use crate::weight::{self, CountRule};
 
 /// The ConfigMap with Argo CD's settings.
 pub const ARGOCD: &str = "argocd-cm";
@@ -57,6 +58,8 @@ pub struct Settings {
     pub filter: KindFilter,
     /// What an undeclared addition means where an application does not say.
     pub undeclared: Option<Weight>,
+    /// What additions at certain paths mean, where neither an application nor its project says.
+    pub counts: Vec<CountRule>,
     /// When a dry run confirms a finding, where an application does not say.
     pub confirm: Option<ConfirmMode>,
     /// What becomes of health by the generic rule.
@@ -249,6 +252,14 @@ fn own(trueup: &ConfigData, settings: &mut Settings) {
             ("undeclared", "drift") => settings.undeclared = Some(Weight::Drift),
             ("undeclared", "note") => settings.undeclared = Some(Weight::Note),
             ("undeclared", "off") => settings.undeclared = Some(Weight::Nothing),
+            ("undeclared.rules", text) => {
+                let (rules, wrong) = weight::read_rules(text);
+                settings.counts = rules;
+                for (index, why) in wrong {
+                    let message = format!("rule {index}: {why}");
+                    settings.problem(TRUEUP, key, None, message, "correct it; the other rules hold");
+                }
+            }
             ("undeclared", other) => {
                 let message = format!("found `{other}`");
                 settings.problem(TRUEUP, key, None, message, "set it to drift, note or off");

@@ -12,7 +12,7 @@ pub mod name;
 mod refresh;
 mod resources;
 mod rows;
-mod set;
+pub(crate) mod set;
 mod spec;
 mod sync;
 mod wait;

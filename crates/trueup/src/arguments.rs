@@ -11,6 +11,7 @@ use crate::app::AppCommand;
 use crate::controller::ControllerArguments;
 use crate::demo::DemoArguments;
 use crate::diff::DiffArguments;
+use crate::drift::DriftCommand;
 use crate::health::HealthArguments;
 use crate::output;
 use crate::sandbox::SandboxArguments;
@@ -59,6 +60,9 @@ pub enum Command {
     Controller(ControllerArguments),
     /// Compare files with files, or a folder of manifests with a cluster, without any Application
     Diff(Box<DiffArguments>),
+    /// Decide about drift
+    #[command(subcommand)]
+    Drift(DriftCommand),
     /// Judge how the objects of files are doing, and say by which rule
     Health(HealthArguments),
     /// List and try the actions that objects offer

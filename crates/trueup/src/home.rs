@@ -3,13 +3,14 @@
 
 use http::Method;
 use trueup_api::drift_report::{self, DriftReport};
-use trueup_api::{Application, project_rules};
+use trueup_api::{Application, project_rules, project_said};
 use trueup_cluster::lease::{LeaseName, read_lease};
 use trueup_cluster::path::with_query;
 use trueup_cluster::wire::{BodyKind, WireError};
 use trueup_cluster::{Access, Connection};
 use trueup_engine::app::{App, AppKey, Unsupported};
 use trueup_engine::settings::{self, ARGOCD, ConfigData, Settings, TRUEUP};
+use trueup_engine::weight::Level;
 use trueup_object::{Text, Value};
 
 use crate::arguments::Globals;
@@ -188,6 +189,17 @@ impl Home {
             settings.note_unreadable(name, &why);
         }
         Ok(settings)
+    }
+
+    /// What the application's AppProject says of additions. One that cannot be read says nothing here: where it matters, its
+    /// rules are asked for.
+    pub async fn project_counts(&self, app: &App) -> Level {
+        use trueup_api::application::{GROUP, VERSION};
+        let namespace = &app.key.namespace;
+        let path = format!("/apis/{GROUP}/{VERSION}/namespaces/{namespace}/appprojects/{}", app.project);
+        let answer = self.connection.wire.get(&path).await.ok();
+        let project = answer.and_then(|answer| Value::from_json(&answer.body).ok());
+        project.map(|project| project_said(&project).1).unwrap_or_default()
     }
 
     fn unread(&self, doing: &str, error: &WireError) -> Failure {

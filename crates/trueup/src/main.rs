@@ -8,6 +8,7 @@ mod controller;
 mod crds;
 mod demo;
 mod diff;
+mod drift;
 mod elsewhere;
 mod failure;
 mod health;
@@ -63,6 +64,7 @@ async fn run(command: Command, globals: &arguments::Globals, persona: Persona) -
         Command::App(command) => app::run(*command, globals, persona).await,
         Command::Controller(arguments) => controller::run(arguments, globals).await,
         Command::Diff(arguments) => diff::run(&arguments, globals, persona).await,
+        Command::Drift(command) => drift::run(&command, globals).await,
         Command::Health(arguments) => health::run(&arguments),
         Command::Actions(command) => actions::run(&command),
         Command::Demo(arguments) => demo::run(&arguments).await,

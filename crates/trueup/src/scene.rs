@@ -85,7 +85,8 @@ impl Scene {
         object: Value,
         revision: Option<&Revision>,
     ) -> Result<Self, Failure> {
-        let (application, app) = understand(object)?;
+        let (application, mut app) = understand(object)?;
+        app.project_counts = home.project_counts(&app).await;
         let rendered = patiently("reading Git", render(globals, &app, revision)).await?;
         Self::with(home, globals, &application, app, rendered).await
     }

@@ -5,7 +5,8 @@ use trueup_object::Text;
 
 use super::Found;
 use crate::annotations::{
-    COMPARE_OPTIONS, CONFIRM, IGNORE_REASONS, ON_COMMIT, SKIP_RECONCILE, TRUEUP_PREFIX, UNDECLARED, place,
+    COMPARE_OPTIONS, CONFIRM, IGNORE_REASONS, INHERITED, ON_COMMIT, SKIP_RECONCILE, TRUEUP_PREFIX,
+    UNDECLARED, UNDECLARED_RULES, place,
 };
 use crate::application::Application;
 
@@ -26,7 +27,13 @@ fn in_annotation(name: &Text, value: &Text) -> Option<String> {
             (!foreign.is_empty()).then(|| format!("compare option {}", foreign.join(", ")))
         }
         // The last is about the Application as an object of another one.
-        UNDECLARED | ON_COMMIT | CONFIRM | IGNORE_REASONS | ignore::ANNOTATION => None,
+        UNDECLARED
+        | UNDECLARED_RULES
+        | INHERITED
+        | ON_COMMIT
+        | CONFIRM
+        | IGNORE_REASONS
+        | ignore::ANNOTATION => None,
         // One of ours that this build does not know may ask it to hold still.
         other => other.starts_with(TRUEUP_PREFIX).then(|| format!("the annotation {other}: {value}")),
     }

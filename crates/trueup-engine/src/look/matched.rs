@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use trueup_diff::{CompareInput, Finding, IgnoreRule, RuleFailure};
 use trueup_merge::schema::TypeRef;
-use trueup_object::{Gvk, ResourceKey, Value};
+use trueup_object::{FieldPath, Gvk, ResourceKey, Value};
 
 use super::confirmed::{Bearing, Confirming, NOISE, hidden_by_server, is_noise};
 use super::existence::{blank, git_class, health_counts, health_of};
@@ -147,12 +147,22 @@ fn obscured(
     })
 }
 
+/// What an addition is worth here.
+fn worth(input: &LookInput<'_>, key: &ResourceKey, path: &FieldPath, class: Class) -> Weight {
+    let levels = [
+        (input.app.undeclared, &*input.app.counts),
+        (input.app.project_counts.word, &*input.app.project_counts.rules),
+        (input.settings.undeclared, &*input.settings.counts),
+    ];
+    weight::weight(key, path, class, levels)
+}
+
 /// Says what nothing tells about, as far as it would count if somebody had added it.
 fn untold(input: &LookInput<'_>, key: &ResourceKey, findings: &[Finding]) -> Option<ObjectProblem> {
     let would_count = |finding: &&Finding| {
         let path = &finding.path;
         input.autoscalers.owner(key, path).is_none()
-            && weight::weight(path, Class::Unattributed, undeclared(input)) == Weight::Drift
+            && worth(input, key, path, Class::Unattributed) == Weight::Drift
     };
     let counted: Vec<&Finding> = findings.iter().filter(would_count).collect();
     let (first, more) = (counted.first()?, counted.len() - 1);
@@ -326,8 +336,10 @@ fn place(
     if channel == Channel::Declared {
         return (Place::Difference, None);
     }
-    match weight::weight(&finding.path, attribution.class, undeclared(input)) {
-        Weight::Drift if inherited => (Place::Note, Some(Excuse::Weightless)),
+    match worth(input, &object.key, &finding.path, attribution.class) {
+        Weight::Drift if inherited && input.app.inherited != Some(Weight::Drift) => {
+            (Place::Note, Some(Excuse::Weightless))
+        }
         Weight::Drift => (Place::Difference, None),
         Weight::Note => (Place::Note, Some(Excuse::Weightless)),
         Weight::Nothing => (Place::Nowhere, Some(Excuse::Weightless)),
@@ -414,11 +426,6 @@ fn is_inherited(finding: &Finding, memory: Option<&Memory>) -> bool {
 
 fn ignored_by(rule: &Rule) -> IgnoredBy {
     IgnoredBy { rule: rule.describe(), source: rule.source.as_str().to_owned() }
-}
-
-/// What the application says of additions; else the installation.
-fn undeclared(input: &LookInput<'_>) -> Option<Weight> {
-    input.app.undeclared.or(input.settings.undeclared)
 }
 
 fn message(finding: &Finding, channel: Channel, class: Class) -> Option<String> {

@@ -284,6 +284,11 @@ fn what_was_there_at_the_first_sync_is_inherited() {
     let comparison = world.look();
     assert_eq!(comparison.status, SyncStatus::Synced);
     assert!(comparison.notes().next().unwrap().inherited);
+    world.app.inherited = Some(Weight::Drift);
+    let comparison = world.look();
+    assert_eq!(comparison.status, SyncStatus::OutOfSync, "somebody decided that it is drift");
+    assert!(comparison.differences().next().unwrap().inherited);
+    world.app.inherited = None;
     world.change_live(|object| {
         labelled(object);
         object.set_at(&["metadata", "labels", "team"], "other".into());
