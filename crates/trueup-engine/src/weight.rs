@@ -156,7 +156,11 @@ fn read_rule(item: &Value) -> Result<CountRule, String> {
     if !(path.is_empty() || path.starts_with('.')) {
         return Err(format!("`{path}` is no path; write it as in a difference, such as .metadata.labels"));
     }
-    let weight = text("weight")?.unwrap_or_default();
+    // Unquoted, YAML takes `off` for a boolean.
+    let weight = match map.get("weight") {
+        Some(Value::Bool(false)) => "off",
+        Some(_) | None => text("weight")?.unwrap_or_default(),
+    };
     let weight = word(weight).ok_or_else(|| format!("`{weight}` is no weight; give drift, note or off"))?;
     let kind = KindPattern::new(text("group")?.unwrap_or("*"), text("kind")?.unwrap_or("*"))
         .map_err(|error| error.to_string())?;
