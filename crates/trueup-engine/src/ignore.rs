@@ -3,6 +3,8 @@
 //! A rule as written may name many paths; here each path is a rule of its own, so that each can tell what it hid, who wanted
 //! it and until when.
 
+pub mod lint;
+
 use jiff::Timestamp;
 use trueup_diff::{IgnoreRule, RuleFailure};
 use trueup_object::{ResourceKey, Text, Value};
