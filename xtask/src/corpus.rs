@@ -80,6 +80,9 @@ pub struct Options {
     /// Only shapes of this name
     #[arg(long, value_name = "NAME")]
     shape: Option<String>,
+    /// The program under test; built from this workspace where none is given
+    #[arg(long, value_name = "PROGRAM")]
+    trueup: Option<PathBuf>,
     /// Write the story to this folder and do not play it
     #[arg(long, value_name = "DIR")]
     write: Option<PathBuf>,
@@ -108,7 +111,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     let stories = folder.path().join("corpus");
     write(&stories, &instances)?;
     println!("corpus of seed {}: {told}", options.seed);
-    story::run(&story::Options::in_cluster(stories))
+    story::run(&story::Options::in_cluster(stories, options.trueup.clone()))
 }
 
 fn instances(options: &Options) -> Result<Vec<Instance>> {
@@ -246,7 +249,7 @@ mod tests {
     use super::*;
 
     fn options(manifests: usize, edits: usize) -> Options {
-        Options { manifests, edits, seed: 1, shape: None, write: None }
+        Options { manifests, edits, seed: 1, shape: None, trueup: None, write: None }
     }
 
     #[test]

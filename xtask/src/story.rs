@@ -45,12 +45,12 @@ pub struct Options {
 
 impl Options {
     /// For stories that are made, of many steps, for a real control plane alone.
-    pub fn in_cluster(folder: PathBuf) -> Self {
+    pub fn in_cluster(folder: PathBuf, trueup: Option<PathBuf>) -> Self {
         Self {
             world: Worlds::Cluster,
             output: Output::Text,
             keep: false,
-            trueup: None,
+            trueup,
             deadline: 90,
             jobs: 1,
             application_definition: None,

@@ -30,7 +30,8 @@ pub use merge::merge;
 pub use ownership::{MergeError, field_set, zero_object};
 pub use scale::{scale_entries, scaled, with_scale_entries};
 pub use schema::{
-    DefaultWhen, Field, Layered, ListKind, PatchStrategy, Scalar, SchemaSet, Shape, TypeRef, ZeroRule,
+    DefaultWhen, Field, KnownTypeError, Layered, ListKind, PatchStrategy, Scalar, SchemaSet, Shape, TypeRef,
+    ZeroRule,
 };
 pub use select::{extract, get, remove};
 pub use update::{update, update_versioned};

@@ -7,6 +7,7 @@
 
 mod arena;
 mod crd;
+mod known;
 mod openapi;
 mod table;
 mod view;
@@ -17,6 +18,7 @@ use std::sync::OnceLock;
 use trueup_object::{GroupKind, Gvk, Text, Value};
 
 use arena::{Node, NodeId, PathFacts};
+pub use known::KnownTypeError;
 pub use view::{Field, ListKind, PatchStrategy, Shape, TypeRef};
 
 /// The compiled-in table of facts about built-in kinds, as JSON (`data/README.md` has the format). It also says which groups
