@@ -11,12 +11,13 @@ mod rule;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use globset::{Glob, GlobMatcher};
 use trueup_health::GenericUse;
-use trueup_object::{GroupKind, Text, Value};
+use trueup_merge::SchemaSet;
+use trueup_object::{GroupKind, Gvk, Text, Value};
 
 pub use compare::{CompareOptions, StatusField};
 pub use filter::{FilterRule, KindFilter};
@@ -74,6 +75,23 @@ pub struct KnownTypeField {
     pub field: Text,
     /// As Argo CD names it: `core/v1/PodSpec`, `core/Quantity`, `meta/v1/Duration`.
     pub type_name: Text,
+}
+
+impl Settings {
+    /// Refines the schemas of custom resources by the known types, so that amounts and durations in them are equal by what
+    /// they stand for. Returns what says nothing, in words; a kind that the schemas do not know is passed over.
+    pub fn refine(&self, schemas: &mut SchemaSet) -> Vec<String> {
+        let mut problems = Vec::new();
+        for (pattern, known) in &self.known_types {
+            let kinds: BTreeSet<GroupKind> = schemas.kinds().map(Gvk::group_kind).collect();
+            for kind in kinds.iter().filter(|kind| pattern.matches(kind)) {
+                if let Err(problem) = schemas.set_known_type(kind, &known.field, &known.type_name) {
+                    problems.push(format!("knownTypeFields: {problem}"));
+                }
+            }
+        }
+        problems
+    }
 }
 
 /// The health check of a kind.

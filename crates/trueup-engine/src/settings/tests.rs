@@ -151,6 +151,32 @@ fn own_settings() {
 }
 
 #[test]
+fn known_types_make_amounts_equal_by_what_they_stand_for() {
+    let mut schemas = trueup_merge::SchemaSet::new();
+    let crd = crate::fixture::value(
+        "{apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition, metadata: {name: caches.example.org}, spec: {group: example.org, names: {kind: Cache, plural: caches}, scope: Namespaced, versions: [{name: v1, served: true,
+          storage: true, schema: {openAPIV3Schema: {type: object, properties: {spec: {type: object, properties: {heap: {type: string}}}}}}}]}}",
+    );
+    assert_eq!(schemas.add_crd(&crd), Vec::<String>::new());
+    let key = "resource.customizations.knownTypeFields.example.org_Cache";
+    let object = |heap: &str| {
+        crate::fixture::value(&format!(
+            "{{apiVersion: example.org/v1, kind: Cache, metadata: {{name: a}}, spec: {{heap: {heap}}}}}"
+        ))
+    };
+    let gvk = trueup_object::Gvk::new("example.org", "v1", "Cache");
+    let equal = |schemas: &trueup_merge::SchemaSet| {
+        trueup_diff::equal(Some(&object("1024Mi")), Some(&object("1Gi")), schemas.lookup(&gvk).unwrap())
+    };
+    assert!(!equal(&schemas), "nothing says that it is an amount");
+    let settings = argocd(&[(key, "- {field: spec.heap, type: core/Quantity}")]);
+    assert_eq!(settings.refine(&mut schemas), Vec::<String>::new());
+    assert!(equal(&schemas));
+    let wrong = argocd(&[(key, "- {field: spec.stack, type: core/Quantity}")]);
+    assert_eq!(wrong.refine(&mut schemas), ["knownTypeFields: example.org/Cache has no field spec.stack"]);
+}
+
+#[test]
 fn known_types_and_tracking() {
     let settings = argocd(&[
         (

@@ -112,7 +112,10 @@ pub async fn compare(
     let inputs = Inputs::read(arguments, target, live)?;
     let (_, app) = rules::application(arguments)?;
     let kinds: BTreeSet<_> = inputs.target.manifests.iter().map(|manifest| manifest.gvk().clone()).collect();
-    let schemas = schemas::read(arguments.schema.as_deref(), globals, &kinds, inputs.objects()).await?;
+    let mut schemas = schemas::read(arguments.schema.as_deref(), globals, &kinds, inputs.objects()).await?;
+    for problem in crate::settings::read(arguments.settings.as_deref())?.refine(&mut schemas) {
+        output::tell(&format!("warning: {problem}"));
+    }
     let places = Places::new(inputs.objects(), inputs.live.manifests.iter(), arguments.namespace.as_deref());
     let Inputs { target, live, base, predicted } = inputs;
     let settings = rules::settings(arguments)?;
