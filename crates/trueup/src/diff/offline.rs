@@ -118,7 +118,7 @@ pub async fn compare(
     }
     let places = Places::new(inputs.objects(), inputs.live.manifests.iter(), arguments.namespace.as_deref());
     let Inputs { target, live, base, predicted } = inputs;
-    let settings = rules::settings(arguments)?;
+    let settings = crate::settings::read(arguments.settings.as_deref())?;
     let mut targets = targets(&app, target, &places);
     let mut live = live_set(&app, live, &targets);
     settings.leave_out(&app.destination.cluster, &mut targets, &mut live);

@@ -2,7 +2,6 @@
 
 use trueup_api::Application;
 use trueup_engine::app::App;
-use trueup_engine::settings::{self, ConfigData, Settings, TRUEUP};
 use trueup_object::{Text, Value};
 
 use super::DiffArguments;
@@ -29,7 +28,7 @@ pub fn application(arguments: &DiffArguments) -> Result<(Application, App), Fail
     let understood = trueup_api::read_app(object, "").map_err(|refusal| {
         let words: Vec<&str> = refusal.conditions.iter().map(|it| it.message.as_str()).collect();
         Failure::user(format!("failed to understand the rules of --ignore: {}", words.join("; ")))
-            .hint("write a list as in spec.ignoreDifferences: group, kind, jsonPointers ...")
+            .hint("write a list as in spec.ignoreDifferences: group, kind, jsonPointers, jqPathExpressions, managedFieldsManagers")
     });
     let (application, mut app) = understood?;
     if let Some(unsupported) = app.unsupported.first() {
@@ -37,38 +36,10 @@ pub fn application(arguments: &DiffArguments) -> Result<(Application, App), Fail
             "{}: {} is not supported by this version",
             unsupported.place, unsupported.what
         ))
-        .hint("use jsonPointers"));
+        .hint("correct the rule that is named"));
     }
     app.destination.namespace = arguments.namespace.as_deref().map(Text::from).unwrap_or_default();
     Ok((application, app))
-}
-
-/// The settings in the ConfigMaps of a file; without one, none.
-pub fn settings(arguments: &DiffArguments) -> Result<Settings, Failure> {
-    let Some(place) = &arguments.settings else { return Ok(Settings::default()) };
-    let (mut argocd, mut trueup) = (ConfigData::new(), ConfigData::new());
-    for (path, bytes) in files::contents(place)? {
-        let unusable = |why: String| {
-            Failure::user(format!("failed to read the settings {path}: {why}"))
-                .hint("give the ConfigMaps argocd-cm and trueup-settings, or one of them")
-        };
-        for document in trueup_object::yaml::read_documents(&bytes) {
-            let document = document.map_err(|error| unusable(error.to_string()))?.value;
-            if document.is_null() {
-                continue;
-            }
-            match (document.str_at(&["kind"]), document.str_at(&["metadata", "name"])) {
-                (Some("ConfigMap"), Some(TRUEUP)) => trueup.extend(settings::data(&document)),
-                (Some("ConfigMap"), _) => argocd.extend(settings::data(&document)),
-                (_, _) => return Err(unusable("it is no ConfigMap".to_owned())),
-            }
-        }
-    }
-    let settings = Settings::read(&argocd, &trueup);
-    for problem in &settings.problems {
-        crate::output::tell(&problem.to_string());
-    }
-    Ok(settings)
 }
 
 /// The list, by itself, under `ignoreDifferences`, or in an Application.
@@ -77,7 +48,7 @@ fn rules(place: &std::path::Path) -> Result<Value, Failure> {
     for (path, bytes) in files::contents(place)? {
         let unusable = |why: String| {
             Failure::user(format!("failed to read the rules {path}: {why}"))
-                .hint("write a list as in spec.ignoreDifferences: group, kind, jsonPointers ...")
+                .hint("write a list as in spec.ignoreDifferences: group, kind, jsonPointers, jqPathExpressions, managedFieldsManagers")
         };
         for document in trueup_object::yaml::read_documents(&bytes) {
             let document = document.map_err(|error| unusable(error.to_string()))?.value;
