@@ -11,6 +11,7 @@ use trueup_cluster::path::with_query;
 use trueup_cluster::status::ApiStatus;
 use trueup_cluster::wire::{Wire, WireError};
 use trueup_engine::settings::{ARGOCD, ConfigData, Settings, TRUEUP, data};
+use trueup_lua::{Library, LuaRules, Pool};
 use trueup_object::Value;
 
 use crate::mailbox::Depth;
@@ -28,6 +29,9 @@ const RETRY_MAX: Duration = Duration::from_secs(30);
 #[derive(Debug, Clone, Default)]
 pub struct Configured {
     seen: Arc<Mutex<Seen>>,
+    /// The scripts that this process was given.
+    files: Arc<Library>,
+    pool: Arc<Pool>,
 }
 
 #[derive(Debug, Default)]
@@ -35,6 +39,8 @@ struct Seen {
     argocd: Option<Read>,
     trueup: Option<Read>,
     settings: Option<Arc<Settings>>,
+    /// Made of the settings and of the files.
+    scripts: LuaRules,
     failure: Option<String>,
 }
 
@@ -46,6 +52,16 @@ enum Read {
 }
 
 impl Configured {
+    /// With the scripts of a folder.
+    pub fn new(files: Library) -> Self {
+        Self { files: Arc::new(files), ..Self::default() }
+    }
+
+    /// The scripts that judge objects, once both ConfigMaps were read.
+    pub fn scripts(&self) -> LuaRules {
+        self.seen().scripts.clone()
+    }
+
     /// The settings, once both ConfigMaps were read.
     pub fn settings(&self) -> Option<Arc<Settings>> {
         self.seen().settings.clone()
@@ -73,6 +89,11 @@ impl Configured {
         for problem in &settings.problems {
             tracing::warn!(%problem, "a setting is not honoured");
         }
+        let (library, problems) = Library::of_settings(&settings);
+        for problem in problems {
+            tracing::warn!(%problem, "actions of the settings are left out");
+        }
+        seen.scripts = LuaRules::new(library.with_files_of(&self.files), self.pool.clone());
         seen.settings = Some(Arc::new(settings));
         true
     }

@@ -14,6 +14,7 @@ use trueup_cluster::{Access, Clusters, ConnectError, Head, Interest, Interests};
 use trueup_engine::app::AppKey;
 use trueup_engine::tracking::{TRACKING_ANNOTATION, TrackingId};
 use trueup_ledger::{Claim, Ledger, LedgerError};
+use trueup_lua::Library;
 use trueup_object::Text;
 use trueup_repo::{Repositories, RepositoriesOptions, SourceError};
 
@@ -53,6 +54,8 @@ pub struct Options {
     pub version: String,
     /// The command that a person has set for ssh, as git has it in `GIT_SSH_COMMAND`.
     pub ssh_command: Option<OsString>,
+    /// Scripts that judge objects, beside those of `argocd-cm`.
+    pub scripts: Library,
 }
 
 /// Why a controller does not start. A cluster that cannot be reached is no reason: it is waited for.
@@ -129,7 +132,7 @@ pub async fn run(options: Options, board: Board, ended: CancellationToken) -> Re
         staff,
         board,
         complaints: Complaints::default(),
-        configured: Configured::default(),
+        configured: Configured::new(options.scripts),
     });
     let keeper =
         Keeper::start(candidate).map_err(|error| StartError::Thread { message: error.to_string() })?;

@@ -20,6 +20,7 @@ use trueup_engine::desired::TargetSet;
 use trueup_engine::live::LiveSet;
 use trueup_engine::look::{Comparison, LookInput, look};
 use trueup_engine::memory::Memory;
+use trueup_engine::status::HealthRules;
 use trueup_ledger::Write;
 use trueup_object::ResourceKey;
 
@@ -297,6 +298,7 @@ fn compare(
     let answers = state.confirmations.answers(scene.now);
     let schemas = scene.site.schemas();
     let scalers = scene.site.scalers();
+    let scripts = scene.installation.configured.scripts();
     look(&LookInput {
         app: scene.app,
         settings: scene.settings,
@@ -307,7 +309,7 @@ fn compare(
         answers: &answers,
         last_sync: state.last_sync.as_ref(),
         schemas: verdict::layered(&schemas),
-        health: trueup_engine::status::HealthRules::BUILTIN,
+        health: HealthRules { scripts: &scripts, generic: scene.settings.generic_health },
         our_manager: &Installation::our_manager(),
         secret_key: scene.installation.secret_key(),
         first_seen: &state.first_seen,

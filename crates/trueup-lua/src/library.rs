@@ -130,6 +130,12 @@ impl Library {
         (Self { health, actions, files: Files::default() }, problems)
     }
 
+    /// The same with the files of another library.
+    pub fn with_files_of(mut self, other: &Self) -> Self {
+        self.files = other.files.clone();
+        self
+    }
+
     /// The script that judges a kind.
     pub(crate) fn health(&self, kind: &GroupKind) -> Option<&Script> {
         settings::about(&self.health, kind).or_else(|| self.files.health.get(kind))

@@ -1,6 +1,7 @@
 //! Interpreters that are kept warm, and the rules that are judged with them.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use trueup_health::{Health, HealthStatus, Scripted, Scripts};
@@ -47,8 +48,14 @@ impl Pool {
     }
 }
 
+impl fmt::Debug for Pool {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Pool").finish_non_exhaustive()
+    }
+}
+
 /// The scripts in force, and what runs them.
-#[derive(Clone, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct LuaRules {
     pub(crate) library: Arc<Library>,
     pub(crate) pool: Arc<Pool>,

@@ -22,6 +22,7 @@ use crate::failure::{Ending, Failure};
 use crate::home::NAMESPACE;
 use crate::logs::{self, LogFormat};
 use crate::sandbox::stop_requested;
+use crate::scripts;
 use crate::version::VERSION;
 
 /// Argo CD's `timeout.reconciliation` and its jitter.
@@ -54,6 +55,9 @@ pub struct ControllerArguments {
     /// Labels of Applications to be shown in the metric argocd_app_labels
     #[arg(long, value_name = "LABEL", value_delimiter = ',')]
     metrics_application_labels: Vec<String>,
+    /// Folder with scripts that judge objects: GROUP/KIND/health.lua as in Argo CD; those of argocd-cm go before them
+    #[arg(long, value_name = "DIR")]
+    customizations: Option<PathBuf>,
     /// What is logged: error, warn, info, debug, or a list such as warn,trueup_cluster=debug
     #[arg(long, env = "TRUEUP_LOG")]
     log_level: Option<String>,
@@ -78,6 +82,7 @@ pub async fn run(arguments: ControllerArguments, globals: &Globals) -> Result<En
     if let Ok(address) = listener.local_addr() {
         tracing::info!(%address, version = VERSION, "serving metrics and health");
     }
+    let scripts = scripts::folder(arguments.customizations.as_deref())?;
     let options = Options {
         access: access(globals),
         namespace: arguments.namespace,
@@ -89,6 +94,7 @@ pub async fn run(arguments: ControllerArguments, globals: &Globals) -> Result<En
         clock,
         version: VERSION.to_owned(),
         ssh_command: crate::arguments::ssh_command(),
+        scripts,
     };
     let (board, ended) = (Board::default(), CancellationToken::new());
     let shown = board.clone();

@@ -20,7 +20,9 @@ use trueup_engine::live::LiveSet;
 use trueup_engine::look::{Comparison, LookInput, look};
 use trueup_engine::settings::Settings;
 use trueup_engine::source::Revision;
+use trueup_engine::status::HealthRules;
 use trueup_engine::tracking::{TRACKING_ANNOTATION, TrackingId};
+use trueup_lua::{Library, LuaRules};
 use trueup_merge::{Layered, SchemaSet};
 use trueup_object::{FieldManager, GroupKind, Gvk, ResourceKey, Text, Value};
 use trueup_render::RenderError;
@@ -32,6 +34,7 @@ use crate::failure::Failure;
 use crate::home::{self, Home};
 use crate::output::patiently;
 use crate::remembered::{self, Remembered};
+use crate::scripts;
 use crate::version::VERSION;
 
 /// The key of digests of sensitive values. They are compared within one run of a command and never leave it.
@@ -50,6 +53,8 @@ const QUESTIONS_MAX: usize = 8;
 pub struct Scene {
     pub app: App,
     pub settings: Settings,
+    /// The scripts of the settings.
+    scripts: LuaRules,
     pub targets: TargetSet,
     pub cluster: Arc<Cluster>,
     schemas: Arc<SchemaSet>,
@@ -125,7 +130,8 @@ impl Scene {
         let remembered = remembered::load(globals, &app).await;
         let schemas = schemas.unwrap_or_default();
         let answers = Mutex::default();
-        Ok(Self { app, settings, remembered, answers, targets, cluster, schemas, revision })
+        let scripts = scripts::ready(&settings, Library::default());
+        Ok(Self { app, settings, scripts, remembered, answers, targets, cluster, schemas, revision })
     }
 
     pub fn schemas(&self) -> Layered<'_> {
@@ -157,7 +163,7 @@ impl Scene {
                 answers,
                 last_sync: None,
                 schemas: self.schemas(),
-                health: trueup_engine::status::HealthRules::BUILTIN,
+                health: HealthRules { scripts: &self.scripts, generic: self.settings.generic_health },
                 our_manager: &FieldManager::new(FieldManager::TRUEUP),
                 secret_key: &self.remembered.key,
                 first_seen: &FirstSeen::new(),

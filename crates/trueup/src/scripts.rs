@@ -27,24 +27,30 @@ impl ScriptArguments {
     /// Reads the settings and makes the scripts ready; those of the settings go before those of the folder.
     pub fn read(&self) -> Result<(Settings, LuaRules), Failure> {
         let settings = settings::read(self.settings.as_deref())?;
-        let rules = ready(&settings, self.customizations.as_deref())?;
+        let rules = ready(&settings, folder(self.customizations.as_deref())?);
         Ok((settings, rules))
     }
 }
 
-/// The scripts of settings and of a folder, ready to run.
-pub fn ready(settings: &Settings, customizations: Option<&Path>) -> Result<LuaRules, Failure> {
-    let (mut library, problems) = Library::of_settings(settings);
-    for problem in &problems {
-        output::tell(&format!("warning: {problem}"));
-    }
-    if let Some(folder) = customizations {
+/// The scripts of a folder; without one, none.
+pub fn folder(folder: Option<&Path>) -> Result<Library, Failure> {
+    let mut library = Library::default();
+    if let Some(folder) = folder {
         library.read_directory(folder).map_err(|error| {
             Failure::user(format!("failed to {error}"))
                 .hint("name a folder with GROUP/KIND/health.lua or GROUP/KIND/actions/NAME/action.lua in it")
         })?;
     }
-    Ok(LuaRules::new(library, Arc::new(Pool::default())))
+    Ok(library)
+}
+
+/// The scripts of settings and of a folder, ready to run.
+pub fn ready(settings: &Settings, files: Library) -> LuaRules {
+    let (library, problems) = Library::of_settings(settings);
+    for problem in &problems {
+        output::tell(&format!("warning: {problem}"));
+    }
+    LuaRules::new(library.with_files_of(&files), Arc::new(Pool::default()))
 }
 
 /// Every object of the places, and why some may be missing.

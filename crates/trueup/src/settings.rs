@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-use trueup_engine::settings::{ConfigData, Settings, TRUEUP};
-use trueup_object::Value;
+use trueup_engine::settings::{self, ConfigData, Settings, TRUEUP};
 
 use crate::diff::files;
 use crate::failure::Failure;
@@ -24,8 +23,8 @@ pub fn read(place: Option<&Path>) -> Result<Settings, Failure> {
                 continue;
             }
             match (document.str_at(&["kind"]), document.str_at(&["metadata", "name"])) {
-                (Some("ConfigMap"), Some(TRUEUP)) => trueup.extend(data(&document)),
-                (Some("ConfigMap"), _) => argocd.extend(data(&document)),
+                (Some("ConfigMap"), Some(TRUEUP)) => trueup.extend(settings::data(&document)),
+                (Some("ConfigMap"), _) => argocd.extend(settings::data(&document)),
                 (_, _) => return Err(unusable("it is no ConfigMap".to_owned())),
             }
         }
@@ -35,10 +34,4 @@ pub fn read(place: Option<&Path>) -> Result<Settings, Failure> {
         output::tell(&format!("warning: {problem}"));
     }
     Ok(settings)
-}
-
-/// The texts of a ConfigMap.
-fn data(config_map: &Value) -> ConfigData {
-    let entries = config_map.get("data").and_then(Value::as_map).into_iter().flat_map(|map| map.iter());
-    entries.filter_map(|(key, value)| Some((key.to_owned(), value.as_str()?.to_owned()))).collect()
 }

@@ -109,6 +109,7 @@ impl World {
             clock: Arc::new(OffsetClock::new(self.folder.path().join("clock"))),
             version: CONTROLLER.to_owned(),
             ssh_command: None,
+            scripts: trueup_lua::Library::default(),
         };
         let (ended, board) = (CancellationToken::new(), Board::default());
         let (stop, shown) = (ended.clone(), board.clone());

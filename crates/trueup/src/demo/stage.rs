@@ -70,6 +70,7 @@ impl Stage {
             clock: Arc::new(SystemClock),
             version: VERSION.to_owned(),
             ssh_command: None,
+            scripts: trueup_lua::Library::default(),
         };
         let controller = tokio::spawn(trueup_controller::run(options, board.clone(), ended.clone()));
         let mut stage = Self { folder, sandbox, home, board, ended, controller };
