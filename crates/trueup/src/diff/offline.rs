@@ -113,12 +113,12 @@ pub async fn compare(
     let (_, app) = rules::application(arguments)?;
     let kinds: BTreeSet<_> = inputs.target.manifests.iter().map(|manifest| manifest.gvk().clone()).collect();
     let mut schemas = schemas::read(arguments.schema.as_deref(), globals, &kinds, inputs.objects()).await?;
-    for problem in crate::settings::read(arguments.settings.as_deref())?.refine(&mut schemas) {
+    let settings = crate::settings::read(arguments.settings.as_deref())?;
+    for problem in settings.refine(&mut schemas) {
         output::tell(&format!("warning: {problem}"));
     }
     let places = Places::new(inputs.objects(), inputs.live.manifests.iter(), arguments.namespace.as_deref());
     let Inputs { target, live, base, predicted } = inputs;
-    let settings = crate::settings::read(arguments.settings.as_deref())?;
     let mut targets = targets(&app, target, &places);
     let mut live = live_set(&app, live, &targets);
     settings.leave_out(&app.destination.cluster, &mut targets, &mut live);
