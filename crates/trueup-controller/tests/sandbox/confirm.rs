@@ -4,7 +4,7 @@
 use trueup_object::Value;
 
 use crate::webhook::{Webhook, patched};
-use crate::world::{World, deployment, value};
+use crate::world::{DEFINITIONS, World, deployment, value};
 
 const HEALED: &str = r#"{"syncPolicy":{"automated":{"selfHeal":true}}}"#;
 
@@ -113,5 +113,43 @@ async fn what_the_server_would_leave_is_told() {
     let difference = &report.list_at(&["status", "differences"])[0];
     assert_eq!(difference.at(&["unconfirmed"]), Some(&Value::Bool(false)));
     assert_eq!(n_questions(&world), 1, "it is asked once");
+    world.end().await;
+}
+
+const WIDGETS: &str = "/apis/example.com/v1/namespaces/web/widgets";
+
+fn definition(properties: &str) -> Value {
+    value(&format!(
+        r#"{{"apiVersion":"apiextensions.k8s.io/v1","kind":"CustomResourceDefinition","metadata":{{"name":"widgets.example.com"}},
+        "spec":{{"group":"example.com","scope":"Namespaced","names":{{"plural":"widgets","singular":"widget","kind":"Widget","listKind":"WidgetList"}},
+        "versions":[{{"name":"v1","served":true,"storage":true,"schema":{{"openAPIV3Schema":{{"type":"object",
+        "properties":{{"spec":{{"type":"object","properties":{{{properties}}}}}}}}}}}}}]}}}}"#
+    ))
+}
+
+/// A field that the server begins to fill in under a running fleet is nobody's drift.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_default_of_a_schema_is_no_drift() {
+    let widget = "apiVersion: example.com/v1\nkind: Widget\nmetadata: {name: one}\nspec: {colour: red}\n";
+    let world = World::start(&[("apps/web/widget.yaml", widget)]).await;
+    let before = definition(r#""colour":{"type":"string"}"#);
+    world.create(DEFINITIONS, &before).await;
+    world.application("web", r#"{"syncPolicy":{"automated":{}}}"#).await;
+    world.until_well("web", "Synced").await;
+    let after = definition(r#""colour":{"type":"string"},"size":{"type":"integer","default":3}"#);
+    world.merge(&format!("{DEFINITIONS}/widgets.example.com"), &after.to_json(), "kubectl-edit").await;
+    // The next write of the object brings the default into it; by hand, so that it is seen to be looked at.
+    let one = format!("{WIDGETS}/one");
+    world
+        .merge(&one, r#"{"metadata":{"annotations":{"example.com/note":"checked"}}}"#, "kubectl-annotate")
+        .await;
+    world.wait(&one, |found| found.is_some_and(|it| it.int_at(&["spec", "size"]) == Some(3))).await;
+    let path = "/apis/trueup.dev/v1alpha1/namespaces/argocd/driftreports/web";
+    let only_the_note = |found: Option<&Value>| {
+        let differences = found.map(|report| report.list_at(&["status", "differences"])).unwrap_or_default();
+        let paths: Vec<_> = differences.iter().filter_map(|it| it.str_at(&["path"])).collect();
+        paths == [r#".metadata.annotations["example.com/note"]"#]
+    };
+    world.wait(path, only_the_note).await;
     world.end().await;
 }
