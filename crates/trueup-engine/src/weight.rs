@@ -178,7 +178,6 @@ pub fn word(text: &str) -> Option<Weight> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 
