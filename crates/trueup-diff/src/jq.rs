@@ -6,6 +6,10 @@
 
 mod access;
 mod compile;
+mod items;
+mod machine;
+mod math;
+mod names;
 mod native;
 mod run;
 mod syntax;

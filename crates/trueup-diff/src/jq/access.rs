@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use trueup_object::{JsonPointer, Text, Value};
 
-use super::run::{Flow, Held, Machine, Out, error};
+use super::machine::{Flow, Held, Machine, Out, error};
 use super::text::shown;
 use crate::ignore::RuleFailure;
 
@@ -119,7 +119,7 @@ pub fn value_at<'v>(machine: &mut Machine, value: &Held<'v>, key: &Value) -> Flo
             }
         }
         (Value::List(items), Value::List(wanted)) => {
-            let found = super::native::indices(machine, items, wanted)?;
+            let found = super::items::indices(machine, items, wanted)?;
             machine.built(Value::List(found))
         }
         (Value::Map(_), _) => error(format!("expected a string for object key but got: {}", shown(key))),

@@ -3,139 +3,15 @@
 //! Every expression that is entered costs a step, every value that is built costs room, and nesting has an end. Beside its
 //! value each output carries the path by which it was reached, where paths are asked for at all.
 
-use std::rc::Rc;
-
 use trueup_object::{Map, Text, Value};
 
 use super::access::{self, Path, Trail};
-use super::compile::prelude;
-use super::native;
-use super::syntax::{Access, Def, Expr, Fold, Format, Part, Pattern};
+use super::machine::{Bound, DEPTH_MAX, Env, Flow, Held, Machine, Out, Stop, error};
+use super::names::{bound, call, destructure, local, variable};
+use super::syntax::{Access, Expr, Fold, Format, Part};
+use super::{math, native};
 use super::{text, update};
 use crate::ignore::RuleFailure;
-
-/// Worth about a second of a busy processor at the most (contracts: "Limits"). A rule on a large object takes thousands.
-const STEPS_MAX: u64 = 2_000_000;
-/// Bytes of values that one run may build.
-const ROOM_MAX: u64 = 64 << 20;
-/// Expressions within expressions, outputs included. Each takes up to two kilobytes of stack in a build for development.
-const DEPTH_MAX: usize = 400;
-
-/// Why a run does not go on.
-#[derive(Debug)]
-pub enum Stop {
-    /// An error of the program, which `try` catches.
-    Error(Value),
-    /// `break`, to the label of that number.
-    Break(u64),
-    /// A limit is reached. Nothing catches this.
-    Exhausted(String),
-    /// What stops is kept by whoever asked for it.
-    Kept,
-}
-
-pub type Flow<T = ()> = Result<T, Stop>;
-
-/// Takes an output.
-pub type Out<'o, 'p, 'v> = &'o mut dyn FnMut(&mut Machine, Trail, Held<'v>) -> Flow;
-
-/// A value: a part of the object, or one that was built.
-#[derive(Debug, Clone)]
-pub enum Held<'v> {
-    Part(&'v Value),
-    Built(Rc<Value>),
-}
-
-impl<'v> Held<'v> {
-    pub fn new(value: Value) -> Self {
-        Self::Built(Rc::new(value))
-    }
-
-    pub fn get(&self) -> &Value {
-        match self {
-            Self::Part(value) => value,
-            Self::Built(value) => value,
-        }
-    }
-
-    pub fn is_true(&self) -> bool {
-        !matches!(self.get(), Value::Null | Value::Bool(false))
-    }
-}
-
-/// What a run has used.
-#[derive(Debug, Default)]
-pub struct Machine {
-    steps: u64,
-    room: u64,
-    depth: usize,
-    labels: u64,
-}
-
-pub fn error<T>(message: impl Into<String>) -> Flow<T> {
-    Err(Stop::Error(Value::from(message.into().as_str())))
-}
-
-impl Machine {
-    /// Counts steps.
-    pub fn step(&mut self, steps: u64) -> Flow {
-        self.steps = self.steps.saturating_add(steps);
-        if self.steps > STEPS_MAX {
-            return Err(Stop::Exhausted(format!("it takes more than {STEPS_MAX} steps")));
-        }
-        Ok(())
-    }
-
-    /// Counts what a value takes that is built, and the step of building it.
-    pub fn build(&mut self, bytes: usize) -> Flow {
-        self.room = self.room.saturating_add(bytes as u64);
-        if self.room > ROOM_MAX {
-            return Err(Stop::Exhausted(format!("it builds more than {} MiB of values", ROOM_MAX >> 20)));
-        }
-        self.step(bytes as u64 / 64)
-    }
-
-    pub fn built<'v>(&mut self, value: Value) -> Flow<Held<'v>> {
-        self.build(access::size(&value))?;
-        Ok(Held::new(value))
-    }
-
-    fn label(&mut self) -> u64 {
-        self.labels += 1;
-        self.labels
-    }
-}
-
-/// What names stand for.
-#[derive(Clone, Default)]
-pub struct Env<'p, 'v>(Option<Rc<Frame<'p, 'v>>>);
-
-struct Frame<'p, 'v> {
-    bound: Bound<'p, 'v>,
-    outer: Env<'p, 'v>,
-}
-
-enum Bound<'p, 'v> {
-    Var(&'p str, Held<'v>),
-    /// A parameter: an expression and where it was written.
-    Closure(&'p str, &'p Expr, Env<'p, 'v>),
-    Def(&'p Def),
-    Label(&'p str, u64),
-}
-
-impl<'p, 'v> Env<'p, 'v> {
-    fn with(&self, bound: Bound<'p, 'v>) -> Self {
-        Self(Some(Rc::new(Frame { bound, outer: self.clone() })))
-    }
-
-    pub fn with_var(&self, name: &'p str, value: Held<'v>) -> Self {
-        self.with(Bound::Var(name, value))
-    }
-
-    fn frames(&self) -> impl Iterator<Item = &Self> {
-        std::iter::successors(Some(self), |env| env.0.as_ref().map(|frame| &frame.outer))
-    }
-}
 
 /// The paths that a program names in an object.
 pub fn paths(code: &Expr, object: &Value) -> Result<Vec<Path>, RuleFailure> {
@@ -208,12 +84,12 @@ fn dispatch<'p, 'v>(
         Expr::Logic(left, decides, right) => logic(machine, (left, *decides, right), env, &trail, input, out),
         Expr::Math(left, op, right) => {
             pairs(machine, left, right, (env, &trail, &input), out, &|machine, left, right| {
-                native::math(machine, *op, left, right)
+                math::math(machine, *op, left, right)
             })
         }
         Expr::Compare(left, op, right) => {
             pairs(machine, left, right, (env, &trail, &input), out, &|_, left, right| {
-                Ok(Value::Bool(native::compare(*op, left, right)))
+                Ok(Value::Bool(math::compare(*op, left, right)))
             })
         }
         Expr::Assign(path, value) => update::assign(machine, path, value, (env, &trail, &input), out),
@@ -274,23 +150,6 @@ fn recurse<'p, 'v>(machine: &mut Machine, trail: &Trail, input: &Held<'v>, out: 
 fn constant<'p, 'v>(machine: &mut Machine, value: &Value, trail: &Trail, out: Out<'_, 'p, 'v>) -> Flow {
     let value = machine.built(value.clone())?;
     out(machine, trail.lost(), value)
-}
-
-fn variable<'p, 'v>(
-    machine: &mut Machine,
-    name: &str,
-    env: &Env<'p, 'v>,
-    trail: &Trail,
-    out: Out<'_, 'p, 'v>,
-) -> Flow {
-    for env in env.frames() {
-        if let Some(Bound::Var(known, value)) = env.0.as_ref().map(|frame| &frame.bound)
-            && *known == name
-        {
-            return out(machine, trail.lost(), value.clone());
-        }
-    }
-    error(format!("{name} is not there"))
 }
 
 fn filled<'p, 'v>(
@@ -395,67 +254,6 @@ fn pipe<'p, 'v>(
 ) -> Flow {
     eval(machine, left, env, trail, input, &mut |machine, trail, value| {
         eval(machine, right, env, trail, value, out)
-    })
-}
-
-fn bound<'p, 'v>(
-    machine: &mut Machine,
-    (source, pattern, body): (&'p Expr, &'p Pattern, &'p Expr),
-    env: &Env<'p, 'v>,
-    trail: Trail,
-    input: Held<'v>,
-    out: Out<'_, 'p, 'v>,
-) -> Flow {
-    values(machine, source, (env, &trail, &input), &mut |machine, value| {
-        destructure(machine, pattern, value, env, &mut |machine, env| {
-            eval(machine, body, env, trail.clone(), input.clone(), out)
-        })
-    })
-}
-
-/// Binds the parts of a value to the names of a pattern.
-fn destructure<'p, 'v>(
-    machine: &mut Machine,
-    pattern: &'p Pattern,
-    value: Held<'v>,
-    env: &Env<'p, 'v>,
-    then: &mut dyn FnMut(&mut Machine, &Env<'p, 'v>) -> Flow,
-) -> Flow {
-    match pattern {
-        Pattern::Var(name) => then(machine, &env.with_var(name, value)),
-        Pattern::List(items) => destructure_items(machine, items, 0, &value, env, then),
-        Pattern::Object(entries) => destructure_entries(machine, entries, &value, env, then),
-    }
-}
-
-fn destructure_items<'p, 'v>(
-    machine: &mut Machine,
-    items: &'p [Pattern],
-    at: i64,
-    value: &Held<'v>,
-    env: &Env<'p, 'v>,
-    then: &mut dyn FnMut(&mut Machine, &Env<'p, 'v>) -> Flow,
-) -> Flow {
-    let Some((first, rest)) = items.split_first() else { return then(machine, env) };
-    let part = access::value_at(machine, value, &Value::Int(at))?;
-    destructure(machine, first, part, env, &mut |machine, env| {
-        destructure_items(machine, rest, at + 1, value, env, then)
-    })
-}
-
-fn destructure_entries<'p, 'v>(
-    machine: &mut Machine,
-    entries: &'p [(Expr, Pattern)],
-    value: &Held<'v>,
-    env: &Env<'p, 'v>,
-    then: &mut dyn FnMut(&mut Machine, &Env<'p, 'v>) -> Flow,
-) -> Flow {
-    let Some(((key, pattern), rest)) = entries.split_first() else { return then(machine, env) };
-    values(machine, key, (env, &Trail::Off, value), &mut |machine, key| {
-        let part = access::value_at(machine, value, key.get())?;
-        destructure(machine, pattern, part, env, &mut |machine, env| {
-            destructure_entries(machine, rest, value, env, then)
-        })
     })
 }
 
@@ -670,69 +468,6 @@ fn branch<'p, 'v>(
             Some(chosen) => eval(machine, chosen, env, trail.clone(), input.clone(), out),
             None => out(machine, trail.clone(), input.clone()),
         }
-    })
-}
-
-fn local<'p, 'v>(
-    machine: &mut Machine,
-    name: &'p str,
-    args: &'p [Expr],
-    env: &Env<'p, 'v>,
-    trail: Trail,
-    input: Held<'v>,
-    out: Out<'_, 'p, 'v>,
-) -> Flow {
-    for found in env.frames() {
-        match found.0.as_ref().map(|frame| &frame.bound) {
-            Some(Bound::Closure(known, expr, written)) if *known == name && args.is_empty() => {
-                return eval(machine, expr, written, trail, input, out);
-            }
-            Some(Bound::Def(def)) if def.name == name && def.parameters.len() == args.len() => {
-                return call(machine, def, found, args, env, trail, input, out);
-            }
-            Some(_) | None => {}
-        }
-    }
-    match prelude().iter().find(|def| def.name == name && def.parameters.len() == args.len()) {
-        Some(def) => call(machine, def, &Env::default(), args, env, trail, input, out),
-        None => error(format!("{name} is not there")),
-    }
-}
-
-/// Calls a definition: its arguments mean what they mean where they are written.
-#[expect(clippy::too_many_arguments, reason = "the state of a run, handed down as it is")]
-fn call<'p, 'v>(
-    machine: &mut Machine,
-    def: &'p Def,
-    home: &Env<'p, 'v>,
-    args: &'p [Expr],
-    env: &Env<'p, 'v>,
-    trail: Trail,
-    input: Held<'v>,
-    out: Out<'_, 'p, 'v>,
-) -> Flow {
-    parameters(machine, (&def.parameters, args), home, (env, &trail, &input), &mut |machine, inner| {
-        eval(machine, &def.body, inner, trail.clone(), input.clone(), out)
-    })
-}
-
-fn parameters<'p, 'v>(
-    machine: &mut Machine,
-    (names, args): (&'p [Text], &'p [Expr]),
-    inner: &Env<'p, 'v>,
-    at: At<'_, 'p, 'v>,
-    then: &mut dyn FnMut(&mut Machine, &Env<'p, 'v>) -> Flow,
-) -> Flow {
-    let (Some((name, names)), Some((arg, args))) = (names.split_first(), args.split_first()) else {
-        return then(machine, inner);
-    };
-    let bare = name.trim_start_matches('$');
-    let inner = inner.with(Bound::Closure(bare, arg, at.0.clone()));
-    if bare.len() == name.len() {
-        return parameters(machine, (names, args), &inner, at, then);
-    }
-    values(machine, arg, at, &mut |machine, value| {
-        parameters(machine, (names, args), &inner.with_var(name, value), at, then)
     })
 }
 

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use regex::RegexBuilder;
 use trueup_object::{Map, Text, Value};
 
-use super::run::{Flow, Machine, error};
+use super::machine::{Flow, Machine, error};
 use super::syntax::Format;
 
 /// What a compiled regular expression may take.

@@ -3,7 +3,8 @@
 use trueup_object::{Map, Text, Value};
 
 use super::access::{self, Path, Step, Trail};
-use super::run::{At, Flow, Held, Machine, Out, error, eval, until_enough, values};
+use super::machine::{Flow, Held, Machine, Out, error};
+use super::run::{At, eval, until_enough, values};
 use super::syntax::Expr;
 use super::text::shown;
 
