@@ -4,6 +4,7 @@
 //! it and until when.
 
 pub mod lint;
+pub mod path;
 
 use jiff::Timestamp;
 use trueup_diff::{IgnoreRule, RuleFailure};

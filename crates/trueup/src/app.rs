@@ -6,6 +6,7 @@ pub mod diff;
 mod explain;
 mod get;
 mod history;
+mod ignore;
 mod lint;
 mod list;
 mod manifests;
@@ -46,6 +47,8 @@ pub enum AppCommand {
     Set(Box<set::SetArguments>),
     /// Delete an Application, with its objects or without
     Delete(delete::DeleteArguments),
+    /// Write an ignore rule to an Application
+    Ignore(Box<ignore::IgnoreArguments>),
     /// Find ignore rules that hide nothing, with the rule as it would be right
     Lint(lint::LintArguments),
     /// List what was synced before
@@ -67,6 +70,7 @@ pub async fn run(command: AppCommand, globals: &Globals, persona: Persona) -> Re
         AppCommand::Create(arguments) => create::run(&arguments, globals).await,
         AppCommand::Set(arguments) => set::run(&arguments, globals).await,
         AppCommand::Delete(arguments) => delete::run(&arguments, globals).await,
+        AppCommand::Ignore(arguments) => ignore::run(&arguments, globals).await,
         AppCommand::Lint(arguments) => lint::run(&arguments, globals).await,
         AppCommand::History(arguments) => history::run(&arguments, globals).await,
         AppCommand::Manifests(arguments) => manifests::run(&arguments, globals).await,
