@@ -257,6 +257,45 @@ mod tests {
         assert!(lint(IgnoreSpec { json_pointers: Vec::new(), ..spec("", "Secret", "") }).is_some());
     }
 
+    /// Complaint 3: a rule that cannot match, or matches nothing, or fails, is silent elsewhere.
+    #[test]
+    fn pain_03_dead_ignore_rules_are_named() {
+        for (group, kind, corrected) in
+            [("core", "Service", "Service"), ("apps/v1", "Deployment", r#""group":"apps""#)]
+        {
+            let found = lint(spec(group, kind, "/spec/replicas"));
+            assert!(
+                found.and_then(|(_, right)| right).is_some_and(|right| right.contains(corrected)
+                    && !right.contains("core")
+                    && !right.contains("apps/v1")),
+                "{group}"
+            );
+        }
+        let count = |path: &str, matches, failure| RuleCount {
+            source: RuleSource::Application,
+            place: "ignoreDifferences[0]".into(),
+            kinds: "*/*".into(),
+            path: path.into(),
+            objects: 1,
+            matches,
+            failure,
+            over: false,
+        };
+        let failed = (
+            trueup_object::ResourceKey::new("apps", "Deployment", "a", "web"),
+            "cannot iterate over: null".to_owned(),
+        );
+        let found = used(&[
+            count(".spec.a, .spec.b", 2, None),
+            count(".spec.c", 0, None),
+            count(".spec.d[]", 0, Some(failed)),
+        ]);
+        let messages: Vec<&str> = found.iter().map(|it| it.message.as_str()).collect();
+        assert_eq!(messages.len(), 2, "{messages:?}");
+        assert!(messages[0].contains("matches no field"), "{messages:?}");
+        assert!(messages[1].contains("cannot iterate over: null"), "{messages:?}");
+    }
+
     #[test]
     fn rules_that_do_nothing_are_named() {
         let count = RuleCount {
