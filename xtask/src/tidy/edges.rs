@@ -16,7 +16,7 @@ const CORE: [&str; 5] = ["trueup-object", "trueup-merge", "trueup-diff", "trueup
 const BANNED_IN_CORE: [&str; 8] = ["tokio", "kube", "gix", "reqwest", "rand", "tracing", "sqlx", "hyper"];
 
 /// A crate and the crates of this workspace that it may depend on.
-const ALLOWED: [(&str, &[&str]); 17] = [
+const ALLOWED: [(&str, &[&str]); 18] = [
     ("trueup-object", &[]),
     ("trueup-merge", &["trueup-object"]),
     ("trueup-diff", &["trueup-object", "trueup-merge"]),
@@ -63,6 +63,7 @@ const ALLOWED: [(&str, &[&str]); 17] = [
             "trueup-sandbox",
         ],
     ),
+    ("trueup-bench", &["trueup-object", "trueup-merge", "trueup-health", "trueup-engine", "trueup-cluster"]),
     ("xtask", &["trueup-object", "trueup-merge", "trueup-diff", "trueup-testkit"]),
 ];
 

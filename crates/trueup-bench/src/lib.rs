@@ -1,0 +1,11 @@
+//! Benchmarks that need no cluster: how fast one thread compares (B1), and what the store of live objects costs (B2).
+//!
+//! The objects are made from a seed, so that every run measures the same ones; each live object carries what a server, its
+//! controllers and its writers leave in one, `managedFields` included. Figures are printed, never asserted; the budget of
+//! allocations is a test.
+
+pub mod compare;
+pub mod dice;
+pub mod kinds;
+pub mod pairs;
+pub mod store;

@@ -1,0 +1,93 @@
+//! `trueup-bench`: how fast one thread compares, and what the store of live objects costs.
+
+use std::io;
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use trueup_bench::compare::{Fleet, From};
+use trueup_bench::store;
+
+/// Benchmarks that need no cluster. Use a release build, and a machine that does nothing else.
+#[derive(Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    bench: Bench,
+    /// What the objects are made from
+    #[arg(long, global = true, default_value_t = 1)]
+    seed: u64,
+}
+
+#[derive(Subcommand)]
+enum Bench {
+    /// B1: pairs of target and live object that one thread compares in a second
+    Compare {
+        /// Applications of 20 objects
+        #[arg(long, default_value_t = 50)]
+        apps: usize,
+        /// For how long each form is measured, three times
+        #[arg(long, default_value_t = 3)]
+        seconds: u64,
+    },
+    /// B2: resident memory for each object of the store
+    Store {
+        /// Sizes of the store
+        #[arg(long, value_delimiter = ',', default_value = "10000,50000,100000")]
+        objects: Vec<usize>,
+    },
+    /// The process that holds a store; `store` starts it
+    #[command(hide = true)]
+    Hold,
+}
+
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    match arguments.bench {
+        Bench::Compare { apps, seconds } => compare(arguments.seed, apps, Duration::from_secs(seconds)),
+        Bench::Store { objects } => sizes(arguments.seed, &objects),
+        Bench::Hold => store::hold(io::stdin(), io::stdout()),
+    }
+}
+
+fn compare(seed: u64, apps: usize, period: Duration) -> Result<()> {
+    let fleet = Fleet::new(seed, apps)?;
+    fleet.check()?;
+    let [yaml, json, live] = fleet.mean_bytes();
+    println!(
+        "{} pairs of seed {seed}, {} of them edited; on average YAML {yaml} bytes, target {json}, live {live}",
+        fleet.pairs(),
+        fleet.edited()
+    );
+    println!("| From | pairs/s, best of three | us for each |");
+    println!("|---|---|---|");
+    for from in From::ALL {
+        let mut best = 0.0_f64;
+        for _ in 0..3 {
+            best = best.max(fleet.pairs_per_second(from, period)?);
+        }
+        println!("| {} | {best:.0} | {:.1} |", from.words(), 1e6 / best);
+    }
+    Ok(())
+}
+
+fn sizes(seed: u64, sizes: &[usize]) -> Result<()> {
+    println!(
+        "| Objects | KB for each: JSON | compressed | resident, settled | after 10 % churn | at the peak | resident MB |"
+    );
+    println!("|---|---|---|---|---|---|---|");
+    for objects in sizes {
+        let figures = store::measure(seed, *objects, &["hold"])?;
+        let each = |bytes: usize| bytes as f64 / 1024.0 / figures.objects.max(1) as f64;
+        let over = |bytes: usize| each(bytes.saturating_sub(figures.before));
+        println!(
+            "| {objects} | {:.2} | {:.2} | {:.2} | {:.2} | {:.2} | {:.1} |",
+            each(figures.json),
+            each(figures.packed),
+            over(figures.settled),
+            over(figures.churned),
+            over(figures.peak),
+            figures.settled as f64 / 1024.0 / 1024.0
+        );
+    }
+    Ok(())
+}
