@@ -74,7 +74,9 @@ impl<'a> Walk<'a> {
             Parts::Map { atomic } => atomic,
             Parts::NamedList => false,
         });
-        sides.target.is_some_and(Value::is_null) && is_one_value && !is_chosen_by_server(&self.path)
+        sides.target.is_some_and(Value::is_null)
+            && is_one_value
+            && !is_chosen_by_server(self.root, &self.path)
     }
 
     fn leaves(&mut self, sides: Sides<'a>, spot: Spot<'a>, owning_tells: bool, leaves: &mut Vec<Leaf>) {
@@ -121,13 +123,17 @@ impl<'a> Walk<'a> {
         } else {
             match self.judge_unowned(live) {
                 UnownedVerdict::New | UnownedVerdict::Unjudged if self.null_declared => Claim::Others,
-                UnownedVerdict::New if is_chosen_by_server(&self.path) => Claim::Known,
+                UnownedVerdict::New if is_chosen_by_server(self.root, &self.path) => Claim::Known,
                 UnownedVerdict::New => Claim::Unowned,
                 UnownedVerdict::Known => Claim::Known,
-                UnownedVerdict::Unjudged if self.base_tells() && !is_chosen_by_server(&self.path) => {
+                UnownedVerdict::Unjudged
+                    if self.base_tells() && !is_chosen_by_server(self.root, &self.path) =>
+                {
                     Claim::Others
                 }
-                UnownedVerdict::Unjudged if self.nothing_tells() && !is_chosen_by_server(&self.path) => {
+                UnownedVerdict::Unjudged
+                    if self.nothing_tells() && !is_chosen_by_server(self.root, &self.path) =>
+                {
                     Claim::Untold
                 }
                 UnownedVerdict::Unjudged => return None,

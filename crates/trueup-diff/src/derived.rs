@@ -41,29 +41,32 @@ pub(crate) fn is_written_over(name: &str, parent: &str) -> bool {
     matches!((parent, name), ("volumeClaimTemplates", "apiVersion" | "kind"))
 }
 
-/// Fields for which the server chooses a value of its own: not known beforehand, and nobody's change.
-pub(crate) fn is_chosen_by_server(path: &FieldPath) -> bool {
-    const CHOSEN: [&str; 10] = [
-        "clusterIP",
-        "clusterIPs",
-        "ipFamilies",
-        "ipFamilyPolicy",
-        "nodePort",
-        "healthCheckNodePort",
-        "volumeName",
-        "controller-uid",
-        // Of a Pod, by admission.
-        "serviceAccount",
-        "serviceAccountName",
-    ];
+/// Fields for which the server chooses a value of its own: not known beforehand, and nobody's change. `object` has the
+/// kind: a pod template's service account is a person's choice, a Pod's is also the admission's.
+pub(crate) fn is_chosen_by_server(object: Option<&Value>, path: &FieldPath) -> bool {
     const DOMAINS: [&str; 4] =
         ["deployment.kubernetes.io/", "pv.kubernetes.io/", "volume.kubernetes.io/", "batch.kubernetes.io/"];
-    path.elements().iter().any(|element| match element {
-        PathElement::Field(name) => {
-            CHOSEN.contains(&name.as_str()) || DOMAINS.iter().any(|domain| name.starts_with(domain))
-        }
-        PathElement::Key(_) | PathElement::Value(_) | PathElement::Index(_) => false,
-    })
+    let text = |name: &str| object.and_then(|object| object.str_at(&[name]));
+    let (place, names): (&[&str], &[&str]) = match (text("apiVersion"), text("kind")) {
+        (Some("v1"), Some("Service")) => (
+            &["spec"],
+            &["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "nodePort", "healthCheckNodePort"],
+        ),
+        (Some("v1"), Some("PersistentVolumeClaim")) => (&["spec"], &["volumeName"]),
+        (Some("v1"), Some("Pod")) => (&["spec"], &["serviceAccount", "serviceAccountName"]),
+        (Some("v1"), Some("Namespace")) => (&["spec"], &["finalizers"]),
+        // Of its selector, and the labels that go with it.
+        (Some("batch/v1"), Some("Job")) => (&[], &["controller-uid", "job-name"]),
+        _ => (&[], &[]),
+    };
+    let has_field = |is: &dyn Fn(&str) -> bool| {
+        path.elements().iter().any(|element| match element {
+            PathElement::Field(name) => is(name.as_str()),
+            PathElement::Key(_) | PathElement::Value(_) | PathElement::Index(_) => false,
+        })
+    };
+    (path.starts_with_fields(place) && has_field(&|name| names.contains(&name)))
+        || has_field(&|name| DOMAINS.iter().any(|domain| name.starts_with(domain)))
 }
 
 /// Fields of a core kind whose empty value asks the server to choose one: a Service's addresses and ports, a claim's

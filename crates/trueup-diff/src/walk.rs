@@ -46,7 +46,7 @@ pub(crate) struct Walk<'a> {
     /// What was declared at the last sync is known.
     pub base_known: bool,
     /// The live object as a whole.
-    root: Option<&'a Value>,
+    pub root: Option<&'a Value>,
 }
 
 /// What becomes of fields that nobody declares and nobody owns.

@@ -35,15 +35,15 @@ pub struct DiffArguments {
     #[arg(value_name = "PATH", requires = "against")]
     path: Option<PathBuf>,
     /// The context of the kubeconfig whose cluster PATH is compared with
-    #[arg(long, value_name = "CONTEXT", requires = "path")]
+    #[arg(long, value_name = "CONTEXT", requires = "path", conflicts_with_all = ["target", "live"])]
     against: Option<String>,
     /// The Application whose source PATH stands for: its rules and namespace hold, and what only the cluster has is found
-    #[arg(long, value_name = "APP", requires = "against", conflicts_with = "ignore")]
+    #[arg(long, value_name = "APP", requires = "against", conflicts_with_all = ["ignore", "target", "live"])]
     app: Option<String>,
     #[command(flatten)]
     within: Within,
     /// Read the folders below PATH, too
-    #[arg(long, requires = "against")]
+    #[arg(long, requires = "against", conflicts_with_all = ["target", "live"])]
     directory_recurse: bool,
     /// What Git wants: a file, a folder, or - for standard input
     #[arg(

@@ -58,6 +58,10 @@ impl<'v> Held<'v> {
     }
 }
 
+/// Said instead of what `error` was given.
+pub const RAISED: &str =
+    "it raises an error of its own, which is not shown since it may hold a value of the object";
+
 /// What a run has used.
 #[derive(Debug, Default)]
 pub struct Machine {
@@ -65,6 +69,8 @@ pub struct Machine {
     room: u64,
     pub depth: usize,
     labels: u64,
+    /// The expression has raised an error by itself.
+    pub raised: bool,
 }
 
 pub fn error<T>(message: impl Into<String>) -> Flow<T> {
@@ -72,6 +78,12 @@ pub fn error<T>(message: impl Into<String>) -> Flow<T> {
 }
 
 impl Machine {
+    /// Raises an error as `error` does.
+    pub fn raise(&mut self, value: Value) -> Flow {
+        self.raised = true;
+        Err(Stop::Error(value))
+    }
+
     /// Counts steps.
     pub fn step(&mut self, steps: u64) -> Flow {
         self.steps = self.steps.saturating_add(steps);

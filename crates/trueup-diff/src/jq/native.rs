@@ -6,7 +6,7 @@ use super::access::{self, Trail};
 use super::items::{
     by_keys, contains, entries, flatten, group, has, indices, items, keys, length, sum, transpose,
 };
-use super::machine::{Env, Flow, Held, Machine, Out, Stop, error};
+use super::machine::{Env, Flow, Held, Machine, Out, error};
 use super::math::{from_float, number, order};
 use super::run::{eval, until_enough, values};
 use super::syntax::Expr;
@@ -156,9 +156,9 @@ pub fn run<'p, 'v>(
     let place = Place { env, trail, input };
     match (native, args) {
         (Native::Empty, _) => Ok(()),
-        (Native::Error, _) => Err(Stop::Error(place.input.get().clone())),
+        (Native::Error, _) => machine.raise(place.input.get().clone()),
         (Native::ErrorWith, [message]) => {
-            place.each(machine, message, &mut |_, value| Err(Stop::Error(value.get().clone())))
+            place.each(machine, message, &mut |machine, value| machine.raise(value.get().clone()))
         }
         (Native::Path, [path]) => {
             let at = (place.env, &place.trail, &place.input);

@@ -6,7 +6,7 @@
 use trueup_object::{Map, Text, Value};
 
 use super::access::{self, Path, Trail};
-use super::machine::{Bound, DEPTH_MAX, Env, Flow, Held, Machine, Out, Stop, error};
+use super::machine::{Bound, DEPTH_MAX, Env, Flow, Held, Machine, Out, RAISED, Stop, error};
 use super::names::{bound, call, destructure, local, variable};
 use super::syntax::{Access, Expr, Fold, Format, Part};
 use super::{math, native};
@@ -31,6 +31,8 @@ pub fn paths(code: &Expr, object: &Value) -> Result<Vec<Path>, RuleFailure> {
     );
     match run {
         Ok(()) => Ok(found),
+        // What an expression makes of the object may hold a secret; our own messages never quote a value.
+        Err(Stop::Error(_)) if machine.raised => Err(RuleFailure::Error(RAISED.to_owned())),
         Err(Stop::Error(value)) => Err(RuleFailure::Error(text::message(&value))),
         Err(Stop::Exhausted(why)) => Err(RuleFailure::Exhausted(why)),
         Err(Stop::Break(_) | Stop::Kept) => Err(RuleFailure::Error("break without its label".to_owned())),

@@ -77,17 +77,25 @@ fn of_files(file: &std::path::Path) -> Result<Vec<Linted>, Failure> {
     let mut linted = Vec::new();
     for (path, bytes) in files::contents(file)? {
         for document in trueup_object::yaml::read_documents(&bytes) {
-            let document =
-                document.map_err(|error| Failure::user(format!("failed to read {path}: {error}")))?.value;
-            if document.str_at(&["kind"]) != Some("Application") {
-                continue;
+            let unusable = |error| {
+                Failure::user(format!("failed to read {path}: {error}"))
+                    .hint("correct the syntax of the file")
+            };
+            let document = document.map_err(unusable)?.value;
+            // `kubectl get applications -o yaml` prints a List.
+            let items = document.list_at(&["items"]).iter();
+            for application in
+                items.chain([&document]).filter(|it| it.str_at(&["kind"]) == Some("Application"))
+            {
+                let findings = lint::written(&specs(application), &BTreeSet::new());
+                linted.push(Linted { name: home::app_key(application).name.to_string(), findings });
             }
-            let findings = lint::written(&specs(&document), &BTreeSet::new());
-            linted.push(Linted { name: home::app_key(&document).name.to_string(), findings });
         }
     }
     if linted.is_empty() {
-        return Err(Failure::user(format!("there is no Application in {}", file.display())));
+        return Err(Failure::user(format!("there is no Application in {}", file.display())).hint(
+            "give a file or folder with Applications, such as `kubectl get applications -o yaml` prints",
+        ));
     }
     Ok(linted)
 }

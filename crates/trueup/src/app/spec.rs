@@ -90,9 +90,9 @@ impl SpecFlags {
             object.set_at(&["spec", "revisionHistoryLimit"], limit.into());
         }
         if let Some(wanted) = self.server_side_diff {
-            let word = if wanted { "ServerSideDiff=true" } else { "ServerSideDiff=false" };
             let path = ["metadata", "annotations", trueup_api::annotations::COMPARE_OPTIONS];
-            object.set_at(&path, word.into());
+            let options = with_server_side_diff(object.str_at(&path).unwrap_or_default(), wanted);
+            object.set_at(&path, options.as_str().into());
         }
         self.policy(object)?;
         self.options(object);
@@ -211,6 +211,14 @@ impl SpecFlags {
     }
 }
 
+/// The compare options with another answer to `ServerSideDiff`; the others are kept.
+fn with_server_side_diff(options: &str, wanted: bool) -> String {
+    let others = options.split(',').map(str::trim);
+    let others = others.filter(|option| !option.is_empty() && !option.starts_with("ServerSideDiff="));
+    let word = if wanted { "ServerSideDiff=true" } else { "ServerSideDiff=false" };
+    others.chain([word]).collect::<Vec<&str>>().join(",")
+}
+
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
@@ -219,6 +227,21 @@ mod tests {
 
     fn value(text: &str) -> Value {
         Value::from_yaml(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn the_other_compare_options_are_kept() {
+        for (options, wanted, result) in [
+            ("", true, "ServerSideDiff=true"),
+            ("ServerSideDiff=true", false, "ServerSideDiff=false"),
+            (
+                "ServerSideDiff=false, IncludeMutationWebhook=true",
+                true,
+                "IncludeMutationWebhook=true,ServerSideDiff=true",
+            ),
+        ] {
+            assert_eq!(with_server_side_diff(options, wanted), result, "{options}");
+        }
     }
 
     #[test]

@@ -119,8 +119,12 @@ impl ObjectDocument {
         if extent.ignored {
             shown.notes.extend(object.ignored.iter().map(seen_now));
         }
-        if shown.problem.is_none() && view.is_structural(&object.gvk, object.presence) {
-            shown.problem = Some(structural(&object.gvk));
+        if view.is_structural(&object.gvk, object.presence) {
+            let (message, remedy) = structural(&object.gvk);
+            shown.problem = Some(match shown.problem.take() {
+                None => (message, remedy),
+                Some((why, what)) => (format!("{why}; {message}"), format!("{what}; {remedy}")),
+            });
         }
         shown
     }

@@ -9,6 +9,7 @@ use trueup_engine::app::{App, FirstSeen};
 use trueup_engine::autoscaler::{self, Autoscalers};
 use trueup_engine::confirm::{Answer, Answered, Answers, ConfirmKey};
 use trueup_engine::desired::{RenderProblem, Rendered, ResolvedRevision, Scope, Target, TargetSet, settle};
+use trueup_engine::difference::{Change, Class, Origin};
 use trueup_engine::live::{KindCoverage, Live, LiveSet, LiveVersion};
 use trueup_engine::look::{Comparison, LookInput, look};
 use trueup_engine::memory::{Memory, MemoryContext, restore};
@@ -123,11 +124,12 @@ pub async fn compare(
     let mut live = live_set(&app, live, &targets);
     settings.leave_out(&app.destination.cluster, &mut targets, &mut live);
     let layered = schemas.over(SchemaSet::builtin());
+    let is_history_told = !base.is_empty();
     let memory = memory(base, &places, &targets, layered);
     let predicted = placed(predicted, &places);
     let answers = answers(&predicted, &targets, &live);
     let scalers = live.objects.values().map(|live| &*live.object);
-    let comparison = look(&LookInput {
+    let mut comparison = look(&LookInput {
         app: &app,
         settings: &settings,
         targets: &targets,
@@ -143,7 +145,19 @@ pub async fn compare(
         first_seen: &FirstSeen::new(),
         now: Timestamp::now(),
     });
+    if !is_history_told {
+        forget_movers(&mut comparison);
+    }
     Ok(Offline { targets, live, schemas, predicted, comparison, manager: arguments.manager.clone() })
+}
+
+/// A controller knows what it never applied: that is new in Git. Files alone do not tell it from what was deleted.
+fn forget_movers(comparison: &mut Comparison) {
+    let differences = comparison.objects.iter_mut().flat_map(|object| &mut object.differences);
+    for missing in differences.filter(|it| it.change == Change::Missing) {
+        missing.origin = Origin::Unknown;
+        missing.attribution.class = Class::Unattributed;
+    }
 }
 
 /// What a server's dry run said, as the answer that a look with a cluster would have had.

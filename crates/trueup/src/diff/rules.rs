@@ -56,10 +56,25 @@ fn rules(place: &std::path::Path) -> Result<Value, Failure> {
                 document.at(&["spec", "ignoreDifferences"]).or_else(|| document.get("ignoreDifferences"));
             match inner.unwrap_or(&document) {
                 Value::Null => {}
-                Value::List(items) => all.extend(items.iter().cloned()),
+                Value::List(items) => {
+                    for (index, item) in items.iter().enumerate() {
+                        if let Some(key) = unknown_key(item) {
+                            return Err(unusable(format!("rule {} has the unknown key `{key}`", index + 1)));
+                        }
+                    }
+                    all.extend(items.iter().cloned());
+                }
                 _ => return Err(unusable("it is no list".to_owned())),
             }
         }
     }
     Ok(Value::List(all))
+}
+
+/// A key that a rule cannot have. A cluster's schema would drop it, and the rule would silently hide less than its author
+/// meant.
+fn unknown_key(rule: &Value) -> Option<&str> {
+    const KEYS: [&str; 7] =
+        ["group", "kind", "name", "namespace", "jsonPointers", "jqPathExpressions", "managedFieldsManagers"];
+    rule.as_map()?.iter().map(|(key, _)| key).find(|key| !KEYS.contains(key))
 }

@@ -72,7 +72,7 @@ fn paths<'a>(object: &'a Value, list: &str) -> Vec<&'a str> {
     object.list_at(&[list]).iter().map(|it| it.str_at(&["path"]).unwrap_or("(whole)")).collect()
 }
 
-fn only(document: &Value) -> &Value {
+pub fn only(document: &Value) -> &Value {
     let [object] = document.list_at(&["objects"]) else { panic!("{}", document.to_json_pretty()) };
     object
 }
@@ -82,7 +82,7 @@ fn named<'a>(document: &'a Value, name: &str) -> &'a Value {
     found.unwrap_or_else(|| panic!("no {name} in {}", document.to_json_pretty()))
 }
 
-const DEPLOYMENT: &str = "
+pub const DEPLOYMENT: &str = "
 apiVersion: apps/v1
 kind: Deployment
 metadata: {name: web, namespace: shop}
@@ -97,7 +97,7 @@ spec:
 ";
 
 /// The same as a server has it after an apply, in the other spelling of every quantity, with defaults and status.
-const LIVE_DEPLOYMENT: &str = r#"
+pub const LIVE_DEPLOYMENT: &str = r#"
 apiVersion: apps/v1
 kind: Deployment
 metadata:
