@@ -98,3 +98,20 @@ pub(crate) fn text(value: &Value) -> Option<String> {
         Value::Null | Value::List(_) | Value::Map(_) => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Complaint 11: where neither a schema nor a name speaks, a pair is said to be the same amount, and stays different.
+    #[test]
+    fn pain_11_texts_that_look_like_the_same_amount() {
+        let same = |left: &str, right: &str| looks_equal(&Value::from(left), &Value::from(right));
+        for (left, right) in [("0.5", "500m"), ("1024Mi", "1Gi"), ("60s", "1m0s")] {
+            assert!(same(left, right) && same(right, left), "{left} {right}");
+        }
+        for (left, right) in [("1.10", "1.1"), ("0.5", "600m"), ("1G", "1Gi"), ("1s", "1"), ("v1", "v1.0")] {
+            assert!(!same(left, right), "{left} {right}");
+        }
+    }
+}
