@@ -1,7 +1,8 @@
 //! The settings in the ConfigMaps `argocd-cm` and `trueup-settings`, as their own watches last showed them.
 //!
 //! Each is watched by its name alone, so that no right on other ConfigMaps is needed. Until both were read once nothing is
-//! compared: what is to be ignored is not known before. One that may not be read is as good as empty, and said.
+//! compared: what is to be ignored is not known before. One that may not be read is as good as empty, and said; where it could
+//! be read before, what it said last stands.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -80,6 +81,11 @@ impl Configured {
     fn note(&self, name: &'static str, read: Read) -> bool {
         let mut seen = self.seen();
         let slot = if name == ARGOCD { &mut seen.argocd } else { &mut seen.trueup };
+        if let (Some(Read::Data(_)), Read::Forbidden(why)) = (&*slot, &read) {
+            // Without its ignore rules, what people keep in the cluster on purpose would be healed away.
+            tracing::debug!(config_map = name, %why, "the settings may not be read any more; what they said last stands");
+            return false;
+        }
         *slot = Some(read);
         let (Some(argocd), Some(trueup)) = (&seen.argocd, &seen.trueup) else { return false };
         let settings = together(argocd, trueup);
@@ -208,7 +214,26 @@ mod tests {
         configured.note(ARGOCD, read(&[]));
         assert!(configured.note(TRUEUP, read(&[])));
         assert!(!configured.note(TRUEUP, read(&[])));
-        assert!(configured.note(ARGOCD, Read::Forbidden("no".to_owned())));
+    }
+
+    #[test]
+    fn what_may_not_be_read_is_said() {
+        let configured = Configured::default();
+        configured.note(ARGOCD, Read::Forbidden("no".to_owned()));
+        assert!(configured.note(TRUEUP, read(&[])));
         assert!(configured.settings().is_some_and(|settings| settings.problems.len() == 1));
+    }
+
+    #[test]
+    fn a_right_that_is_withdrawn_takes_no_settings_away() {
+        let configured = Configured::default();
+        configured.note(ARGOCD, read(&[]));
+        configured.note(TRUEUP, read(&[("undeclared", "note")]));
+        assert!(!configured.note(TRUEUP, Read::Forbidden("no".to_owned())));
+        assert!(
+            configured
+                .settings()
+                .is_some_and(|settings| settings.undeclared.is_some() && settings.problems.is_empty())
+        );
     }
 }
