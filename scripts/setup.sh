@@ -138,3 +138,12 @@ check_sshd() {
         "run: sudo apt-get install -y openssh-server"
     say "tests over ssh LEFT OUT: there is no sshd (Debian: openssh-server)"
 }
+
+# check_gojq: the table of jq's results holds without it; with it the table itself is checked.
+check_gojq() {
+    command -v gojq >/dev/null && return
+    if may_apt && apt_offers gojq 0.12; then
+        (apt_install "the check of jq's results" gojq) || true
+    fi
+    command -v gojq >/dev/null || say "the check of jq's results against gojq is LEFT OUT: there is no gojq (Debian: gojq)"
+}

@@ -72,7 +72,13 @@ fn the_table_is_what_gojq_says() {
             .output()
     };
     for case in cases() {
-        let Ok(output) = run(&case) else { return };
+        let output = match run(&case) {
+            Ok(output) => output,
+            Err(error) => {
+                eprintln!("LEFT OUT: the table is not checked against gojq, which did not run: {error}");
+                return;
+            }
+        };
         let printed = String::from_utf8(output.stdout).unwrap();
         let found = match (output.status.success(), printed.trim()) {
             // To name the whole object is an error here: nothing would be left to compare.
