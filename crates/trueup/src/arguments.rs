@@ -290,12 +290,13 @@ mod tests {
     }
 
     #[test]
-    fn the_rights_are_for_the_lease_that_the_controller_holds() {
+    fn the_rights_are_for_the_lease_and_the_settings() {
         let roles = deployed(include_str!("../../../deploy/rbac.yaml"), "Role");
         let rules = roles[0].list_at(&["rules"]).iter();
         let named: Vec<&str> =
             rules.flat_map(|rule| rule.list_at(&["resourceNames"])).filter_map(Value::as_str).collect();
-        assert_eq!(named, [trueup_controller::LEASE]);
+        let settings = [trueup_engine::settings::ARGOCD, trueup_engine::settings::TRUEUP];
+        assert_eq!(named, [[trueup_controller::LEASE].as_slice(), &settings].concat());
         assert_eq!(roles[0].str_at(&["metadata", "namespace"]), Some(crate::home::NAMESPACE));
     }
 
