@@ -2,7 +2,6 @@
 
 use std::{
     fs,
-    net::TcpListener,
     path::PathBuf,
     process::Stdio,
     time::{Duration, Instant},
@@ -15,6 +14,8 @@ use tokio::{
     process::{Child, Command},
     time::timeout,
 };
+
+use trueup_testkit::port::KeptPort;
 
 /// A page of metrics is answered within this time or counts as not there.
 const METRICS_TIMEOUT: Duration = Duration::from_secs(5);
@@ -39,7 +40,7 @@ pub struct Engine {
     setup: Setup,
     process: Child,
     pid: u32,
-    port: u16,
+    port: KeptPort,
     pub started: Instant,
 }
 
@@ -56,7 +57,8 @@ impl Engine {
     pub fn start(setup: Setup) -> Result<Self> {
         fs::create_dir_all(setup.folder.join("state"))?;
         let started = Instant::now();
-        let (process, pid, port) = spawn(&setup)?;
+        let port = KeptPort::take()?;
+        let (process, pid) = spawn(&setup, &port)?;
         Ok(Self { setup, process, pid, port, started })
     }
 
@@ -68,7 +70,7 @@ impl Engine {
     /// Starts it again after a kill, with the state that it left.
     pub fn start_again(&mut self) -> Result<()> {
         self.started = Instant::now();
-        (self.process, self.pid, self.port) = spawn(&self.setup)?;
+        (self.process, self.pid) = spawn(&self.setup, &self.port)?;
         Ok(())
     }
 
@@ -101,8 +103,9 @@ impl Engine {
 
     /// Its page of metrics; `None` while it does not answer.
     pub async fn metrics(&self) -> Option<String> {
+        let port = self.port.number().ok()?;
         let ask = async {
-            let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await?;
+            let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
             let request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
             stream.write_all(request.as_bytes()).await?;
             let mut answer = Vec::new();
@@ -114,9 +117,8 @@ impl Engine {
     }
 }
 
-fn spawn(setup: &Setup) -> Result<(Child, u32, u16)> {
-    // Free a moment ago, which is enough here.
-    let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+fn spawn(setup: &Setup, port: &KeptPort) -> Result<(Child, u32)> {
+    let port = port.number()?;
     let log = fs::File::options().create(true).append(true).open(setup.folder.join("engine.log"))?;
     let process = Command::new(&setup.program)
         .arg("controller")
@@ -132,7 +134,7 @@ fn spawn(setup: &Setup) -> Result<(Child, u32, u16)> {
         .spawn()
         .with_context(|| format!("start {}", setup.program.display()))?;
     let pid = process.id().ok_or_else(|| anyhow!("the engine ended at once"))?;
-    Ok((process, pid, port))
+    Ok((process, pid))
 }
 
 /// How many applications a page of metrics has a verdict on.

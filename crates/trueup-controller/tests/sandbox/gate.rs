@@ -4,20 +4,25 @@
 use std::net::SocketAddr;
 
 use tokio::io::copy_bidirectional;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
 pub struct Gate {
     address: SocketAddr,
     server: SocketAddr,
+    /// Bound and never listening: keeps the address from everybody who takes any free port.
+    _kept: TcpSocket,
     open: Option<JoinHandle<()>>,
 }
 
 impl Gate {
     /// A door that is shut: nobody listens at its address.
     pub async fn new(server: SocketAddr) -> Self {
-        let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-        Self { address, server, open: None }
+        let kept = TcpSocket::new_v4().unwrap();
+        // With it the listener may have the address too; tokio's listeners set it themselves.
+        kept.set_reuseaddr(true).unwrap();
+        kept.bind(([127, 0, 0, 1], 0).into()).unwrap();
+        Self { address: kept.local_addr().unwrap(), server, _kept: kept, open: None }
     }
 
     pub fn url(&self) -> String {

@@ -1,6 +1,6 @@
 //! The controller under test: a process of its own, as a person starts it.
 
-use std::{fs, net::TcpListener, path::PathBuf, process::Stdio, time::Duration};
+use std::{fs, path::PathBuf, process::Stdio, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use tokio::{
@@ -9,6 +9,8 @@ use tokio::{
     process::{Child, Command},
     time::Instant,
 };
+
+use crate::port::KeptPort;
 
 /// After a kill the Lease of the dead process has to run out first.
 const READY_TIMEOUT: Duration = Duration::from_secs(60);
@@ -30,7 +32,7 @@ pub struct Setup {
 pub struct Controller {
     setup: Setup,
     process: Child,
-    port: u16,
+    port: KeptPort,
     offset: Duration,
 }
 
@@ -39,14 +41,15 @@ impl Controller {
     pub fn start(setup: Setup) -> Result<Self> {
         fs::create_dir_all(setup.folder.join("state"))?;
         fs::write(clock_file(&setup), "0\n")?;
-        let (process, port) = spawn(&setup)?;
+        let port = KeptPort::take()?;
+        let process = spawn(&setup, &port)?;
         Ok(Self { setup, process, port, offset: Duration::ZERO })
     }
 
     /// Kills it and starts it again.
     pub async fn restart(&mut self) -> Result<()> {
         self.process.kill().await.context("kill the controller")?;
-        (self.process, self.port) = spawn(&self.setup)?;
+        self.process = spawn(&self.setup, &self.port)?;
         Ok(())
     }
 
@@ -57,7 +60,7 @@ impl Controller {
             if let Some(status) = self.process.try_wait()? {
                 bail!("the controller ended with {status}; its log ends so:\n{}", self.log_end());
             }
-            if is_ready(self.port).await {
+            if is_ready(self.port.number()?).await {
                 return Ok(());
             }
             tokio::time::sleep(POLL).await;
@@ -111,10 +114,10 @@ fn log_file(setup: &Setup) -> PathBuf {
     setup.folder.join("controller.log")
 }
 
-fn spawn(setup: &Setup) -> Result<(Child, u16)> {
-    let port = free_port()?;
+fn spawn(setup: &Setup, port: &KeptPort) -> Result<Child> {
+    let port = port.number()?;
     let log = fs::File::options().create(true).append(true).open(log_file(setup))?;
-    let process = Command::new(&setup.program)
+    Command::new(&setup.program)
         .arg("controller")
         .arg("--kubeconfig")
         .arg(&setup.kubeconfig)
@@ -128,13 +131,7 @@ fn spawn(setup: &Setup) -> Result<(Child, u16)> {
         .stderr(log)
         .kill_on_drop(true)
         .spawn()
-        .with_context(|| format!("start {}", setup.program.display()))?;
-    Ok((process, port))
-}
-
-/// A port that was free a moment ago.
-fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+        .with_context(|| format!("start {}", setup.program.display()))
 }
 
 async fn is_ready(port: u16) -> bool {

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use trueup_testkit::port::KeptPort;
+
 use crate::world::{World, call, program};
 
 async fn trueup(arguments: &[&str]) -> crate::world::Run {
@@ -68,7 +70,8 @@ async fn mistakes_of_the_line_end_with_2() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_that_is_away_is_the_worlds_fault() {
     let folder = tempfile::tempdir().unwrap();
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let kept = KeptPort::take().unwrap();
+    let port = kept.number().unwrap();
     let kubeconfig = folder.path().join("kubeconfig");
     let text = format!(
         "{{apiVersion: v1, kind: Config, current-context: c, clusters: [{{name: c, cluster: {{server: 'http://127.0.0.1:{port}'}}}}],

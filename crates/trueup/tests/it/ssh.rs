@@ -7,11 +7,14 @@ use std::process::Stdio;
 
 use tokio::process::{Child, Command};
 
+use trueup_testkit::port::KeptPort;
+
 use crate::world::{Run, World, call_with, program};
 
 /// A server of git repositories over ssh.
 struct Server {
     _process: Child,
+    _kept: KeptPort,
     port: u16,
     folder: PathBuf,
     user: String,
@@ -45,19 +48,15 @@ impl Server {
             fs::set_permissions("/run/sshd", fs::Permissions::from_mode(0o755)).unwrap();
         }
         fs::copy(folder.join("known.pub"), folder.join("authorized_keys")).unwrap();
-        // Found free a moment ago; whoever takes it meanwhile makes the start fail, and the next port is tried.
-        for _ in 0..5 {
-            let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-            if let Some(process) = Self::listen(program, &folder, port, &user, world).await {
-                let public = fs::read_to_string(folder.join("host.pub")).unwrap();
-                fs::write(folder.join("known_hosts"), format!("[127.0.0.1]:{port} {public}")).unwrap();
-                return Self { _process: process, port, folder, user };
-            }
-        }
-        panic!("sshd does not start: {}", fs::read_to_string(folder.join("log")).unwrap_or_default());
+        let kept = KeptPort::take().unwrap();
+        let port = kept.number().unwrap();
+        let process = Self::listen(program, &folder, port, &user, world).await;
+        let public = fs::read_to_string(folder.join("host.pub")).unwrap();
+        fs::write(folder.join("known_hosts"), format!("[127.0.0.1]:{port} {public}")).unwrap();
+        Self { _process: process, _kept: kept, port, folder, user }
     }
 
-    async fn listen(program: &Path, folder: &Path, port: u16, user: &str, world: &World) -> Option<Child> {
+    async fn listen(program: &Path, folder: &Path, port: u16, user: &str, world: &World) -> Child {
         let at = folder.display();
         let settings = format!(
             "ListenAddress 127.0.0.1:{port}\nHostKey {at}/host\nAuthorizedKeysFile {at}/authorized_keys\nPidFile none\n\
@@ -75,14 +74,14 @@ impl Server {
             .kill_on_drop(true)
             .spawn()
             .unwrap();
-        let mut ended = false;
         world
-            .until("sshd listens or ends", async || {
-                ended = process.try_wait().unwrap().is_some();
-                ended || tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok()
+            .until("sshd listens", async || {
+                let log = || fs::read_to_string(folder.join("log")).unwrap_or_default();
+                assert_eq!(process.try_wait().unwrap(), None, "sshd ended: {}", log());
+                tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok()
             })
             .await;
-        (!ended).then_some(process)
+        process
     }
 
     /// What a person has set who reaches the server with a key.
