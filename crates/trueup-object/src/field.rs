@@ -4,6 +4,7 @@
 //! list-map by its keys, an item of a set by its value, or an index of an atomic list.
 
 mod path;
+mod read;
 mod set;
 mod v1;
 
@@ -11,4 +12,5 @@ mod v1;
 mod tests;
 
 pub use path::{FieldPath, KeyFields, PathElement};
+pub use read::FieldPathError;
 pub use set::FieldSet;

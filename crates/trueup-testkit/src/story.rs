@@ -9,7 +9,6 @@ mod format;
 mod judge;
 mod kinds;
 mod parse;
-mod path;
 mod play;
 mod result;
 mod stage;

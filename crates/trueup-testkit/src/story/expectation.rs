@@ -1,12 +1,11 @@
 //! The `expect` step, read.
 
 use anyhow::{Context, Result, bail};
-use trueup_object::Value;
+use trueup_object::{FieldPath, Value};
 
 use super::{
     format::{Expectation, LiveFields, Wanted},
     parse::{flag, known, map, reference, text},
-    path,
 };
 
 const KEYS: [&str; 14] = [
@@ -95,7 +94,7 @@ fn live(value: Option<&Value>) -> Result<Vec<LiveFields>> {
     for (name, fields) in map(value)?.iter() {
         let mut wanted = Vec::new();
         for (field, value) in map(fields).with_context(|| name.to_owned())?.iter() {
-            wanted.push((path::parse(field)?, value.clone()));
+            wanted.push((FieldPath::parse(field)?, value.clone()));
         }
         objects.push((reference(name)?, wanted));
     }
@@ -120,7 +119,7 @@ fn wanted(value: &Value, unjudged: &mut Vec<&'static str>) -> Result<Wanted> {
     let object = reference(&text(map.get("object")).context("object")?)?;
     let path = match map.get("path") {
         None | Some(Value::Null) => None,
-        Some(value) => Some(path::parse(&text(Some(value))?)?),
+        Some(value) => Some(FieldPath::parse(&text(Some(value))?)?),
     };
     unjudged.extend(WORDS_BEYOND.into_iter().filter(|word| map.contains(word)));
     let mut words = Vec::new();

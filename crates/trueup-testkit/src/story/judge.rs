@@ -7,12 +7,11 @@ use std::{
 
 use anyhow::Result;
 use tokio::time::Instant;
-use trueup_object::{Map, Value};
+use trueup_object::{FieldPath, Map, Value};
 
 use super::{
     Outcome,
     format::{Expectation, Reference, Story, Wanted},
-    path,
     stage::{APPLICATIONS, HOME, REPORTS, Stage},
     world::Write,
 };
@@ -261,7 +260,7 @@ impl Judge {
                 && names_object(&wanted.name, found);
         let same_path = match (&wanted.path, found.str_at(&["path"])) {
             (None, None) => true,
-            (Some(wanted), Some(found)) => path::parse(found).is_ok_and(|found| found == *wanted),
+            (Some(wanted), Some(found)) => FieldPath::parse(found).is_ok_and(|found| found == *wanted),
             (Some(_), None) | (None, Some(_)) => false,
         };
         let mut words = wanted.words.iter().filter(|(word, _)| !(self.audit && AUDIT_WORDS.contains(word)));

@@ -8,7 +8,7 @@ use clap::Args;
 use jiff::Timestamp;
 use trueup_engine::ignore::{self, IgnoreSpec, lint, path};
 use trueup_engine::tracking::{TRACKING_ANNOTATION, TrackingId};
-use trueup_object::{Map, Value};
+use trueup_object::{FieldPath, Map, Value};
 
 use super::create;
 use super::name::Within;
@@ -110,8 +110,13 @@ fn rule(
             spec.json_pointers.push(text.clone());
             continue;
         }
-        let parsed = path::parse(text).map_err(|why| {
-            Failure::user(format!("{text} is no path: {why}"))
+        let parsed = match FieldPath::parse(text) {
+            Ok(path) if path.is_root() => Err("it names the whole object".to_owned()),
+            Ok(path) => Ok(path),
+            Err(why) => Err(why.to_string()),
+        };
+        let parsed = parsed.map_err(|why| {
+            Failure::user(format!("{text:?} is no path: {why}"))
                 .hint("give it as `trueup app diff` prints it: .spec.replicas")
         })?;
         path::add(&mut spec, &parsed);
