@@ -16,8 +16,8 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use trueup_object::{Map, Value, yaml::read_documents};
 
-use crate::differential::dice::Dice;
 use crate::story;
+use trueup_dice::Dice;
 
 /// Name, manifests, edits, and the workloads that become ready.
 const SHAPES: [Shape; 6] = [
@@ -124,7 +124,7 @@ fn instances(options: &Options) -> Result<Vec<Instance>> {
     let mut n_manifests = 0;
     while n_manifests < options.manifests {
         let shape = shapes[made.len() % shapes.len()];
-        let mut dice = Dice::of_case(options.seed, made.len());
+        let mut dice = Dice::of(options.seed, made.len());
         let instance = shape.instance(made.len() / shapes.len(), &mut dice)?;
         n_manifests += instance.n_manifests;
         made.push(instance);
@@ -264,7 +264,7 @@ mod tests {
 
     #[test]
     fn a_choice_is_made_once_for_each_place() {
-        let mut dice = Dice::of_case(1, 1);
+        let mut dice = Dice::of(1, 1);
         let text = chosen("a ${x|x} b ${y}", &mut dice);
         assert_eq!(text, "a x b y");
     }

@@ -7,7 +7,6 @@
 //! Known exceptions stand in `exceptions.txt`, each with its reason. No controller runs meanwhile: what they write is
 //! another proof's business.
 
-pub mod dice;
 mod edits;
 mod exceptions;
 mod generate;
@@ -32,12 +31,12 @@ use trueup_object::Value;
 use trueup_testkit::controlplane::{self, ControlPlane};
 use trueup_testkit::http::{BodyKind, Client, Method};
 
-use dice::Dice;
 use exceptions::Exceptions;
 use generate::{Maker, Site};
 use judge::{Mismatch, What, without_exceptions};
 use kinds::Kind;
 use play::{Case, Ground};
+use trueup_dice::Dice;
 
 /// So many that 2,000 are judged although the server refuses some targets.
 const CASES: usize = 2400;
@@ -243,7 +242,7 @@ async fn play_case(
     mut exceptions: Exceptions,
 ) -> Result<Played> {
     let ty = ground.ty(kind)?;
-    let mut dice = Dice::of_case(seed, number);
+    let mut dice = Dice::of(seed, number);
     let name = format!("c{number}");
     let least = kind.least(&name)?;
     let mut base = least.clone();

@@ -1,9 +1,8 @@
 //! The kinds of object that are measured: what Git declares of each, what the server fills in, what a controller reports.
 
+use trueup_dice::Dice;
 use trueup_merge::SchemaSet;
 use trueup_object::{FileOrigin, Gvk, Value, read_manifests};
-
-use crate::dice::Dice;
 
 /// What an object of a kind is made from. `@NAME@`, `@SMALL@`, `@PORT@`, `@HEX@` and `@TEXT@` stand for what differs.
 pub struct KindOfObject {
@@ -88,9 +87,25 @@ pub fn schemas() -> SchemaSet {
     schemas
 }
 
+/// Words as configuration has them, of so many bytes or a few more.
+fn words(dice: &mut Dice, bytes: usize) -> String {
+    const WORDS: [&str; 16] = [
+        "timeout", "server", "cache", "limit", "true", "upstream", "retry", "window", "shop", "pool",
+        "false", "address", "queue", "region", "token", "batch",
+    ];
+    let mut text = String::new();
+    while text.len() < bytes {
+        text.push_str(WORDS[dice.below(WORDS.len())]);
+        text.push('=');
+        text.push_str(&dice.below(10_000).to_string());
+        text.push(' ');
+    }
+    text
+}
+
 impl KindOfObject {
     pub fn gvk(&self) -> Option<Gvk> {
-        let [declared, _, _] = self.texts("any", Dice::of_object(0, 0));
+        let [declared, _, _] = self.texts("any", Dice::of(0, 0));
         Gvk::of(&value(&declared))
     }
 
@@ -99,7 +114,7 @@ impl KindOfObject {
         let small = (1 + dice.below(9)).to_string();
         let port = (8000 + dice.below(1000)).to_string();
         let hex = format!("h{:016x}{:016x}", dice.roll(), dice.roll());
-        let text = [0; 3].map(|_| dice.words(550));
+        let text = [0; 3].map(|_| words(&mut dice, 550));
         [self.declared, self.server, self.status].map(|template| {
             let filled = template
                 .replace("@NAME@", name)

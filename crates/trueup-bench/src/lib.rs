@@ -5,7 +5,6 @@
 //! allocations is a test.
 
 pub mod compare;
-pub mod dice;
 pub mod kinds;
 pub mod pairs;
 pub mod store;

@@ -7,8 +7,8 @@ use trueup_engine::source::{CommitId, RepoUrl, Revision, SourcePath};
 use trueup_merge::{Layered, TypeRef, Writer, apply, update};
 use trueup_object::{FieldManager, FileOrigin, Text, Timestamp, Value, read_manifests};
 
-use crate::dice::Dice;
 use crate::kinds::{APPLICATION, KindOfObject, OBJECTS, value};
+use trueup_dice::Dice;
 
 /// What somebody did to a live object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,7 +66,7 @@ impl Application {
         for (kind, how_many) in APPLICATION {
             for _ in 0..how_many {
                 let index = number * OBJECTS + pairs.len();
-                let mut dice = Dice::of_object(seed, index);
+                let mut dice = Dice::of(seed, index);
                 let edit = edit_of(kind, &mut dice);
                 pairs.push(Pair::new(&app, kind, edit, index, dice, schemas)?);
             }

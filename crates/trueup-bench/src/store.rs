@@ -14,9 +14,9 @@ use trueup_engine::app::App;
 use trueup_merge::{Layered, SchemaSet};
 use trueup_object::{Gvk, Text};
 
-use crate::dice::Dice;
 use crate::kinds::{APPLICATION, KindOfObject, OBJECTS, schemas};
 use crate::pairs::{Application, Edit, Pair, edit_of, now};
+use trueup_dice::Dice;
 
 /// How many objects a list answer holds, as the controller asks for them.
 const PAGE_OBJECTS: usize = 500;
@@ -109,7 +109,7 @@ fn line(
     schemas: Layered<'_>,
 ) -> Result<String> {
     let (kind, _): (&KindOfObject, _) = APPLICATION[place];
-    let mut dice = Dice::of_object(seed, index);
+    let mut dice = Dice::of(seed, index);
     let seeded = edit_of(kind, &mut dice);
     let edit = if again { Edit::Changed } else { seeded };
     let app = &apps[index % apps.len()];

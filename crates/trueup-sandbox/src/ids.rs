@@ -3,6 +3,7 @@
 use std::sync::Mutex;
 use std::sync::PoisonError;
 
+use trueup_dice::Dice;
 use trueup_object::value::Text;
 
 /// The letters of generated names: no vowels and no digits that look like letters, as in Kubernetes.
@@ -14,22 +15,17 @@ const SUFFIX_LETTERS: usize = 5;
 /// A seeded source of ids. Two sources with the same seed give the same sequence.
 #[derive(Debug)]
 pub struct IdSource {
-    state: Mutex<u64>,
+    dice: Mutex<Dice>,
 }
 
 impl IdSource {
     pub fn new(seed: u64) -> Self {
-        Self { state: Mutex::new(seed) }
+        Self { dice: Mutex::new(Dice::new(seed)) }
     }
 
-    /// The next number of the sequence (SplitMix64).
+    /// The next number of the sequence.
     pub fn next_u64(&self) -> u64 {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = *state;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+        self.dice.lock().unwrap_or_else(PoisonError::into_inner).roll()
     }
 
     /// A fresh uid, in the form of a random UUID.

@@ -6,6 +6,7 @@ use std::{
 };
 
 use anyhow::{Result, bail};
+use trueup_dice::Dice;
 use trueup_object::Value;
 
 use super::{
@@ -13,12 +14,12 @@ use super::{
     ground::{Ground, is_status, say},
     observer::What,
     requests::Requests,
-    std20::{App, Random},
+    std20::App,
 };
 
 const SEED: u64 = 20;
 /// Every write is delayed by up to this, so that it meets nobody's tick in step.
-const DELAY_MILLIS_MAX: u64 = 150;
+const DELAY_MILLIS_MAX: usize = 150;
 /// What is not visible by then is missed, and the run does not count.
 const VISIBLE_MAX: Duration = Duration::from_secs(60);
 /// Events that report a change may be written a moment after it.
@@ -54,15 +55,15 @@ struct Group {
 }
 
 pub async fn run(ground: &mut Ground, n_writes: usize, raw: &mut Raw) -> Result<()> {
-    let mut random = Random::new(SEED);
+    let mut dice = Dice::new(SEED);
     let mut groups = Vec::new();
     for (heals, n) in [(false, n_writes / 2), (true, n_writes - n_writes / 2)] {
         let candidates: Vec<App> = ground.apps.iter().copied().filter(|app| app.heals() == heals).collect();
-        let chosen = random.choose(candidates, n);
+        let chosen = dice.some(candidates, n);
         if chosen.len() < n {
             bail!("{n_writes} writes need that many applications, half of which heal");
         }
-        groups.push(measure(ground, &chosen, heals, &mut random, raw).await?);
+        groups.push(measure(ground, &chosen, heals, &mut dice, raw).await?);
     }
     let [reported, healed] = groups.as_slice() else { bail!("two groups are measured") };
     let expected: BTreeSet<String> = reported.samples.iter().map(|sample| sample.app.name()).collect();
@@ -76,7 +77,7 @@ async fn measure(
     ground: &mut Ground,
     apps: &[App],
     heals: bool,
-    random: &mut Random,
+    dice: &mut Dice,
     raw: &mut Raw,
 ) -> Result<Group> {
     say(&format!(
@@ -88,7 +89,7 @@ async fn measure(
     let cpu_before = ground.engine.cpu()?;
     let mut samples = Vec::with_capacity(apps.len());
     for (index, app) in apps.iter().enumerate() {
-        let delay = Duration::from_millis(random.below(DELAY_MILLIS_MAX + 1));
+        let delay = Duration::from_millis(dice.below(DELAY_MILLIS_MAX + 1) as u64);
         tokio::time::sleep(delay).await;
         let sample = one(ground, *app, delay, &format!("drift-{index}")).await?;
         raw.write(&[

@@ -6,13 +6,14 @@ use std::{
 };
 
 use anyhow::{Result, bail};
+use trueup_dice::Dice;
 
 use super::{
     engine::{is_leading, judged_apps},
     figures::{Raw, count, number},
     ground::{Ground, say},
     observer::What,
-    std20::{App, Random},
+    std20::App,
 };
 
 const SEED: u64 = 4;
@@ -32,7 +33,7 @@ struct Milestones {
 
 pub async fn run(ground: &mut Ground, raw: &mut Raw) -> Result<()> {
     let candidates: Vec<App> = ground.apps.iter().copied().filter(|app| !app.heals()).collect();
-    let chosen = Random::new(SEED).choose(candidates, DRIFTS);
+    let chosen = Dice::new(SEED).some(candidates, DRIFTS);
     let expected: BTreeSet<String> = chosen.iter().map(|app| app.name()).collect();
     say(&format!("killing the engine; {} drifts while it is down", chosen.len()));
     ground.engine.kill().await?;

@@ -6,6 +6,7 @@
 use std::{fmt::Write as _, fs, path::Path};
 
 use anyhow::Result;
+use trueup_dice::Dice;
 use trueup_object::Value;
 
 /// The objects of one application.
@@ -152,47 +153,13 @@ data:
 /// A value that compresses badly, as certificates and settings of real ConfigMaps do.
 fn value(app: App, n: usize, key: usize) -> String {
     let seed = app.0 * 1000 + n * 10 + key;
-    let mut random = Random::new(seed as u64);
+    let mut dice = Dice::new(seed as u64);
     let mut text = String::new();
     while text.len() < VALUE_LENGTH {
-        let _ = write!(text, "v{:016x}", random.next());
+        let _ = write!(text, "v{:016x}", dice.roll());
     }
     text.truncate(VALUE_LENGTH);
     text
-}
-
-/// Numbers that are the same at every run (splitmix64).
-#[derive(Debug, Clone)]
-pub struct Random {
-    state: u64,
-}
-
-impl Random {
-    pub fn new(seed: u64) -> Self {
-        Self { state: seed }
-    }
-
-    pub fn next(&mut self) -> u64 {
-        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.state ^ (self.state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// A number below a bound.
-    pub fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound.max(1)
-    }
-
-    /// As many of the items as are wanted, in an order of its own.
-    pub fn choose<T>(&mut self, mut items: Vec<T>, wanted: usize) -> Vec<T> {
-        let mut chosen = Vec::new();
-        while chosen.len() < wanted && !items.is_empty() {
-            let index = self.below(items.len() as u64) as usize;
-            chosen.push(items.swap_remove(index));
-        }
-        chosen
-    }
 }
 
 #[cfg(test)]
@@ -222,8 +189,5 @@ mod tests {
     fn the_data_are_the_same_at_every_run_and_differ_between_applications() {
         assert_eq!(manifests(App(1)), manifests(App(1)));
         assert_ne!(App(1).declared(), App(2).declared());
-        let chosen = Random::new(1).choose((0..50).collect::<Vec<_>>(), 20);
-        assert_eq!(chosen, Random::new(1).choose((0..50).collect(), 20));
-        assert_eq!(chosen.iter().collect::<std::collections::BTreeSet<_>>().len(), 20);
     }
 }

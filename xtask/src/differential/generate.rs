@@ -4,8 +4,8 @@
 use trueup_merge::{Field, ListKind, Scalar, Shape, TypeRef};
 use trueup_object::{Map, Value};
 
-use super::dice::Dice;
 use super::kinds::Kind;
+use trueup_dice::Dice;
 
 /// Below this depth only required fields are filled in.
 const DEPTH_MAX: usize = 9;

@@ -16,8 +16,9 @@ const CORE: [&str; 5] = ["trueup-object", "trueup-merge", "trueup-diff", "trueup
 const BANNED_IN_CORE: [&str; 8] = ["tokio", "kube", "gix", "reqwest", "rand", "tracing", "sqlx", "hyper"];
 
 /// A crate and the crates of this workspace that it may depend on.
-const ALLOWED: [(&str, &[&str]); 18] = [
+const ALLOWED: [(&str, &[&str]); 19] = [
     ("trueup-object", &[]),
+    ("trueup-dice", &[]),
     ("trueup-merge", &["trueup-object"]),
     ("trueup-diff", &["trueup-object", "trueup-merge"]),
     ("trueup-health", &["trueup-object"]),
@@ -42,7 +43,7 @@ const ALLOWED: [(&str, &[&str]); 18] = [
         ],
     ),
     ("trueup-server", &["trueup-object", "trueup-engine", "trueup-api", "trueup-ledger"]),
-    ("trueup-sandbox", &["trueup-object", "trueup-merge"]),
+    ("trueup-sandbox", &["trueup-object", "trueup-merge", "trueup-dice"]),
     ("trueup-testkit", &["trueup-object", "trueup-sandbox"]),
     (
         "trueup",
@@ -63,12 +64,15 @@ const ALLOWED: [(&str, &[&str]); 18] = [
             "trueup-sandbox",
         ],
     ),
-    ("trueup-bench", &["trueup-object", "trueup-merge", "trueup-health", "trueup-engine", "trueup-cluster"]),
-    ("xtask", &["trueup-object", "trueup-merge", "trueup-diff", "trueup-testkit"]),
+    (
+        "trueup-bench",
+        &["trueup-object", "trueup-merge", "trueup-health", "trueup-engine", "trueup-cluster", "trueup-dice"],
+    ),
+    ("xtask", &["trueup-object", "trueup-merge", "trueup-diff", "trueup-testkit", "trueup-dice"]),
 ];
 
 /// What every crate may use in its tests only.
-const DEV_ALLOWED: [&str; 2] = ["trueup-testkit", "trueup-sandbox"];
+const DEV_ALLOWED: [&str; 3] = ["trueup-testkit", "trueup-sandbox", "trueup-dice"];
 
 /// What `cargo metadata` tells, as far as it matters here.
 #[derive(Debug, Deserialize)]

@@ -4,6 +4,7 @@
 //! would grow (aliases upon aliases, nesting without end, numbers with a billion digits), so a run that hangs or dies is the
 //! failure.
 
+use trueup_dice::Dice;
 use trueup_diff::{IgnoreRule, IgnoreSpec, equal, normalise_live, normalise_target, seal, sent_form};
 use trueup_object::quantity::equal_quantities;
 use trueup_object::scalar::{equal_durations, equal_times};
@@ -59,18 +60,6 @@ const WORDS: [&str; 40] = [
     "1Gi",
 ];
 
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from((mixed ^ (mixed >> 31)) % limit.max(1) as u64).unwrap()
-    }
-}
-
 /// The text with a few bytes changed, removed, repeated or put in.
 fn damaged(text: &[u8], dice: &mut Dice) -> Vec<u8> {
     let mut bytes = text.to_vec();
@@ -102,7 +91,7 @@ fn rounds(seeds: &[&[u8]], mut check: impl FnMut(&[u8])) {
     for (index, text) in seeds.iter().enumerate() {
         for round in 0..ROUNDS {
             let seed = round * 1000 + index as u64;
-            let input = damaged(text, &mut Dice(seed));
+            let input = damaged(text, &mut Dice::new(seed));
             let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| check(&input)));
             assert!(caught.is_ok(), "text {index}, seed {seed}: {}", String::from_utf8_lossy(&input));
         }
@@ -197,7 +186,7 @@ fn damaged_objects_are_compared() {
         let target = record.str_at(&["target"]).unwrap().as_bytes();
         let live = record.get("applied").or(record.get("created")).unwrap().to_json();
         for round in 0..30 {
-            let mut dice = Dice(round * 100 + index as u64);
+            let mut dice = Dice::new(round * 100 + index as u64);
             let (target, live) = (damaged(target, &mut dice), damaged(live.as_bytes(), &mut dice));
             let (Ok(target), Ok(live)) = (Value::from_yaml(&target), Value::from_yaml(&live)) else {
                 continue;

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
+use trueup_dice::Dice;
 
 /// A run of kubectl.
 pub struct Operation {
@@ -14,7 +15,7 @@ pub struct Operation {
 }
 
 pub struct Generator {
-    state: u64,
+    dice: Dice,
     existing: BTreeSet<String>,
     /// How often a target was given up; its successor has another name.
     retired: Vec<String>,
@@ -56,7 +57,7 @@ pub fn definition() -> Value {
 
 impl Generator {
     pub fn new(seed: u64) -> Self {
-        Self { state: seed, existing: BTreeSet::new(), retired: Vec::new() }
+        Self { dice: Dice::new(seed), existing: BTreeSet::new(), retired: Vec::new() }
     }
 
     /// Remembers whether a target exists.
@@ -74,21 +75,12 @@ impl Generator {
         self.retired.push(format!("{kind}/{}", name.split('-').next().unwrap()));
     }
 
-    /// SplitMix64: short, and good enough to choose with.
-    fn below(&mut self, limit: usize) -> usize {
-        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.state;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from((mixed ^ (mixed >> 31)) % limit as u64).unwrap()
-    }
-
     fn percent(&mut self, share: usize) -> bool {
-        self.below(100) < share
+        self.dice.percent(share)
     }
 
     fn one<T: Clone>(&mut self, of: &[T]) -> T {
-        of[self.below(of.len())].clone()
+        self.dice.one(of).clone()
     }
 
     fn some(&mut self, of: &[&str]) -> Vec<String> {
@@ -105,7 +97,7 @@ impl Generator {
         let manager = self.one(&MANAGERS);
         let object = self.object(kind, &name);
         let exists = self.existing.contains(&target);
-        let choice = if exists { self.below(100) } else { self.below(60) };
+        let choice = if exists { self.dice.below(100) } else { self.dice.below(60) };
         match choice {
             0..30 => self.apply(target, &object, manager),
             30..60 if !exists => with_input(target, &["create"], manager, &object),
