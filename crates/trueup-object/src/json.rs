@@ -9,6 +9,8 @@ use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Vis
 
 use crate::value::{Text, Value};
 
+pub(crate) mod read;
+
 /// Bytes that are not JSON.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not valid JSON at line {line}, column {column}: {message}")]
@@ -21,6 +23,14 @@ pub struct JsonError {
 impl Value {
     /// Reads one JSON value.
     pub fn from_json(bytes: &[u8]) -> Result<Self, JsonError> {
+        match read::read(bytes) {
+            Some(value) => Ok(value),
+            None => Self::from_json_carefully(bytes),
+        }
+    }
+
+    /// The same without the quick way.
+    fn from_json_carefully(bytes: &[u8]) -> Result<Self, JsonError> {
         serde_json::from_slice::<FromJson>(bytes).map(|read| read.0).map_err(JsonError::from)
     }
 

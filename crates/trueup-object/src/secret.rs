@@ -55,8 +55,30 @@ const SENSITIVE: [&[&str]; 9] = [
 /// Whether the name of an environment variable, a data key or a free-form field marks its value as sensitive. The
 /// caller must not ask about references that a schema defines, such as `secretKeyRef`.
 pub fn is_sensitive_name(name: &str) -> bool {
+    if name.is_ascii() && !has_sensitive_part(name) {
+        return false;
+    }
     let words = words(name);
     SENSITIVE.iter().any(|wanted| words.windows(wanted.len()).any(|found| found == *wanted))
+}
+
+/// Whether a name has a part that each of the sensitive ones has, whatever its words are: most names have none, and are done
+/// with. Only for ASCII, as other letters have ASCII ones as their lower case.
+fn has_sensitive_part(name: &str) -> bool {
+    let bytes = name.as_bytes();
+    let starts = |position: usize, part: &str| {
+        bytes
+            .get(position..position + part.len())
+            .is_some_and(|found| found.eq_ignore_ascii_case(part.as_bytes()))
+    };
+    bytes.iter().enumerate().any(|(position, byte)| match byte {
+        b'p' | b'P' => starts(position, "passw"),
+        b't' | b'T' => starts(position, "token"),
+        b's' | b'S' => starts(position, "secret"),
+        b'k' | b'K' => starts(position, "key"),
+        b'c' | b'C' => starts(position, "credentials"),
+        _ => false,
+    })
 }
 
 /// The words of a name in lower case, split at `_`, `-`, `.`, blanks and where the case changes; digits at the end of a

@@ -4,6 +4,11 @@
 //! them, so equal values print equal bytes.
 
 use std::cmp::Ordering;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::OnceLock;
+
+use crate::json::read::entries;
 
 /// A short string: up to 24 bytes are kept inline.
 pub type Text = compact_str::CompactString;
@@ -23,9 +28,23 @@ pub enum Value {
 }
 
 /// A map from text to value, sorted by key, without duplicates.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Default)]
 pub struct Map {
-    entries: Vec<(Text, Value)>,
+    entries: Entries,
+}
+
+/// The entries of a map, sorted by key.
+#[derive(Clone)]
+enum Entries {
+    Read(Vec<(Text, Value)>),
+    /// Read when somebody looks into it.
+    Unread(Box<Unread>),
+}
+
+/// A map that is still JSON, known to be well formed.
+struct Unread {
+    json: Box<str>,
+    read: OnceLock<Vec<(Text, Value)>>,
 }
 
 impl Value {
@@ -179,14 +198,19 @@ impl PartialOrd for Value {
 
 impl PartialEq for Value {
     fn eq(&self, other: &Self) -> bool {
-        self.cmp(other) == Ordering::Equal
+        match (self, other) {
+            (Self::Str(left), Self::Str(right)) => left == right,
+            (Self::List(left), Self::List(right)) => left == right,
+            (Self::Map(left), Self::Map(right)) => left == right,
+            (left, right) => left.cmp(right) == Ordering::Equal,
+        }
     }
 }
 
 impl Eq for Value {}
 
-impl std::hash::Hash for Value {
-    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+impl Hash for Value {
+    fn hash<H: Hasher>(&self, state: &mut H) {
         self.rank().hash(state);
         match self {
             Self::Null => {}
@@ -200,102 +224,35 @@ impl std::hash::Hash for Value {
     }
 }
 
+impl Default for Entries {
+    fn default() -> Self {
+        Self::Read(Vec::new())
+    }
+}
+
+/// What was read of it is not copied: whoever looks into the copy reads it again.
+impl Clone for Unread {
+    fn clone(&self) -> Self {
+        Self { json: self.json.clone(), read: OnceLock::new() }
+    }
+}
+
+impl Unread {
+    fn entries(&self) -> &[(Text, Value)] {
+        self.read.get_or_init(|| entries(&self.json))
+    }
+}
+
+/// Up to so many keys, looking at each is quicker than halving.
+const LINEAR_MAX: usize = 8;
+
 impl Map {
     pub fn new() -> Self {
         Self::default()
     }
 
-    pub fn len(&self) -> usize {
-        self.entries.len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
-
-    fn position(&self, key: &str) -> Result<usize, usize> {
-        self.entries.binary_search_by(|(name, _)| name.as_str().cmp(key))
-    }
-
-    pub fn contains(&self, key: &str) -> bool {
-        self.position(key).is_ok()
-    }
-
-    pub fn get(&self, key: &str) -> Option<&Value> {
-        let index = self.position(key).ok()?;
-        self.entries.get(index).map(|(_, value)| value)
-    }
-
-    pub fn get_mut(&mut self, key: &str) -> Option<&mut Value> {
-        let index = self.position(key).ok()?;
-        self.entries.get_mut(index).map(|(_, value)| value)
-    }
-
-    /// Sets a key; returns the value it had.
-    pub fn insert(&mut self, key: impl Into<Text>, value: Value) -> Option<Value> {
-        let key = key.into();
-        // Readers mostly hand keys over in order: then this is a push.
-        if self.entries.last().is_none_or(|(last, _)| *last < key) {
-            self.entries.push((key, value));
-            return None;
-        }
-        match self.position(&key) {
-            Ok(index) => self.entries.get_mut(index).map(|entry| std::mem::replace(&mut entry.1, value)),
-            Err(index) => {
-                self.entries.insert(index, (key, value));
-                None
-            }
-        }
-    }
-
-    /// The value of a key, made `null` where it was absent.
-    pub fn entry_or_null(&mut self, key: &str) -> &mut Value {
-        let index = match self.position(key) {
-            Ok(index) => index,
-            Err(index) => {
-                self.entries.insert(index, (Text::from(key), Value::Null));
-                index
-            }
-        };
-        &mut self.entries[index].1
-    }
-
-    pub fn remove(&mut self, key: &str) -> Option<Value> {
-        let index = self.position(key).ok()?;
-        Some(self.entries.remove(index).1)
-    }
-
-    pub fn retain(&mut self, mut keep: impl FnMut(&str, &mut Value) -> bool) {
-        self.entries.retain_mut(|(key, value)| keep(key, value));
-    }
-
-    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&str, &Value)> + ExactSizeIterator {
-        self.entries.iter().map(|(key, value)| (key.as_str(), value))
-    }
-
-    pub fn iter_mut(&mut self) -> impl Iterator<Item = (&str, &mut Value)> {
-        self.entries.iter_mut().map(|(key, value)| (key.as_str(), value))
-    }
-
-    pub fn keys(&self) -> impl Iterator<Item = &str> {
-        self.entries.iter().map(|(key, _)| key.as_str())
-    }
-}
-
-impl IntoIterator for Map {
-    type Item = (Text, Value);
-    type IntoIter = std::vec::IntoIter<(Text, Value)>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.entries.into_iter()
-    }
-}
-
-/// Later entries win over earlier ones with the same key.
-impl<K: Into<Text>> FromIterator<(K, Value)> for Map {
-    fn from_iter<I: IntoIterator<Item = (K, Value)>>(entries: I) -> Self {
-        let mut entries: Vec<(Text, Value)> =
-            entries.into_iter().map(|(key, value)| (key.into(), value)).collect();
+    /// From entries in any order, of which later ones win.
+    pub(crate) fn from_entries(mut entries: Vec<(Text, Value)>) -> Self {
         // One sort at the end: inserting one by one would take quadratic time for keys in reverse order.
         if !entries.is_sorted_by(|left, right| left.0 < right.0) {
             entries.sort_by(|left, right| left.0.cmp(&right.0));
@@ -308,7 +265,182 @@ impl<K: Into<Text>> FromIterator<(K, Value)> for Map {
                 same
             });
         }
-        Self { entries }
+        Self { entries: Entries::Read(entries) }
+    }
+
+    /// A map that is read from JSON, known to be well formed, when somebody looks into it.
+    pub(crate) fn unread(json: Box<str>) -> Self {
+        Self { entries: Entries::Unread(Box::new(Unread { json, read: OnceLock::new() })) }
+    }
+
+    /// The JSON of a map that nobody has looked into.
+    fn json(&self) -> Option<&str> {
+        match &self.entries {
+            Entries::Unread(unread) if unread.read.get().is_none() => Some(&unread.json),
+            Entries::Unread(_) | Entries::Read(_) => None,
+        }
+    }
+
+    fn entries(&self) -> &[(Text, Value)] {
+        match &self.entries {
+            Entries::Read(entries) => entries,
+            Entries::Unread(unread) => unread.entries(),
+        }
+    }
+
+    fn entries_mut(&mut self) -> &mut Vec<(Text, Value)> {
+        loop {
+            match self.entries {
+                Entries::Read(ref mut entries) => return entries,
+                Entries::Unread(_) => {
+                    let read = std::mem::take(self).into_entries();
+                    self.entries = Entries::Read(read);
+                }
+            }
+        }
+    }
+
+    pub(crate) fn into_entries(self) -> Vec<(Text, Value)> {
+        match self.entries {
+            Entries::Read(entries) => entries,
+            Entries::Unread(unread) => {
+                let Unread { json, read } = *unread;
+                read.into_inner().unwrap_or_else(|| entries(&json))
+            }
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.entries().len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.entries().is_empty()
+    }
+
+    fn position(&self, key: &str) -> Result<usize, usize> {
+        self.entries().binary_search_by(|(name, _)| name.as_str().cmp(key))
+    }
+
+    pub fn contains(&self, key: &str) -> bool {
+        self.get(key).is_some()
+    }
+
+    pub fn get(&self, key: &str) -> Option<&Value> {
+        let entries = self.entries();
+        let index = if entries.len() <= LINEAR_MAX {
+            entries.iter().position(|(name, _)| name.as_str() == key)?
+        } else {
+            self.position(key).ok()?
+        };
+        entries.get(index).map(|(_, value)| value)
+    }
+
+    pub fn get_mut(&mut self, key: &str) -> Option<&mut Value> {
+        let index = self.position(key).ok()?;
+        self.entries_mut().get_mut(index).map(|(_, value)| value)
+    }
+
+    /// Sets a key; returns the value it had.
+    pub fn insert(&mut self, key: impl Into<Text>, value: Value) -> Option<Value> {
+        let key = key.into();
+        // Readers mostly hand keys over in order: then this is a push.
+        if self.entries().last().is_none_or(|(last, _)| *last < key) {
+            self.entries_mut().push((key, value));
+            return None;
+        }
+        match self.position(&key) {
+            Ok(index) => {
+                self.entries_mut().get_mut(index).map(|entry| std::mem::replace(&mut entry.1, value))
+            }
+            Err(index) => {
+                self.entries_mut().insert(index, (key, value));
+                None
+            }
+        }
+    }
+
+    /// The value of a key, made `null` where it was absent.
+    pub fn entry_or_null(&mut self, key: &str) -> &mut Value {
+        let index = match self.position(key) {
+            Ok(index) => index,
+            Err(index) => {
+                self.entries_mut().insert(index, (Text::from(key), Value::Null));
+                index
+            }
+        };
+        &mut self.entries_mut()[index].1
+    }
+
+    pub fn remove(&mut self, key: &str) -> Option<Value> {
+        let index = self.position(key).ok()?;
+        Some(self.entries_mut().remove(index).1)
+    }
+
+    pub fn retain(&mut self, mut keep: impl FnMut(&str, &mut Value) -> bool) {
+        self.entries_mut().retain_mut(|(key, value)| keep(key, value));
+    }
+
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&str, &Value)> + ExactSizeIterator {
+        self.entries().iter().map(|(key, value)| (key.as_str(), value))
+    }
+
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (&str, &mut Value)> {
+        self.entries_mut().iter_mut().map(|(key, value)| (key.as_str(), value))
+    }
+
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.entries().iter().map(|(key, _)| key.as_str())
+    }
+}
+
+impl fmt::Debug for Map {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_map().entries(self.iter()).finish()
+    }
+}
+
+impl PartialEq for Map {
+    fn eq(&self, other: &Self) -> bool {
+        // Equal texts are equal maps; different ones may still be, in their order or their blanks.
+        let same_text = self.json().zip(other.json()).is_some_and(|(left, right)| left == right);
+        same_text || self.entries() == other.entries()
+    }
+}
+
+impl Eq for Map {}
+
+impl Ord for Map {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.entries().cmp(other.entries())
+    }
+}
+
+impl PartialOrd for Map {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Hash for Map {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.entries().hash(state);
+    }
+}
+
+impl IntoIterator for Map {
+    type Item = (Text, Value);
+    type IntoIter = std::vec::IntoIter<(Text, Value)>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.into_entries().into_iter()
+    }
+}
+
+/// Later entries win over earlier ones with the same key.
+impl<K: Into<Text>> FromIterator<(K, Value)> for Map {
+    fn from_iter<I: IntoIterator<Item = (K, Value)>>(entries: I) -> Self {
+        Self::from_entries(entries.into_iter().map(|(key, value)| (key.into(), value)).collect())
     }
 }
 
