@@ -40,8 +40,8 @@ pub(crate) fn says_nothing(value: &Value, spot: &Spot<'_>) -> bool {
                 || spot.is_default(value)
         }
         Value::List(_) | Value::Map(_) | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Str(_) => {
-            let is_written_zero = is_zero(value) && spot.field().is_some_and(|field| field.always);
-            is_written_zero || spot.is_default(value)
+            let is_written_zero = || is_zero(value) && spot.field().is_some_and(|field| field.always);
+            spot.is_default(value) || is_written_zero()
         }
     }
 }

@@ -84,8 +84,9 @@ impl<'a> Walk<'a> {
         match spot.parts(live) {
             Parts::Map { atomic } if live.as_map().is_some_and(|map| !map.is_empty()) => {
                 self.within(atomic, |walk| {
+                    let default = spot.object_default();
                     for (name, fields) in sides.fields() {
-                        let child = spot.child(name, Some(live));
+                        let child = spot.child_with(name, Some(live), default);
                         walk.step(PathElement::Field(name.into()), |walk| {
                             walk.leaves(fields, child, owning_tells, leaves);
                         });
@@ -93,8 +94,8 @@ impl<'a> Walk<'a> {
                 });
             }
             Parts::NamedList => {
-                for (element, items) in sides.named_items(spot.ty) {
-                    self.step(element, |walk| walk.leaves(items, spot.item(), owning_tells, leaves));
+                for (name, items) in sides.named_items(spot.ty) {
+                    self.step(name.element(), |walk| walk.leaves(items, spot.item(), owning_tells, leaves));
                 }
             }
             Parts::Map { .. } | Parts::AtomicList | Parts::Scalar => {

@@ -1,5 +1,8 @@
 //! Compares one object with what Git declares.
 
+use std::borrow::Cow;
+
+use trueup_merge::TypeRef;
 use trueup_object::secret::credentials;
 use trueup_object::{FieldPath, JsonPointer, PathElement, ResourceKey, Value, is_sensitive_name};
 
@@ -13,7 +16,7 @@ use crate::normalise::{in_form, normalise_live, normalise_target};
 use crate::owners::{Owner, Owners};
 use crate::place::{Place, follow};
 use crate::scalar::looks_equal;
-use crate::seal::{holds_seal, is_secret, seal};
+use crate::seal::{holds_seal, is_open, is_secret, seal};
 use crate::unowned;
 use crate::walk::{Found, Unowned, Walk};
 
@@ -31,7 +34,11 @@ pub fn compare(input: &CompareInput<'_>) -> Comparison {
     walk.base_known = base.is_some();
     walk.object(sides, input.ty);
 
-    let key = ResourceKey::of(&live).or_else(|| ResourceKey::of(&target));
+    let key = if input.ignore.is_empty() {
+        None
+    } else {
+        ResourceKey::of(&live).or_else(|| ResourceKey::of(&target))
+    };
     let mut comparison = Comparison::default();
     let mut rules = Vec::new();
     for (index, rule) in input.ignore.iter().enumerate() {
@@ -45,7 +52,7 @@ pub fn compare(input: &CompareInput<'_>) -> Comparison {
         }
     }
     if !walk.found.is_empty() {
-        let report = Report::new(input, sides, rules, &comparison.hidden);
+        let report = Report::new(input, sides, rules, &comparison.hidden, &walk.found);
         let (doubtful, certain) = walk.found.into_iter().partition(|found| found.untold);
         let findings = report.findings(certain);
         let mut untold = report.findings(doubtful);
@@ -71,8 +78,9 @@ struct Report<'a> {
     hidden: &'a Hidden,
     /// And in the base.
     hidden_base: Vec<JsonPointer>,
-    sealed: Versions<Value>,
-    masked: Versions<Masked>,
+    sealed: Versions<Cow<'a, Value>>,
+    /// `None` where nothing is sensitive: what is sealed is what is shown then.
+    masked: Option<Versions<Masked>>,
 }
 
 impl<'a> Report<'a> {
@@ -81,7 +89,11 @@ impl<'a> Report<'a> {
         sides: Sides<'a>,
         rules: Vec<(usize, Hides)>,
         hidden: &'a Hidden,
+        found: &[Found],
     ) -> Self {
+        if let Some(open) = open(sides, input.ty, hidden, found) {
+            return Self { input, sides, rules, hidden, hidden_base: Vec::new(), sealed: open, masked: None };
+        }
         let seal = |object: Value| seal(&object, input.ty, input.secret_key);
         let sealed = Versions {
             target: seal(normalise_target(input.target)),
@@ -100,7 +112,12 @@ impl<'a> Report<'a> {
             }
             Some(_) | None => Vec::new(),
         };
-        Self { input, sides, rules, hidden, hidden_base, sealed, masked }
+        let sealed = Versions {
+            target: Cow::Owned(sealed.target),
+            live: Cow::Owned(sealed.live),
+            base: sealed.base.map(Cow::Owned),
+        };
+        Self { input, sides, rules, hidden, hidden_base, sealed, masked: Some(masked) }
     }
 
     fn findings(&self, found: Vec<Found>) -> Vec<Finding> {
@@ -119,7 +136,8 @@ impl<'a> Report<'a> {
         let ty = self.input.ty;
         let live = follow(&self.sealed.live, &path, ty);
         let target = follow(&self.sealed.target, &path, ty);
-        let base = self.sealed.base.as_ref().and_then(|base| follow(base, &path, ty).value);
+        let base = self.sealed.base.as_deref().map(|base| follow(base, &path, ty));
+        let base = base.as_ref().and_then(|place| place.value);
         if path != found_path && live.value.is_some() && target.value.is_some() {
             change = Change::Changed;
         }
@@ -133,14 +151,22 @@ impl<'a> Report<'a> {
             (None, Some(_)) => self.pointer_into_target(target.pointer),
             (Some(_), _) | (None, None) => live.pointer,
         };
-        let shown = |object: &Masked| follow(object, &path, ty).value.cloned().map(Masked::of_masked);
+        let shown = |object: &Value| follow(object, &path, ty).value.cloned().map(Masked::of_masked);
+        let [shown_target, shown_live, shown_base] = match &self.masked {
+            Some(masked) => [
+                shown(&masked.target),
+                shown(&masked.live),
+                masked.base.as_ref().and_then(|base| shown(base)),
+            ],
+            None => [target.value, live.value, base].map(|value| value.cloned().map(Masked::of_masked)),
+        };
         Finding {
             channel,
             pointer: pointer.to_string(),
             change,
-            target: shown(&self.masked.target),
-            live: shown(&self.masked.live),
-            base: self.masked.base.as_ref().and_then(shown),
+            target: shown_target,
+            live: shown_live,
+            base: shown_base,
             pending_removal,
             owners,
             ours,
@@ -177,14 +203,18 @@ impl<'a> Report<'a> {
         };
         let Some(telling) = elements.iter().position(tells) else { return path };
         let list = FieldPath::new(elements.iter().take(telling).cloned().collect());
-        let sealed = [Some(&self.sealed.target), Some(&self.sealed.live), self.sealed.base.as_ref()];
+        if self.masked.is_none() {
+            return path;
+        }
+        let Versions { target, live, base } = &self.sealed;
+        let sealed = [Some(&**target), Some(&**live), base.as_deref()];
         let is_sealed = |object: &Value| follow(object, &list, self.input.ty).value.is_some_and(holds_seal);
         if sealed.into_iter().flatten().any(is_sealed) { list } else { path }
     }
 
     /// Whether the values of these paths left what was last synced, on each side.
     fn moved(&self, paths: &[FieldPath]) -> Moved {
-        let Some(base) = &self.sealed.base else { return Moved::default() };
+        let Some(base) = self.sealed.base.as_deref() else { return Moved::default() };
         let mut git = false;
         let mut cluster = false;
         for path in paths {
@@ -257,6 +287,30 @@ impl<'a> Report<'a> {
         };
         alone.or_else(together).map(|(index, _)| *index)
     }
+}
+
+/// The versions as they are, where nothing has to be sealed, taken away or hidden for what was found.
+fn open<'a>(
+    sides: Sides<'a>,
+    ty: TypeRef<'_>,
+    hidden: &Hidden,
+    found: &[Found],
+) -> Option<Versions<Cow<'a, Value>>> {
+    // What is never compared lies beside these in `metadata`, in its labels and in its annotations.
+    let shows_more = |found: &Found| {
+        let is_high = |path: &FieldPath| path.elements().len() <= 2 && path.starts_with_fields(&["metadata"]);
+        found.path.is_root() || is_high(&found.path) || found.leaves.iter().any(is_high)
+    };
+    if !hidden.is_empty() || found.iter().any(shows_more) {
+        return None;
+    }
+    let all = [sides.target, sides.live, sides.base];
+    let is_open = all.into_iter().flatten().all(|object| is_open(object, ty));
+    is_open.then_some(Versions {
+        target: Cow::Borrowed(sides.target?),
+        live: Cow::Borrowed(sides.live?),
+        base: sides.base.map(Cow::Borrowed),
+    })
 }
 
 /// How much of a difference some places hide.

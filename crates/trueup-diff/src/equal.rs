@@ -36,7 +36,7 @@ pub(crate) fn agree(left: Option<&Value>, right: Option<&Value>, spot: &Spot<'_>
             Mode::Filled => says_nothing(right, spot),
             Mode::Same => asks_nothing(right, spot),
         },
-        (Some(left), Some(right)) => agree_present(left, right, spot, mode),
+        (Some(left), Some(right)) => left == right || agree_present(left, right, spot, mode),
     }
 }
 

@@ -1,7 +1,7 @@
 //! What comparing takes and what it finds.
 
-use trueup_merge::TypeRef;
-use trueup_object::{FieldManager, FieldPath, ManagedFields, Value};
+use trueup_merge::{Managed, TypeRef};
+use trueup_object::{FieldManager, FieldPath, Value};
 
 use crate::ignore::{Hidden, IgnoreRule, RuleFailure};
 use crate::mask::Masked;
@@ -16,7 +16,7 @@ pub struct CompareInput<'a> {
     /// The target that was last applied, sealed or not.
     pub base: Option<&'a Value>,
     /// The managed fields of `live`.
-    pub managed: &'a ManagedFields,
+    pub managed: &'a Managed<'a>,
     pub our_manager: &'a FieldManager,
     pub ty: TypeRef<'a>,
     pub schema_known: bool,

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use globset::{Glob, GlobMatcher};
-use trueup_object::{JsonPointer, ManagedFields, PointerError, ResourceKey, Text, Value};
+use trueup_merge::Managed;
+use trueup_object::{JsonPointer, PointerError, ResourceKey, Text, Value};
 
 use crate::jq::{JqError, Program};
 use crate::place::{leads_to, onward};
@@ -177,7 +178,7 @@ impl IgnoreRule {
     }
 
     /// What the rule hides of an object.
-    pub(crate) fn hides(&self, target: &Value, live: &Value, managed: &ManagedFields) -> Hides {
+    pub(crate) fn hides(&self, target: &Value, live: &Value, managed: &Managed<'_>) -> Hides {
         let mut hides = Hides::default();
         for selector in &self.selectors {
             match selector {
@@ -192,7 +193,8 @@ impl IgnoreRule {
                 }
                 Selector::Jq(program) => hides.add(program, target, live),
                 Selector::Manager(name) => {
-                    let entries = managed.entries.iter().filter(|entry| entry.manager.as_str() == name);
+                    let entries =
+                        managed.fields().entries.iter().filter(|entry| entry.manager.as_str() == name);
                     hides.matches += entries.map(|entry| entry.fields.paths().len()).sum::<usize>();
                     hides.managers.push(name.clone());
                 }

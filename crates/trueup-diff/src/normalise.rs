@@ -67,11 +67,16 @@ pub(crate) fn is_mark(name: &str) -> bool {
     MARKS.contains(&name)
 }
 
+/// Whether a field of `metadata` is written by the server or a clean-up.
+pub(crate) fn is_bookkeeping(name: &str) -> bool {
+    BOOKKEEPING.contains(&name)
+}
+
 fn strip(mut object: Value) -> Value {
     let Some(map) = object.as_map_mut() else { return object };
     map.remove("status");
     let Some(metadata) = map.get_mut("metadata").and_then(Value::as_map_mut) else { return object };
-    metadata.retain(|name, _| !BOOKKEEPING.contains(&name));
+    metadata.retain(|name, _| !is_bookkeeping(name));
     for field in ["labels", "annotations"] {
         let Some(names) = metadata.get_mut(field).and_then(Value::as_map_mut) else { continue };
         names.retain(|name, _| !is_mark(name));

@@ -2,9 +2,9 @@
 
 use std::cmp::Reverse;
 
+use trueup_merge::Managed;
 use trueup_object::{
-    FieldManager, FieldPath, FieldSet, ManagedEntry, ManagedFields, ManagedOperation, PathElement, Text,
-    Timestamp,
+    FieldManager, FieldPath, FieldSet, ManagedEntry, ManagedOperation, PathElement, Text, Timestamp,
 };
 
 /// A manager that owns a path: a hint, since clients choose the name.
@@ -32,7 +32,7 @@ pub(crate) struct Owned<'a> {
 /// Looks owners up.
 #[derive(Clone, Copy)]
 pub(crate) struct Owners<'a> {
-    pub managed: &'a ManagedFields,
+    pub managed: &'a Managed<'a>,
     pub ours: &'a FieldManager,
     /// Without a schema it is not known which maps are atomic: then whoever owns a map as a whole owns what is in it.
     pub schema_known: bool,
@@ -41,7 +41,7 @@ pub(crate) struct Owners<'a> {
 impl<'a> Owners<'a> {
     /// Whether the object says who owns what at all.
     pub fn known(&self) -> bool {
-        !self.managed.entries.is_empty()
+        !self.managed.fields().entries.is_empty()
     }
 
     /// The owners of a path; where it lies in an atomic value, `atomic` is the length of that value's path.
@@ -49,7 +49,7 @@ impl<'a> Owners<'a> {
         let elements = path.elements();
         let elements = elements.get(..atomic.unwrap_or(elements.len())).unwrap_or(elements);
         let mut owned = Owned::default();
-        for entry in &self.managed.entries {
+        for entry in &self.managed.fields().entries {
             let holds = entry.fields.touches(elements)
                 || (!self.schema_known && holds_an_ancestor(&entry.fields, elements));
             if !holds {

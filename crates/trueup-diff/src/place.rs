@@ -3,7 +3,7 @@
 use trueup_merge::TypeRef;
 use trueup_object::{FieldPath, JsonPointer, PathElement, Text, Value};
 
-use crate::align::item_name;
+use crate::align::ItemName;
 use crate::spot::Spot;
 
 /// Where a path leads in one object.
@@ -33,7 +33,7 @@ pub(crate) fn follow<'a>(object: &'a Value, path: &'a FieldPath, ty: TypeRef<'a>
                     PathElement::Key(_) | PathElement::Value(_) | PathElement::Field(_) => items
                         .iter()
                         .enumerate()
-                        .position(|(index, item)| item_name(item, index, place.spot.ty) == *element),
+                        .position(|(index, item)| ItemName::of(item, index, place.spot.ty).is(element)),
                 };
                 tokens.push(position.map_or_else(|| Text::from("-"), |index| Text::from(index.to_string())));
                 place.value = position.and_then(|index| items.get(index));

@@ -1,7 +1,7 @@
 //! Takes the table of what live has that nobody declares and nobody owns.
 
-use trueup_merge::TypeRef;
-use trueup_object::{FieldManager, FieldPath, ManagedFields, Value};
+use trueup_merge::{Managed, TypeRef};
+use trueup_object::{FieldManager, FieldPath, Value};
 
 use crate::align::Sides;
 use crate::normalise::in_form;
@@ -15,7 +15,7 @@ use crate::walk::{Unowned, Walk};
 pub fn unowned_table(
     live: &Value,
     target: &Value,
-    managed: &ManagedFields,
+    managed: &Managed<'_>,
     ty: TypeRef<'_>,
     secret_key: &[u8; 32],
     except: &[FieldPath],

@@ -9,7 +9,7 @@ use trueup_merge::TypeRef;
 use trueup_object::secret::replace;
 use trueup_object::{Gvk, Map, Text, Value, is_sensitive_name};
 
-use crate::normalise::in_form;
+use crate::normalise::{in_form, is_bookkeeping, is_mark};
 use crate::scalar::{decode_base64, text};
 use crate::spot::child_type;
 
@@ -48,26 +48,51 @@ const REFERENCES: [&str; 20] = [
 /// A copy of an object, in the form in which it is compared, with every sensitive value replaced by a digest. Sealing
 /// twice is sealing once.
 pub fn seal(object: &Value, ty: TypeRef<'_>, key: &[u8; 32]) -> Value {
-    let object = &*in_form(object);
-    let group = Gvk::of(object).map(|gvk| gvk.group);
-    let sealer = Sealer {
-        key,
-        // The API's own types name no value by these words; a custom resource may.
-        fields_can_be_sensitive: group
-            .is_some_and(|group| group.contains('.') && !group.ends_with(".k8s.io")),
-    };
-    let Some(map) = object.as_map() else { return object.clone() };
-    let is_secret = is_secret(object);
-    let fields = map.iter().map(|(name, value)| {
-        let value = match name {
-            "apiVersion" | "kind" => value.clone(),
-            "data" if is_secret => sealer.everything(value, true),
-            "stringData" if is_secret => sealer.everything(value, false),
-            _ => sealer.value(value, child_type(ty.field(name))),
+    let object = in_form(object);
+    let sealer = Sealer::new(&object, key);
+    let Some(map) = object.as_map() else { return object.into_owned() };
+    let is_secret = is_secret(&object);
+    let mut sealed = Vec::new();
+    for (name, value) in map.iter() {
+        let found = match name {
+            "apiVersion" | "kind" => None,
+            "data" if is_secret => Some(sealer.everything(value, true)),
+            "stringData" if is_secret => Some(sealer.everything(value, false)),
+            _ => sealer.value(value, &|| child_type(ty.step(name))),
         };
-        (name, value)
-    });
-    Value::Map(fields.collect())
+        sealed.extend(found.map(|found| (Text::from(name), found)));
+    }
+    let mut object = object.into_owned();
+    for (name, value) in sealed {
+        object.set_at(&[&name], value);
+    }
+    object
+}
+
+/// Whether nothing that is compared of an object is sensitive or a seal: then it needs neither sealing nor masks.
+pub(crate) fn is_open(object: &Value, ty: TypeRef<'_>) -> bool {
+    if is_secret(object) {
+        return false;
+    }
+    let sealer = Sealer::new(object, &[0; 32]);
+    let is_open = |name: &str, value: &Value| {
+        !is_sensitive_name(name)
+            && sealer.value(value, &|| TypeRef::untyped()).is_none()
+            && !holds_seal(value)
+    };
+    object.as_map().into_iter().flat_map(Map::iter).all(|(name, value)| match name {
+        "apiVersion" | "kind" | "status" => true,
+        "metadata" => value.as_map().into_iter().flat_map(Map::iter).all(|(name, value)| match name {
+            "labels" | "annotations" => {
+                let marked = |(name, _): &(&str, &Value)| !is_mark(name);
+                let values = value.as_map().into_iter().flat_map(Map::iter).filter(marked);
+                (value.is_null() || value.as_map().is_some())
+                    && values.into_iter().all(|(name, value)| is_open(name, value))
+            }
+            _ => is_bookkeeping(name) || is_open("", value),
+        }),
+        _ => sealer.value(value, &|| child_type(ty.step(name))).is_none() && !holds_seal(value),
+    })
 }
 
 /// Whether an object is a core Secret.
@@ -107,38 +132,61 @@ struct Sealer<'k> {
     fields_can_be_sensitive: bool,
 }
 
-impl Sealer<'_> {
-    fn value(&self, value: &Value, ty: TypeRef<'_>) -> Value {
+impl<'k> Sealer<'k> {
+    fn new(object: &Value, key: &'k [u8; 32]) -> Self {
+        let group = Gvk::of(object).map(|gvk| gvk.group);
+        // The API's own types name no value by these words; a custom resource may.
+        let fields_can_be_sensitive =
+            group.is_some_and(|group| group.contains('.') && !group.ends_with(".k8s.io"));
+        Self { key, fields_can_be_sensitive }
+    }
+
+    /// The value sealed; `None` where nothing of it is sensitive. Its type is asked for only where it has parts.
+    fn value<'a>(&self, value: &Value, ty: &dyn Fn() -> TypeRef<'a>) -> Option<Value> {
         match value {
-            Value::Map(map) => Value::Map(self.map(map, ty)),
+            Value::Map(map) if map.is_empty() => None,
+            Value::Map(map) => self.map(map, ty()).map(Value::Map),
             Value::List(items) => {
-                items.iter().map(|item| self.value(item, ty.element())).collect::<Vec<_>>().into()
+                let has_parts = items.iter().any(|item| matches!(item, Value::Map(_) | Value::List(_)));
+                let element = if has_parts { ty().element() } else { TypeRef::untyped() };
+                let mut sealed: Option<Vec<Value>> = None;
+                for (index, item) in items.iter().enumerate() {
+                    if let Some(found) = self.value(item, &|| element) {
+                        sealed.get_or_insert_with(|| items.clone())[index] = found;
+                    }
+                }
+                sealed.map(Value::List)
             }
             Value::Str(text) => match replace(text, |credential| self.credential(credential)) {
-                Cow::Borrowed(_) => value.clone(),
-                Cow::Owned(sealed) => sealed.into(),
+                Cow::Borrowed(_) => None,
+                Cow::Owned(sealed) => Some(sealed.into()),
             },
-            Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) => value.clone(),
+            Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) => None,
         }
     }
 
-    fn map(&self, map: &Map, ty: TypeRef<'_>) -> Map {
+    fn map(&self, map: &Map, ty: TypeRef<'_>) -> Option<Map> {
+        let mut sealed: Option<Map> = None;
+        for (name, value) in map.iter() {
+            let found = if self.is_sensitive(map, name, value, ty) {
+                Some(self.everything(value, false))
+            } else {
+                self.value(value, &|| child_type(ty.step(name)))
+            };
+            if let Some(found) = found {
+                sealed.get_or_insert_with(|| map.clone()).insert(name, found);
+            }
+        }
+        sealed
+    }
+
+    fn is_sensitive(&self, map: &Map, name: &str, value: &Value, ty: TypeRef<'_>) -> bool {
+        let is_declared = || ty.step(name).is_some_and(|step| step.is_declared());
         // An environment variable, a parameter: the name is beside the value.
-        let named_value = map.get("name").and_then(Value::as_str).is_some_and(is_sensitive_name);
-        map.iter()
-            .map(|(name, value)| {
-                let declared = ty.field(name).is_some_and(|field| field.declared);
-                let sensitive = name == LAST_APPLIED
-                    || (named_value && name == "value")
-                    || (is_sensitive_name(name) && (!declared || self.field_is_sensitive(name, value)));
-                let sealed = if sensitive {
-                    self.everything(value, false)
-                } else {
-                    self.value(value, child_type(ty.field(name)))
-                };
-                (name, sealed)
-            })
-            .collect()
+        let named_value = || map.get("name").and_then(Value::as_str).is_some_and(is_sensitive_name);
+        name == LAST_APPLIED
+            || (name == "value" && named_value())
+            || (is_sensitive_name(name) && (!is_declared() || self.field_is_sensitive(name, value)))
     }
 
     /// Whether a field that a schema declares holds a value of its own and not a reference to one.

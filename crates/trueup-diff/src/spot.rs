@@ -1,6 +1,6 @@
 //! A place in an object as comparing sees it: the type of the value, and what its parent knows about it.
 
-use trueup_merge::{Field, ListKind, Shape, TypeRef};
+use trueup_merge::{Field, ListKind, Shape, Step, TypeRef};
 use trueup_object::Value;
 
 use crate::derived;
@@ -14,7 +14,7 @@ pub(crate) struct Spot<'a> {
     pub name: &'a str,
     /// The name one level up.
     pub parent: &'a str,
-    field: Option<Field<'a>>,
+    step: Option<Step<'a>>,
     /// The map that the value is in, in live: some defaults depend on siblings.
     siblings: Option<&'a Value>,
     /// Of a default that is an object, the part that belongs here.
@@ -39,23 +39,25 @@ pub(crate) enum Parts {
 
 impl<'a> Spot<'a> {
     pub fn root(ty: TypeRef<'a>) -> Self {
-        Self { ty, name: "", parent: "", field: None, siblings: None, expected: None, circle: false }
+        Self { ty, name: "", parent: "", step: None, siblings: None, expected: None, circle: false }
     }
 
     /// The place of a field; `live` is the map in live that holds it.
     pub fn child(&self, name: &'a str, live: Option<&'a Value>) -> Self {
-        let field = self.ty.field(name);
+        self.child_with(name, live, self.object_default())
+    }
+
+    /// The same where the default of the map, as [`Spot::object_default`] has it, is known already.
+    pub fn child_with(&self, name: &'a str, live: Option<&'a Value>, default: Option<&'a Value>) -> Self {
+        let step = self.ty.step(name);
         Self {
-            ty: child_type(field),
+            ty: child_type(step),
             name,
             parent: self.name,
-            field,
+            step,
             siblings: live,
-            expected: self
-                .object_default()
-                .and_then(|default| default.get(name))
-                .or_else(|| self.default_amount(name)),
-            circle: self.in_circle(name, field).is_some(),
+            expected: default.and_then(|default| default.get(name)).or_else(|| self.default_amount(name)),
+            circle: self.in_circle(name, step).is_some(),
         }
     }
 
@@ -64,20 +66,29 @@ impl<'a> Spot<'a> {
         derived::default_amount(self.name, name, item)
     }
 
-    /// The place of a field in a map that Git declares as `declared`.
-    pub fn child_beside(&self, name: &'a str, live: Option<&'a Value>, declared: Option<&'a Value>) -> Self {
-        let child = self.child(name, live);
-        let sibling = self.in_circle(name, child.field);
+    /// The place of a field in a map of which Git declares `declared` and that has this default.
+    pub fn child_beside(
+        &self,
+        name: &'a str,
+        live: Option<&'a Value>,
+        declared: Option<&'a Value>,
+        default: Option<&'a Value>,
+    ) -> Self {
+        let child = self.child_with(name, live, default);
+        if !child.circle {
+            return child;
+        }
+        let sibling = self.in_circle(name, child.step);
         let is_declared = sibling.is_some_and(|sibling| {
             declared.and_then(|map| map.get(sibling)).is_some_and(|value| !value.is_null())
         });
-        Self { circle: child.circle && !is_declared, ..child }
+        Self { circle: !is_declared, ..child }
     }
 
     /// The field that a field copies, where that one copies it in turn: `serviceAccount` and `serviceAccountName`.
-    fn in_circle(&self, name: &str, field: Option<Field<'a>>) -> Option<&'a str> {
-        let sibling = field?.default_from?;
-        (self.ty.field(sibling)?.default_from == Some(name)).then_some(sibling)
+    fn in_circle(&self, name: &str, step: Option<Step<'a>>) -> Option<&'a str> {
+        let sibling = step?.default_from()?;
+        (self.ty.step(sibling)?.default_from() == Some(name)).then_some(sibling)
     }
 
     /// The same place with a type that is known better.
@@ -91,7 +102,7 @@ impl<'a> Spot<'a> {
             ty: self.ty.element(),
             name: self.name,
             parent: self.parent,
-            field: None,
+            step: None,
             siblings: None,
             expected: None,
             circle: false,
@@ -99,8 +110,8 @@ impl<'a> Spot<'a> {
     }
 
     /// The field as its parent's type has it; `None` for items and for what the schema does not know.
-    pub fn field(&self) -> Option<&Field<'a>> {
-        self.field.as_ref()
+    pub fn field(&self) -> Option<Field<'a>> {
+        self.step.map(|step| step.field())
     }
 
     /// How a value here is taken apart, by its type and its form.
@@ -129,7 +140,7 @@ impl<'a> Spot<'a> {
 
     /// What the server writes here when nothing is declared, as far as the schema can say it.
     fn known_default(&self) -> Option<&'a Value> {
-        let field = self.field?;
+        let field = self.field()?;
         match self.siblings.and_then(Value::as_map).filter(|_| !self.circle) {
             Some(siblings) => field.default_in(siblings),
             None => field.default,
@@ -144,7 +155,7 @@ impl<'a> Spot<'a> {
 
     /// Whether live has here what it would have if nobody had declared anything.
     pub fn is_default(&self, live: &Value) -> bool {
-        let is_live = |default: &Value| equal::same(default, live, self);
+        let is_live = |default: &Value| default == live || equal::same(default, live, self);
         let derived = || derived::default(self.name, self.parent, self.siblings?);
         self.known_default().or(self.expected).is_some_and(is_live)
             || derived().is_some_and(|it| is_live(&it))
@@ -158,9 +169,9 @@ impl<'a> Spot<'a> {
 }
 
 /// What a schema does not declare is deduced from the value.
-pub(crate) fn child_type(field: Option<Field<'_>>) -> TypeRef<'_> {
-    match field {
-        Some(field) => field.ty,
+pub(crate) fn child_type(step: Option<Step<'_>>) -> TypeRef<'_> {
+    match step {
+        Some(step) => step.ty,
         None => TypeRef::untyped(),
     }
 }

@@ -7,8 +7,8 @@
 use trueup_merge::{SchemaSet, Shape, TypeRef};
 use trueup_object::{FieldPath, Gvk, Map, PathElement, Value};
 
-use crate::absent::{asks_nothing, is_replaced, is_zero, present};
-use crate::align::Sides;
+use crate::absent::{asks_nothing, is_replaced, is_zero, present, says_nothing};
+use crate::align::{Sides, has_repeated_names};
 use crate::derived::{asks_server_to_choose, is_written_over};
 use crate::equal::{Mode, agree, agree_in_any_order};
 use crate::finding::{Change, Channel};
@@ -79,6 +79,7 @@ impl<'a> Walk<'a> {
         for (name, fields) in sides.fields() {
             match name {
                 "apiVersion" | "kind" | "status" => {}
+                _ if fields.are_settled() => {}
                 "metadata" => self.step(PathElement::Field(name.into()), |walk| {
                     walk.metadata(fields, metadata_spot(root.child(name, sides.live)));
                 }),
@@ -90,13 +91,21 @@ impl<'a> Walk<'a> {
     /// Everything else in `metadata` is identity or bookkeeping.
     fn metadata(&mut self, sides: Sides<'a>, spot: Spot<'a>) {
         for (name, fields) in sides.fields() {
-            if matches!(name, "labels" | "annotations" | "finalizers" | "ownerReferences") {
+            let is_compared = matches!(name, "labels" | "annotations" | "finalizers" | "ownerReferences");
+            if is_compared && !fields.are_settled() {
                 self.field(name, fields, spot.child(name, sides.live));
             }
         }
     }
 
     fn field(&mut self, name: &str, sides: Sides<'a>, spot: Spot<'a>) {
+        // Most of what Git does not declare is what the server writes by itself: that needs no path.
+        if let (None, Some(live)) = (sides.target, sides.live)
+            && is_scalar(live)
+            && says_nothing(live, &spot)
+        {
+            return;
+        }
         self.step(PathElement::Field(name.into()), |walk| walk.visit(sides, spot));
     }
 
@@ -184,9 +193,11 @@ impl<'a> Walk<'a> {
             Parts::Scalar => {}
             Parts::Map { atomic } => self.within(atomic, |walk| {
                 let marked = walk.path.elements().len() == 2 && walk.path.starts_with_fields(&["metadata"]);
+                let default = spot.object_default();
                 for (name, fields) in sides.fields() {
-                    if !(marked && is_mark(name)) {
-                        let child = spot.child_beside(name, sides.live, sides.target);
+                    let is_bookkeeping = marked && is_mark(name);
+                    if !(is_bookkeeping || fields.are_settled()) {
+                        let child = spot.child_beside(name, sides.live, sides.target, default);
                         walk.field(name, fields, child);
                     }
                 }
@@ -194,7 +205,9 @@ impl<'a> Walk<'a> {
             Parts::NamedList => self.items(sides, spot),
             Parts::AtomicList => self.within(true, |walk| {
                 for (element, items) in sides.indexed_items() {
-                    walk.step(element, |walk| walk.visit(items, spot.item()));
+                    if !items.are_settled() {
+                        walk.step(element, |walk| walk.visit(items, spot.item()));
+                    }
                 }
             }),
         }
@@ -203,8 +216,10 @@ impl<'a> Walk<'a> {
     fn items(&mut self, sides: Sides<'a>, spot: Spot<'a>) {
         let items = sides.named_items(spot.ty);
         if !has_repeated_names(&items) {
-            for (element, item) in items {
-                self.step(element, |walk| walk.visit(item, spot.item()));
+            for (name, item) in items {
+                if !item.are_settled() {
+                    self.step(name.element(), |walk| walk.visit(item, spot.item()));
+                }
             }
             return;
         }
@@ -297,10 +312,11 @@ fn length(list: &Value) -> usize {
     list.as_list().map(<[Value]>::len).unwrap_or_default()
 }
 
-fn has_repeated_names(items: &[(PathElement, Sides<'_>)]) -> bool {
-    let mut names: Vec<&PathElement> = items.iter().map(|(name, _)| name).collect();
-    names.sort_unstable();
-    names.windows(2).any(|pair| matches!(pair, [one, other] if one == other))
+fn is_scalar(value: &Value) -> bool {
+    match value {
+        Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Str(_) => true,
+        Value::Null | Value::List(_) | Value::Map(_) => false,
+    }
 }
 
 /// Whether a value that nobody declares and nobody owns was there right after our last sync.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 pub use trueup_diff::{Masked, UnownedTable};
-use trueup_merge::TypeRef;
 pub use trueup_merge::{Layered, SchemaSet};
+use trueup_merge::{Managed, TypeRef};
 use trueup_object::{FieldPath, Value};
 
 use crate::desired::Target;
@@ -73,7 +73,7 @@ pub fn remember(
         None => TypeRef::untyped(),
     };
     let base = base(context.schemas, context.secret_key, target);
-    let managed = trueup_merge::managed_in_version(&live.object, ty);
+    let managed = Managed::of(&live.object, ty);
     // What a sync has left is no part of it: it would else never be found again.
     let left = unowned_additions(comparison);
     let unowned =

@@ -1,6 +1,6 @@
 //! What a value is to structured merge at its place, and how the items of lists are told apart.
 
-use trueup_object::{KeyFields, PathElement, Value};
+use trueup_object::{KeyFields, Map, PathElement, Value};
 
 use crate::schema::{ListKind, Shape, TypeRef};
 
@@ -41,8 +41,8 @@ pub(crate) fn atom<'a>(ty: TypeRef<'a>, value: Option<&Value>) -> Atom<'a> {
 
 /// The type of a map's key or a struct's field; what a schema does not declare is deduced.
 pub(crate) fn child_type<'a>(ty: TypeRef<'a>, name: &str) -> TypeRef<'a> {
-    match ty.field(name) {
-        Some(field) => field.ty,
+    match ty.step(name) {
+        Some(step) => step.ty,
         None => TypeRef::untyped(),
     }
 }
@@ -76,14 +76,16 @@ pub(crate) fn item_element(item: &Value, kind: ListKind<'_>, element: TypeRef<'_
             let item = item.as_map()?;
             let fields: Vec<_> = keys
                 .iter()
-                .filter_map(|key| {
-                    let value = item.get(key).or_else(|| element.field(key)?.key_default())?;
-                    Some((key.clone(), value.clone()))
-                })
+                .filter_map(|key| Some((key.clone(), key_value(item, key, element)?.clone())))
                 .collect();
             (!fields.is_empty()).then(|| PathElement::Key(KeyFields::new(fields)))
         }
     }
+}
+
+/// The value of a key field in an item of a list-map: its own, or the default where it has none.
+pub fn key_value<'v>(item: &'v Map, key: &str, element: TypeRef<'v>) -> Option<&'v Value> {
+    item.get(key).or_else(|| element.field(key)?.key_default())
 }
 
 /// Whether an item is the one that key fields name, without knowing its schema: fields that the item lacks may be

@@ -24,19 +24,19 @@ mod version;
 pub use apply::{Applied, ApplyError, apply, apply_versioned};
 pub use compare::{Comparison, compare};
 pub use conversion::{Kind, Show};
-pub use element::{KeyMatch, element_path, same_key};
+pub use element::{KeyMatch, element_path, key_value, same_key};
 pub use managers::{Conflict, Writer, conflict_message, keep_times, server_path};
 pub use merge::merge;
 pub use ownership::{MergeError, field_set, zero_object};
 pub use scale::{scale_entries, scaled, with_scale_entries};
 pub use schema::{
-    DefaultWhen, Field, KnownTypeError, Layered, ListKind, PatchStrategy, Scalar, SchemaSet, Shape, TypeRef,
-    ZeroRule,
+    DefaultWhen, Field, KnownTypeError, Layered, ListKind, PatchStrategy, Scalar, SchemaSet, Shape, Step,
+    TypeRef, ZeroRule,
 };
 pub use select::{extract, get, remove};
 pub use update::{update, update_versioned};
 pub use validate::{Invalid, validate};
-pub use version::{has_fields_of, managed_in_version};
+pub use version::{Managed, has_fields_of, managed_in_version};
 
 #[cfg(test)]
 mod tests;

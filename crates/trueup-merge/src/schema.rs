@@ -19,7 +19,7 @@ use trueup_object::{GroupKind, Gvk, Text, Value};
 
 use arena::{Node, NodeId, PathFacts};
 pub use known::KnownTypeError;
-pub use view::{Field, ListKind, PatchStrategy, Shape, TypeRef};
+pub use view::{Field, ListKind, PatchStrategy, Shape, Step, TypeRef};
 
 /// The compiled-in table of facts about built-in kinds, as JSON (`data/README.md` has the format). It also says which groups
 /// and resources are served, which no schema needs but an API server does.

@@ -3,10 +3,36 @@
 //! Versions of a kind mostly have the same fields, so their paths mean the same. Where a path means nothing in the
 //! object's own version it says nothing about who owns what; for autoscalers, whose versions differ, it is translated.
 
+use std::cell::OnceCell;
+
 use trueup_object::{FieldPath, FieldSet, Gvk, ManagedFields, PathElement, Value};
 
 use crate::ownership::all_fields;
 use crate::schema::{ListKind, Shape, TypeRef};
+
+/// The managed fields of an object, read when somebody asks for them: most objects agree, and nobody does.
+pub struct Managed<'a> {
+    of: Option<(&'a Value, TypeRef<'a>)>,
+    read: OnceCell<ManagedFields>,
+}
+
+impl<'a> Managed<'a> {
+    /// Those of an object of a type, as [`managed_in_version`] has them.
+    pub fn of(object: &'a Value, ty: TypeRef<'a>) -> Self {
+        Self { of: Some((object, ty)), read: OnceCell::new() }
+    }
+
+    pub fn fields(&self) -> &ManagedFields {
+        self.read
+            .get_or_init(|| self.of.map(|(object, ty)| managed_in_version(object, ty)).unwrap_or_default())
+    }
+}
+
+impl From<ManagedFields> for Managed<'_> {
+    fn from(fields: ManagedFields) -> Self {
+        Self { of: None, read: OnceCell::from(fields) }
+    }
+}
 
 /// The managed fields of an object with the paths that its own version has. What a writer owns under another version's
 /// name is left out where no translation is known: nobody is then said to own it.

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use trueup_diff::{
     CompareInput, Comparison, Finding, IgnoreRule, IgnoreSpec, Masked, compare, unowned_table,
 };
-use trueup_merge::field_set;
+use trueup_merge::{Managed, field_set};
 use trueup_object::{FieldManager, ManagedEntry, ManagedFields, ManagedOperation, Value};
 
 use super::world::{KEY, type_of};
@@ -106,7 +106,7 @@ impl Case {
         let target = self.object("target").unwrap();
         let live = self.live(&target);
         let base = self.object("base");
-        let managed = self.owners(base.as_ref().unwrap_or(&target));
+        let managed = Managed::from(self.owners(base.as_ref().unwrap_or(&target)));
         let (ty, schema_known) = type_of(&target);
         let at_sync = self.object("at sync").map(|patch| {
             let declared = base.as_ref().unwrap_or(&target);

@@ -31,7 +31,7 @@ fn found(target: &Value, live: &Value, manager: &str, channel: Option<Channel>) 
         target,
         live,
         base: None,
-        managed: &ManagedFields::of(live),
+        managed: &ManagedFields::of(live).into(),
         our_manager: &FieldManager::new(manager),
         ty,
         schema_known,
@@ -96,13 +96,13 @@ fn everyday_edits_are_told_as_they_are() {
         let target = Value::from_yaml(record.str_at(&["target"]).unwrap().as_bytes()).unwrap();
         let (synced, live) = (record.get("synced").unwrap(), record.get("live").unwrap());
         let (ty, schema_known) = type_of(&target);
-        let unowned = unowned_table(synced, &target, &ManagedFields::of(synced), ty, &KEY, &[]);
+        let unowned = unowned_table(synced, &target, &ManagedFields::of(synced).into(), ty, &KEY, &[]);
         let look = |live: &Value| {
             let mut comparison = compare(&CompareInput {
                 target: &target,
                 live,
                 base: Some(&target),
-                managed: &ManagedFields::of(live),
+                managed: &ManagedFields::of(live).into(),
                 our_manager: &FieldManager::new(FieldManager::TRUEUP),
                 ty,
                 schema_known,

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use trueup_diff::{CompareInput, Finding, IgnoreRule, RuleFailure};
-use trueup_merge::schema::TypeRef;
+use trueup_merge::{Managed, TypeRef};
 use trueup_object::{FieldPath, Gvk, ResourceKey, Value};
 
 use super::confirmed::{Bearing, Confirming, NOISE, hidden_by_server, is_noise};
@@ -46,7 +46,7 @@ pub fn matched(input: &LookInput<'_>, key: &ResourceKey, target: &Target, live: 
     let memory = input.memory.get(key);
     let known = input.schemas.lookup(&target.gvk);
     let ty = type_of(input, &target.gvk);
-    let managed = trueup_merge::managed_in_version(&live.object, ty);
+    let managed = Managed::of(&live.object, ty);
     // What was synced in another version, with other fields, says nothing about the fields of this one.
     let is_readable = |base: &&Value| {
         base.str_at(&["apiVersion"]) == target.object.str_at(&["apiVersion"])

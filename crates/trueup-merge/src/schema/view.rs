@@ -94,6 +94,42 @@ pub struct Field<'a> {
     published_zero: Option<&'a Value>,
 }
 
+/// A field of a struct or a key of a map, of which only the type was looked up: [`Step::field`] tells the rest.
+#[derive(Clone, Copy)]
+pub struct Step<'a> {
+    pub ty: TypeRef<'a>,
+    node: Option<&'a FieldNode>,
+    known: Option<&'a FieldNode>,
+}
+
+impl<'a> Step<'a> {
+    /// The schema names this field.
+    pub fn is_declared(&self) -> bool {
+        self.node.is_some()
+    }
+
+    /// The sibling whose value the server copies into the field.
+    pub fn default_from(&self) -> Option<&'a str> {
+        let of_kind = self.places().find_map(|kind| kind.default_from.as_deref());
+        of_kind.or_else(|| self.nodes().find_map(|field| field.default_from.as_deref()))
+    }
+
+    /// All that the schema says about the field.
+    pub fn field(&self) -> Field<'a> {
+        Field::new(self)
+    }
+
+    /// What the kind says about the place, in each set.
+    fn places(&self) -> impl Iterator<Item = &'a PathFacts> {
+        [self.ty.site.kind, self.ty.facts.and_then(|facts| facts.kind)].into_iter().flatten()
+    }
+
+    /// The field as each set has it.
+    fn nodes(&self) -> impl Iterator<Item = &'a FieldNode> {
+        self.node.into_iter().chain(self.known)
+    }
+}
+
 impl<'a> Site<'a> {
     fn node(self) -> &'a Node {
         self.set.node(self.ty.node)
@@ -188,11 +224,15 @@ impl<'a> TypeRef<'a> {
 
     /// A field of a struct or a key of a map; `None` where the type has no such field.
     pub fn field(self, name: &str) -> Option<Field<'a>> {
+        self.step(name).map(|step| step.field())
+    }
+
+    /// The same with its type alone, which is quicker.
+    pub fn step(self, name: &str) -> Option<Step<'a>> {
         let (node, site) = self.site.field(name)?;
         let facts = self.facts.and_then(|facts| facts.field(name));
         let ty = TypeRef { site, facts: facts.map(|(_, site)| site) };
-        let known = facts.and_then(|(node, _)| node);
-        Some(Field::new(ty, node, known))
+        Some(Step { ty, node, known: facts.and_then(|(node, _)| node) })
     }
 
     /// The declared fields, sorted by name.
@@ -211,36 +251,33 @@ impl<'a> TypeRef<'a> {
 }
 
 impl<'a> Field<'a> {
-    fn new(ty: TypeRef<'a>, node: Option<&'a FieldNode>, known: Option<&'a FieldNode>) -> Self {
-        let places = [ty.site.kind, ty.facts.and_then(|facts| facts.kind)];
-        let kind_zero = places.iter().flatten().find_map(|kind| kind.zero);
-        let kind_default = places.iter().flatten().find_map(|kind| kind.default.as_ref());
-        let default_off = places.iter().flatten().any(|kind| kind.default_off);
-        let both = || node.into_iter().chain(known);
-        let type_zero = both().map(|field| field.zero).find(|zero| *zero != ZeroRule::Unknown);
-        let type_default = both().find_map(|field| field.default.as_ref()).filter(|_| !default_off);
+    fn new(step: &Step<'a>) -> Self {
+        let Step { ty, node, known: _ } = *step;
+        let kind_zero = step.places().find_map(|kind| kind.zero);
+        let kind_default = step.places().find_map(|kind| kind.default.as_ref());
+        let default_off = step.places().any(|kind| kind.default_off);
+        let type_zero = step.nodes().map(|field| field.zero).find(|zero| *zero != ZeroRule::Unknown);
+        let type_default = step.nodes().find_map(|field| field.default.as_ref()).filter(|_| !default_off);
+        let first = step.nodes().next();
         Self {
             ty,
             declared: node.is_some(),
             zero: kind_zero.or(type_zero).unwrap_or(ZeroRule::Unknown),
             default: kind_default.or(type_default),
-            default_when: both()
+            default_when: step
+                .nodes()
                 .map(|field| field.default_when.as_slice())
                 .find(|rules| !rules.is_empty())
                 .unwrap_or_default(),
-            default_from: places
-                .iter()
-                .flatten()
-                .find_map(|kind| kind.default_from.as_deref())
-                .or(both().find_map(|field| field.default_from.as_deref())),
-            varies: both().any(|field| field.varies),
-            always: both().any(|field| field.always),
+            default_from: step.default_from(),
+            varies: step.nodes().any(|field| field.varies),
+            always: step.nodes().any(|field| field.always),
             required: node.is_some_and(|field| field.required),
             nullable: node.is_some_and(|field| field.nullable),
-            patch: both().next().map_or(PatchStrategy::Replace, FieldNode::patch_strategy),
-            format: both().next().map_or("", |field| field.format.as_str()),
-            allowed: both().next().map_or(&[], |field| field.allowed.as_slice()),
-            published_zero: both().find_map(|field| field.published_zero.as_ref()),
+            patch: first.map_or(PatchStrategy::Replace, FieldNode::patch_strategy),
+            format: first.map_or("", |field| field.format.as_str()),
+            allowed: first.map_or(&[], |field| field.allowed.as_slice()),
+            published_zero: step.nodes().find_map(|field| field.published_zero.as_ref()),
         }
     }
 
@@ -264,7 +301,7 @@ impl<'a> Field<'a> {
     }
 
     /// What completes the key of a list-map item that lacks this field.
-    pub(crate) fn key_default(&self) -> Option<&'a Value> {
+    pub fn key_default(&self) -> Option<&'a Value> {
         self.default.or(self.published_zero)
     }
 }
