@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use trueup_merge::TypeRef;
-use trueup_object::secret::credentials;
+use trueup_object::secret::sensitive_parts;
 use trueup_object::{FieldPath, JsonPointer, PathElement, ResourceKey, Value, is_sensitive_name};
 
 use crate::absent::{asks_nothing, present, says_nothing};
@@ -197,7 +197,8 @@ impl<'a> Report<'a> {
         let tells = |element: &PathElement| match element {
             PathElement::Value(_) => true,
             PathElement::Key(keys) => keys.iter().any(|(name, value)| {
-                is_sensitive_name(name) || value.as_str().is_some_and(|text| !credentials(text).is_empty())
+                is_sensitive_name(name)
+                    || value.as_str().is_some_and(|text| !sensitive_parts(text).is_empty())
             }),
             PathElement::Field(_) | PathElement::Index(_) => false,
         };

@@ -6,7 +6,9 @@
 use std::borrow::Cow;
 
 use trueup_merge::TypeRef;
-use trueup_object::secret::replace;
+use trueup_object::secret::{
+    is_password_flag, is_sensitive_entry, refers, replace, replace_credentials, tells_nothing,
+};
 use trueup_object::{Gvk, Map, Text, Value, is_sensitive_name};
 
 use crate::normalise::{in_form, is_bookkeeping, is_mark};
@@ -21,28 +23,22 @@ const DIGITS: usize = 32;
 /// kubectl's copy of the whole object, values included. It is never compared, so nothing is lost by hiding it whole.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
-/// Endings of names that a schema gives to references and settings, not to values.
-const REFERENCES: [&str; 20] = [
-    "ref",
-    "refs",
-    "reference",
+/// What the field of a reference is called; with a name among them a map is one, whatever it is called itself.
+const REFERENCE_FIELDS: [&str; 14] = [
     "name",
-    "names",
+    "key",
     "namespace",
-    "selector",
-    "class",
+    "kind",
+    "group",
+    "apiVersion",
+    "version",
+    "optional",
+    "property",
     "path",
-    "file",
-    "type",
-    "mount",
-    "provider",
-    "store",
-    "template",
-    "policy",
-    "mode",
-    "ttl",
-    "seconds",
-    "url",
+    "items",
+    "fieldPath",
+    "uid",
+    "valueFrom",
 ];
 
 /// A copy of an object, in the form in which it is compared, with every sensitive value replaced by a digest. Sealing
@@ -58,7 +54,7 @@ pub fn seal(object: &Value, ty: TypeRef<'_>, key: &[u8; 32]) -> Value {
             "apiVersion" | "kind" => None,
             "data" if is_secret => Some(sealer.everything(value, true)),
             "stringData" if is_secret => Some(sealer.everything(value, false)),
-            _ => sealer.value(value, &|| child_type(ty.step(name))),
+            _ => sealer.part(name, value, ty),
         };
         sealed.extend(found.map(|found| (Text::from(name), found)));
     }
@@ -91,8 +87,22 @@ pub(crate) fn is_open(object: &Value, ty: TypeRef<'_>) -> bool {
             }
             _ => is_bookkeeping(name) || is_open("", value),
         }),
-        _ => sealer.value(value, &|| child_type(ty.step(name))).is_none() && !holds_seal(value),
+        _ => sealer.part(name, value, ty).is_none() && !holds_seal(value),
     })
+}
+
+/// Whether a value says where another one is: `{name: a, key: b}`, or a list of such.
+fn is_reference(value: &Value) -> bool {
+    let is_one = |map: &Map| {
+        let of_reference = |name: &str| REFERENCE_FIELDS.contains(&name) || refers(name);
+        let names = || map.iter().map(|(name, _)| name);
+        names().all(of_reference) && names().any(|name| name == "name" || refers(name) || name == "valueFrom")
+    };
+    match value {
+        Value::Map(map) => is_one(map),
+        Value::List(items) => !items.is_empty() && items.iter().all(|it| it.as_map().is_some_and(is_one)),
+        Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Str(_) => false,
+    }
 }
 
 /// Whether an object is a core Secret.
@@ -129,7 +139,17 @@ pub(crate) fn next_seal(text: &str) -> Option<(usize, usize)> {
 
 struct Sealer<'k> {
     key: &'k [u8; 32],
+    is_config: bool,
     fields_can_be_sensitive: bool,
+}
+
+/// What the keys of a map are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Keys {
+    /// Names of a ConfigMap's entries: whatever one of a sensitive name holds is a value.
+    Data,
+    /// Fields, among which are references.
+    Fields,
 }
 
 impl<'k> Sealer<'k> {
@@ -138,26 +158,27 @@ impl<'k> Sealer<'k> {
         // The API's own types name no value by these words; a custom resource may.
         let fields_can_be_sensitive =
             group.is_some_and(|group| group.contains('.') && !group.ends_with(".k8s.io"));
-        Self { key, fields_can_be_sensitive }
+        let is_config = object.str_at(&["kind"]) == Some("ConfigMap");
+        Self { key, is_config, fields_can_be_sensitive }
+    }
+
+    /// A field of an object, sealed; `None` where nothing of it is sensitive.
+    fn part(&self, name: &str, value: &Value, ty: TypeRef<'_>) -> Option<Value> {
+        match (name, value) {
+            ("data" | "binaryData", Value::Map(map)) if self.is_config => {
+                self.map(map, child_type(ty.step(name)), Keys::Data).map(Value::Map)
+            }
+            _ => self.value(value, &|| child_type(ty.step(name))),
+        }
     }
 
     /// The value sealed; `None` where nothing of it is sensitive. Its type is asked for only where it has parts.
     fn value<'a>(&self, value: &Value, ty: &dyn Fn() -> TypeRef<'a>) -> Option<Value> {
         match value {
             Value::Map(map) if map.is_empty() => None,
-            Value::Map(map) => self.map(map, ty()).map(Value::Map),
-            Value::List(items) => {
-                let has_parts = items.iter().any(|item| matches!(item, Value::Map(_) | Value::List(_)));
-                let element = if has_parts { ty().element() } else { TypeRef::untyped() };
-                let mut sealed: Option<Vec<Value>> = None;
-                for (index, item) in items.iter().enumerate() {
-                    if let Some(found) = self.value(item, &|| element) {
-                        sealed.get_or_insert_with(|| items.clone())[index] = found;
-                    }
-                }
-                sealed.map(Value::List)
-            }
-            Value::Str(text) => match replace(text, |credential| self.credential(credential)) {
+            Value::Map(map) => self.map(map, ty(), Keys::Fields).map(Value::Map),
+            Value::List(items) => self.items(items, ty).map(Value::List),
+            Value::Str(text) => match replace(text, |found| self.seal_part(found)) {
                 Cow::Borrowed(_) => None,
                 Cow::Owned(sealed) => Some(sealed.into()),
             },
@@ -165,11 +186,40 @@ impl<'k> Sealer<'k> {
         }
     }
 
-    fn map(&self, map: &Map, ty: TypeRef<'_>) -> Option<Map> {
+    /// The argument behind `--password` is sensitive.
+    fn items<'a>(&self, items: &[Value], ty: &dyn Fn() -> TypeRef<'a>) -> Option<Vec<Value>> {
+        let has_parts = items.iter().any(|item| matches!(item, Value::Map(_) | Value::List(_)));
+        let element = if has_parts { ty().element() } else { TypeRef::untyped() };
+        let mut sealed: Option<Vec<Value>> = None;
+        let mut before: Option<&str> = None;
+        for (index, item) in items.iter().enumerate() {
+            let text = item.as_str();
+            let is_argument = text.is_some_and(|text| !text.starts_with(['-', '$']));
+            let found = match before.filter(|flag| is_argument && is_password_flag(flag)) {
+                Some(flag) => self.named(flag, item),
+                None => self.value(item, &|| element),
+            };
+            if let Some(found) = found {
+                sealed.get_or_insert_with(|| items.to_vec())[index] = found;
+            }
+            before = text;
+        }
+        sealed
+    }
+
+    fn map(&self, map: &Map, ty: TypeRef<'_>, keys: Keys) -> Option<Map> {
+        // An environment variable, a parameter, a header: the name is beside the value.
+        let entry = || map.get("name").and_then(Value::as_str).filter(|name| is_sensitive_entry(name));
         let mut sealed: Option<Map> = None;
         for (name, value) in map.iter() {
-            let found = if self.is_sensitive(map, name, value, ty) {
+            let found = if name == LAST_APPLIED {
                 Some(self.everything(value, false))
+            } else if let Some(entry) = (name == "value").then(entry).flatten() {
+                self.named(entry, value)
+            } else if let ("description", Value::Str(text)) = (name, value) {
+                self.prose(text)
+            } else if is_sensitive_name(name) && self.is_value(name, value, ty, keys) {
+                self.named(name, value)
             } else {
                 self.value(value, &|| child_type(ty.step(name)))
             };
@@ -180,22 +230,34 @@ impl<'k> Sealer<'k> {
         sealed
     }
 
-    fn is_sensitive(&self, map: &Map, name: &str, value: &Value, ty: TypeRef<'_>) -> bool {
-        let is_declared = || ty.step(name).is_some_and(|step| step.is_declared());
-        // An environment variable, a parameter: the name is beside the value.
-        let named_value = || map.get("name").and_then(Value::as_str).is_some_and(is_sensitive_name);
-        name == LAST_APPLIED
-            || (name == "value" && named_value())
-            || (is_sensitive_name(name) && (!is_declared() || self.field_is_sensitive(name, value)))
+    /// Sentences for people: no pair in them is one of a name and its value.
+    fn prose(&self, text: &str) -> Option<Value> {
+        match replace_credentials(text, |found| self.seal_part(found)) {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(sealed) => Some(sealed.into()),
+        }
     }
 
-    /// Whether a field that a schema declares holds a value of its own and not a reference to one.
-    fn field_is_sensitive(&self, name: &str, value: &Value) -> bool {
-        let name = name.to_ascii_lowercase();
-        let is_reference = REFERENCES.iter().any(|ending| name.ends_with(ending));
+    /// What has a sensitive name.
+    fn named(&self, name: &str, value: &Value) -> Option<Value> {
+        let is_plain = text(value).is_some_and(|text| tells_nothing(name, &text));
+        (!is_plain).then(|| self.everything(value, false))
+    }
+
+    /// Whether a field of a sensitive name holds a value of its own and not a reference to one. That a schema declares it
+    /// says so where the API's own types are meant.
+    fn is_value(&self, name: &str, value: &Value, ty: TypeRef<'_>, keys: Keys) -> bool {
+        let is_declared = ty.step(name).is_some_and(|step| step.is_declared());
         let holds_text = |value: &Value| text(value).is_some();
-        let is_value = holds_text(value) || value.as_list().is_some_and(|items| items.iter().all(holds_text));
-        self.fields_can_be_sensitive && is_value && !is_reference
+        match keys {
+            Keys::Fields if is_declared => {
+                let is_text =
+                    holds_text(value) || value.as_list().is_some_and(|items| items.iter().all(holds_text));
+                self.fields_can_be_sensitive && is_text && !refers(name)
+            }
+            Keys::Fields => !refers(name) && !is_reference(value),
+            Keys::Data => true,
+        }
     }
 
     /// Seals every value. Booleans and empty values give nothing away, and whether they are set is worth seeing.
@@ -223,9 +285,9 @@ impl<'k> Sealer<'k> {
         self.seal_text(&bytes).into()
     }
 
-    /// A seal in the place of a credential, as a base that was kept has it, stays.
-    fn credential(&self, credential: &str) -> String {
-        if is_seal_text(credential) { credential.to_owned() } else { self.seal_text(credential.as_bytes()) }
+    /// A seal in the place of a value, as a base that was kept has it, stays.
+    fn seal_part(&self, part: &str) -> String {
+        if is_seal_text(part) { part.to_owned() } else { self.seal_text(part.as_bytes()) }
     }
 
     fn seal_text(&self, bytes: &[u8]) -> String {
@@ -235,56 +297,4 @@ impl<'k> Sealer<'k> {
 }
 
 #[cfg(test)]
-mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
-
-    use super::*;
-
-    #[test]
-    fn a_credential_is_sealed_by_its_shape_alone_and_the_rest_of_its_text_stays() {
-        let token = format!("ghp_{}", "a1B2c3D4e5".repeat(3));
-        let text = format!("url: https://example.com\ngit: {token}\nend: {token}\n");
-        let mut object = Value::default();
-        object.set_at(&["apiVersion"], "v1".into());
-        object.set_at(&["kind"], "ConfigMap".into());
-        object.set_at(&["data", "app.yaml"], text.into());
-        object.set_at(&["data", "bare"], token.clone().into());
-        let sealed = seal(&object, TypeRef::untyped(), &[7; 32]);
-        assert!(!sealed.to_json().contains(&token), "{sealed:?}");
-        let bare = sealed.at(&["data", "bare"]).unwrap();
-        assert!(is_seal(bare));
-        let text = sealed.str_at(&["data", "app.yaml"]).unwrap();
-        let bare = bare.as_str().unwrap();
-        assert_eq!(text, format!("url: https://example.com\ngit: {bare}\nend: {bare}\n"));
-        assert_eq!(seal(&sealed, TypeRef::untyped(), &[7; 32]), sealed);
-        let masked = crate::mask([&object], TypeRef::untyped(), &[7; 32]).remove(0);
-        assert_eq!(
-            masked.str_at(&["data", "app.yaml"]),
-            Some("url: https://example.com\ngit: ++++++++\nend: ++++++++\n")
-        );
-    }
-
-    /// Else the sealed base of an address with a password would differ from the target, and a change by hand look like one
-    /// of both sides.
-    #[test]
-    fn a_sealed_address_is_not_sealed_again() {
-        let mut object = Value::default();
-        object.set_at(&["apiVersion"], "v1".into());
-        object.set_at(&["kind"], "ConfigMap".into());
-        object.set_at(&["data", "url"], "postgres://app:hunter2@db.example.com/shop".into());
-        let sealed = seal(&object, TypeRef::untyped(), &[7; 32]);
-        assert!(holds_seal(&sealed) && !sealed.to_json().contains("hunter2"), "{sealed:?}");
-        assert_eq!(seal(&sealed, TypeRef::untyped(), &[7; 32]), sealed);
-    }
-
-    #[test]
-    fn the_copy_that_kubectl_keeps_is_sealed_whole() {
-        let live = br#"{"apiVersion":"v1","kind":"Secret","metadata":{"name":"db","annotations":{"a":"b",
-            "kubectl.kubernetes.io/last-applied-configuration":"{\"data\":{\"password\":\"aHVudGVyMg==\"}}"}}}"#;
-        let sealed = seal(&Value::from_json(live).unwrap(), TypeRef::untyped(), &[7; 32]);
-        let annotations = sealed.at(&["metadata", "annotations"]).unwrap();
-        assert!(annotations.get(LAST_APPLIED).is_some_and(is_seal), "{annotations:?}");
-        assert_eq!(annotations.get("a").and_then(Value::as_str), Some("b"));
-        assert!(!sealed.to_json().contains("aHVudGVyMg"));
-    }
-}
+mod tests;

@@ -48,7 +48,9 @@ pub(crate) fn is_base(base: &Value, schemas: Layered<'_>, secret_key: &[u8; 32],
         None => TypeRef::untyped(),
     };
     let declared = self::base(schemas, secret_key, target);
-    trueup_diff::equal(Some(&declared), Some(&trueup_diff::normalise_target(base)), ty)
+    // Sealed again: an earlier version may have known fewer values as sensitive.
+    let base = trueup_diff::seal(&trueup_diff::normalise_target(base), ty, secret_key);
+    trueup_diff::equal(Some(&declared), Some(&base), ty)
 }
 
 fn base(schemas: Layered<'_>, secret_key: &[u8; 32], target: &Target) -> Value {

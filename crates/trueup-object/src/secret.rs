@@ -1,11 +1,17 @@
-//! Values that must not be seen: a type that hides its content, the names that mark a value as sensitive, and the shapes
-//! by which credentials are known.
+//! Values that must not be seen: a type that hides its content, the names that mark a value as sensitive, the shapes by
+//! which credentials are known, and where a text holds either.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::ops::Range;
 
+mod name;
+mod pair;
 mod shape;
 
-pub use shape::{credentials, redact, replace};
+pub use name::{is_sensitive_entry, is_sensitive_name, refers, tells_nothing};
+pub use pair::{is_password_flag, pairs};
+pub use shape::{credentials, redact};
 
 /// A value that prints as `***`. It has no equality and no way to be serialized: whoever needs the content asks for it
 /// by name.
@@ -39,74 +45,48 @@ impl<T> fmt::Display for Secret<T> {
     }
 }
 
-/// The names of contracts, "Masks", as the words that they are made of.
-const SENSITIVE: [&[&str]; 9] = [
-    &["password"],
-    &["passwd"],
-    &["token"],
-    &["secret"],
-    &["apikey"],
-    &["api", "key"],
-    &["private", "key"],
-    &["privatekey"],
-    &["credentials"],
-];
-
-/// Whether the name of an environment variable, a data key or a free-form field marks its value as sensitive. The
-/// caller must not ask about references that a schema defines, such as `secretKeyRef`.
-pub fn is_sensitive_name(name: &str) -> bool {
-    if name.is_ascii() && !has_sensitive_part(name) {
-        return false;
-    }
-    let words = words(name);
-    SENSITIVE.iter().any(|wanted| words.windows(wanted.len()).any(|found| found == *wanted))
+/// Where a text holds sensitive values, by their names or by their shapes: in order, without overlaps.
+pub fn sensitive_parts(text: &str) -> Vec<Range<usize>> {
+    let mut found = pairs(text);
+    found.extend(credentials(text));
+    found.sort_by_key(|range| (range.start, range.end));
+    found.dedup_by(|later, first| {
+        let overlaps = later.start < first.end;
+        if overlaps {
+            first.end = first.end.max(later.end);
+        }
+        overlaps
+    });
+    found
 }
 
-/// Whether a name has a part that each of the sensitive ones has, whatever its words are: most names have none, and are done
-/// with. Only for ASCII, as other letters have ASCII ones as their lower case.
-fn has_sensitive_part(name: &str) -> bool {
-    let bytes = name.as_bytes();
-    let starts = |position: usize, part: &str| {
-        bytes
-            .get(position..position + part.len())
-            .is_some_and(|found| found.eq_ignore_ascii_case(part.as_bytes()))
-    };
-    bytes.iter().enumerate().any(|(position, byte)| match byte {
-        b'p' | b'P' => starts(position, "passw"),
-        b't' | b'T' => starts(position, "token"),
-        b's' | b'S' => starts(position, "secret"),
-        b'k' | b'K' => starts(position, "key"),
-        b'c' | b'C' => starts(position, "credentials"),
-        _ => false,
-    })
+/// The text with every sensitive value replaced by what is made of it.
+pub fn replace(text: &str, with: impl FnMut(&str) -> String) -> Cow<'_, str> {
+    replace_ranges(text, sensitive_parts(text), with)
 }
 
-/// The words of a name in lower case, split at `_`, `-`, `.`, blanks and where the case changes; digits at the end of a
-/// word are not part of it (`PASSWORD2`).
-fn words(name: &str) -> Vec<String> {
-    let chars: Vec<char> = name.chars().collect();
-    let mut words = vec![String::new()];
-    for (position, char) in chars.iter().enumerate() {
-        let separator = matches!(char, '_' | '-' | '.' | ' ' | '/' | ':');
-        let before = position.checked_sub(1).and_then(|before| chars.get(before));
-        let after = chars.get(position + 1);
-        let starts = char.is_uppercase()
-            && before.is_some_and(|before| {
-                // A new word starts at `aB` and at the last capital of `ABc`.
-                !before.is_uppercase() || after.is_some_and(|after| after.is_lowercase())
-            });
-        if separator || starts {
-            words.push(String::new());
-        }
-        if let Some(word) = words.last_mut()
-            && !separator
-        {
-            word.extend(char.to_lowercase());
-        }
+/// The same of credentials alone, which are known by their shapes.
+pub fn replace_credentials(text: &str, with: impl FnMut(&str) -> String) -> Cow<'_, str> {
+    replace_ranges(text, credentials(text), with)
+}
+
+fn replace_ranges(
+    text: &str,
+    found: Vec<Range<usize>>,
+    mut with: impl FnMut(&str) -> String,
+) -> Cow<'_, str> {
+    if found.is_empty() {
+        return Cow::Borrowed(text);
     }
-    let trimmed =
-        words.iter().map(|word| word.trim_end_matches(|char: char| char.is_ascii_digit()).to_owned());
-    trimmed.filter(|word| !word.is_empty()).collect()
+    let mut result = String::with_capacity(text.len());
+    let mut copied = 0;
+    for range in found {
+        result += text.get(copied..range.start).unwrap_or_default();
+        result += &with(text.get(range.clone()).unwrap_or_default());
+        copied = range.end;
+    }
+    result += text.get(copied..).unwrap_or_default();
+    Cow::Owned(result)
 }
 
 #[cfg(test)]
@@ -121,48 +101,11 @@ mod tests {
     }
 
     #[test]
-    fn sensitive_names() {
-        for name in [
-            "password",
-            "DB_PASSWORD",
-            "dbPassword",
-            "DBPassword",
-            "db.passwd",
-            "API_TOKEN",
-            "githubToken",
-            "my-secret",
-            "apikey",
-            "api_key",
-            "API-KEY",
-            "apiKey",
-            "APIKey",
-            "private_key",
-            "privateKey",
-            "ssh.private-key.pem",
-            "aws_credentials",
-            "credentials",
-            "PASSWORD2",
-        ] {
-            assert!(is_sensitive_name(name), "{name}");
-        }
-        for name in [
-            "key",
-            "keys",
-            "tokens",
-            "tokenizer",
-            "secretary",
-            "passwordless",
-            "replicas",
-            "publicKey",
-            "api",
-            "compass_word",
-            "TOKENIZE",
-            "",
-            "_",
-            "monkey_api",
-            "keyApi",
-        ] {
-            assert!(!is_sensitive_name(name), "{name}");
-        }
+    fn names_and_shapes_in_one_text_are_found_once() {
+        let text = "url: https://a:b@host/\npassword: https://c:d@host/\n";
+        let found: Vec<&str> = sensitive_parts(text).into_iter().map(|range| &text[range]).collect();
+        assert_eq!(found, ["b", "https://c:d@host/"]);
+        assert_eq!(replace(text, |_| "#".to_owned()), "url: https://a:#@host/\npassword: #\n");
+        assert!(matches!(replace("replicas: 3", |_| String::new()), Cow::Borrowed(_)));
     }
 }

@@ -3,7 +3,7 @@
 //! Nothing of a controller's memory is needed. What only a memory can tell (who moved, what was there before) comes from
 //! the controller's DriftReport, where one is there and fits, or from this user's own earlier syncs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ use trueup_engine::confirm::{Answered, Answers, questions};
 use trueup_engine::desired::{Rendered, ResolvedRevision, Scope, TargetSet, settle};
 use trueup_engine::live::LiveSet;
 use trueup_engine::look::{Comparison, LookInput, look};
+use trueup_engine::memory::Memory;
 use trueup_engine::settings::Settings;
 use trueup_engine::source::Revision;
 use trueup_engine::status::HealthRules;
@@ -69,6 +70,8 @@ pub struct Scene {
 pub struct Seen {
     pub live: LiveSet,
     pub comparison: Comparison,
+    /// What was remembered of the objects.
+    memory: BTreeMap<ResourceKey, Memory>,
 }
 
 /// An Application that makes sense to this build; says by name what does not.
@@ -177,7 +180,7 @@ impl Scene {
             comparison = compare(&answers);
             *self.answers.lock().unwrap_or_else(PoisonError::into_inner) = answers;
         }
-        Seen { live, comparison }
+        Seen { live, comparison, memory }
     }
 
     /// Asks the server what applying would change, with the caller's rights; nothing where no question is open.
@@ -222,6 +225,8 @@ impl Seen {
             schemas: scene.schemas(),
             predicted: None,
             manager: FieldManager::TRUEUP,
+            memory: &self.memory,
+            secret_key: &scene.remembered.key,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Sensitive values that a server quotes when it refuses an object (`Invalid value: "..."`) are taken out of its words.
 
+use trueup_object::secret::{is_sensitive_entry, refers, sensitive_parts};
 use trueup_object::{ResourceKey, Value, is_sensitive_name};
 
 use super::Refusal;
@@ -41,7 +42,8 @@ fn masked(text: String, values: &[String]) -> String {
     })
 }
 
-/// The texts under sensitive names, and the values of environment variables with such names.
+/// The texts under sensitive names, the values of environment variables with such names, and what other texts hold of
+/// them.
 fn collect(value: &Value, sensitive: bool, found: &mut Vec<String>) {
     match value {
         Value::Str(text) if sensitive && !text.is_empty() => {
@@ -50,15 +52,20 @@ fn collect(value: &Value, sensitive: bool, found: &mut Vec<String>) {
             let quoted = format!("{text:?}");
             found.push(quoted.trim_matches('"').to_owned());
         }
+        Value::Str(text) => {
+            found.extend(
+                sensitive_parts(text).into_iter().filter_map(|part| text.get(part)).map(str::to_owned),
+            );
+        }
         Value::Int(number) if sensitive => found.push(number.to_string()),
-        Value::Str(_) | Value::Int(_) | Value::Float(_) | Value::Bool(_) | Value::Null => {}
+        Value::Int(_) | Value::Float(_) | Value::Bool(_) | Value::Null => {}
         Value::List(items) => {
             for item in items {
                 collect(item, sensitive && item.as_map().is_none(), found);
             }
         }
         Value::Map(map) => {
-            let named = map.get("name").and_then(Value::as_str).is_some_and(is_sensitive_name);
+            let named = map.get("name").and_then(Value::as_str).is_some_and(is_sensitive_entry);
             for (key, value) in map.iter() {
                 let says_so = (is_sensitive_name(key) && !refers(key)) || (named && key == "value");
                 // What has fields of its own, such as `secretKeyRef`, says where a value is.
@@ -67,11 +74,6 @@ fn collect(value: &Value, sensitive: bool, found: &mut Vec<String>) {
             }
         }
     }
-}
-
-/// `secretName` and the like name an object and hold no value.
-fn refers(key: &str) -> bool {
-    ["Name", "Namespace", "Ref"].iter().any(|end| key.ends_with(end))
 }
 
 impl Refusal {

@@ -126,6 +126,10 @@ const WEB_TOKEN_PART_MIN: usize = 8;
 const BEARER: &str = "bearer ";
 const BEARER_MIN: usize = 20;
 
+/// A user and a password in base64 follow, which is never shorter than this.
+const BASIC: &str = "basic ";
+const BASIC_MIN: usize = 4;
+
 /// Where a text holds credentials of a known shape, in order, without overlaps.
 pub fn credentials(text: &str) -> Vec<Range<usize>> {
     // Nothing shorter is one, and most values of objects are shorter.
@@ -148,24 +152,7 @@ pub fn credentials(text: &str) -> Vec<Range<usize>> {
 
 /// The text with every credential replaced by stars.
 pub fn redact(text: &str) -> Cow<'_, str> {
-    replace(text, |_| STARS.to_owned())
-}
-
-/// The text with every credential replaced by what is made of it.
-pub fn replace(text: &str, mut with: impl FnMut(&str) -> String) -> Cow<'_, str> {
-    let found = credentials(text);
-    if found.is_empty() {
-        return Cow::Borrowed(text);
-    }
-    let mut result = String::with_capacity(text.len());
-    let mut copied = 0;
-    for range in found {
-        result += text.get(copied..range.start).unwrap_or_default();
-        result += &with(text.get(range.clone()).unwrap_or_default());
-        copied = range.end;
-    }
-    result += text.get(copied..).unwrap_or_default();
-    Cow::Owned(result)
+    super::replace_ranges(text, credentials(text), |_| STARS.to_owned())
 }
 
 /// For each first byte of a shape that begins a word, the second bytes that one goes on with, so that the rest of a text
@@ -185,7 +172,11 @@ const fn beginnings() -> [u128; 128] {
     table = with_beginning(table, b"be");
     table = with_beginning(table, b"bE");
     table = with_beginning(table, b"Be");
-    with_beginning(table, b"BE")
+    table = with_beginning(table, b"BE");
+    table = with_beginning(table, b"ba");
+    table = with_beginning(table, b"bA");
+    table = with_beginning(table, b"Ba");
+    with_beginning(table, b"BA")
 }
 
 const fn with_beginning(mut table: [u128; 128], prefix: &[u8]) -> [u128; 128] {
@@ -219,8 +210,11 @@ fn credential_at(text: &str, position: usize) -> Option<Range<usize>> {
         return None;
     }
     let rest = text.get(position..)?;
-    let found =
-        token(rest).or_else(|| web_token(rest)).or_else(|| bearer(rest)).or_else(|| encoded_key(rest))?;
+    let found = token(rest)
+        .or_else(|| web_token(rest))
+        .or_else(|| bearer(rest))
+        .or_else(|| basic(rest))
+        .or_else(|| encoded_key(rest))?;
     Some(position + found.start..position + found.end)
 }
 
@@ -268,6 +262,43 @@ fn bearer(rest: &str) -> Option<Range<usize>> {
     let token = after.get(..length)?;
     let is_token = length >= BEARER_MIN && token.bytes().any(|byte| byte.is_ascii_digit());
     is_token.then_some(head.len()..head.len() + length)
+}
+
+/// `Basic` and, in base64, `user:password`; after the word alone follows prose.
+fn basic(rest: &str) -> Option<Range<usize>> {
+    let head = rest.get(..BASIC.len()).filter(|head| head.eq_ignore_ascii_case(BASIC))?;
+    let after = rest.get(head.len()..)?;
+    let is_letter = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/-_".contains(byte);
+    let letters = after.bytes().take_while(is_letter).count();
+    let padding = after.bytes().skip(letters).take_while(|byte| *byte == b'=').count().min(2);
+    let is_pair = letters >= BASIC_MIN && decoded(after.get(..letters)?).contains(&b':');
+    is_pair.then_some(head.len()..head.len() + letters + padding)
+}
+
+/// The bytes of a run of base64 letters, whichever of both alphabets it is in; nothing where they are not text.
+fn decoded(run: &str) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(run.len());
+    let (mut bits, mut count) = (0_u32, 0_u32);
+    for letter in run.bytes() {
+        let value = match letter {
+            b'A'..=b'Z' => letter - b'A',
+            b'a'..=b'z' => letter - b'a' + 26,
+            b'0'..=b'9' => letter - b'0' + 52,
+            b'+' | b'-' => 62,
+            _ => 63,
+        };
+        bits = (bits << 6 | u32::from(value)) & 0xffff;
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            bytes.push((bits >> count & 0xff) as u8);
+        }
+    }
+    if std::str::from_utf8(&bytes).is_ok_and(|text| !text.contains(char::is_control)) {
+        bytes
+    } else {
+        Vec::new()
+    }
 }
 
 /// A private key with all its lines; to the end of the text where its end is missing.
@@ -368,6 +399,9 @@ mod tests {
             ("amqp://u:p@ss@mq and https://x:y@z/", "amqp://u:***@mq and https://x:***@z/"),
             ("redis://:hunter2@cache", "redis://:***@cache"),
             ("Authorization: Bearer abcdefghij0123456789", "Authorization: Bearer ***"),
+            // `app:hunter2`, padded and not.
+            ("Authorization: Basic YXBwOmh1bnRlcjI=", "Authorization: Basic ***"),
+            ("curl -H 'authorization: basic YXBwOmh1bnRlcjI'", "curl -H 'authorization: basic ***'"),
         ] {
             assert_eq!(redact(text), shown);
         }
@@ -387,6 +421,8 @@ mod tests {
             "https://user@example.com/",
             "://a:b@c",
             "Bearer authentication for everybody",
+            "Basic authentication is off",
+            "Basic plan: 3 seats",
             "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
             "example.com/web:1.2.3",
             "",

@@ -39,6 +39,7 @@ pub struct Offline {
     predicted: BTreeMap<ResourceKey, Value>,
     pub comparison: Comparison,
     manager: String,
+    memory: BTreeMap<ResourceKey, Memory>,
 }
 
 impl Offline {
@@ -50,6 +51,8 @@ impl Offline {
             schemas: self.schemas.over(SchemaSet::builtin()),
             predicted: Some(&self.predicted),
             manager: &self.manager,
+            memory: &self.memory,
+            secret_key: &RUN_KEY,
         }
     }
 }
@@ -148,7 +151,7 @@ pub async fn compare(
     if !is_history_told {
         forget_movers(&mut comparison);
     }
-    Ok(Offline { targets, live, schemas, predicted, comparison, manager: arguments.manager.clone() })
+    Ok(Offline { targets, live, schemas, predicted, comparison, manager: arguments.manager.clone(), memory })
 }
 
 /// A controller knows what it never applied: that is new in Git. Files alone do not tell it from what was deleted.

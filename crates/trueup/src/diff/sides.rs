@@ -3,36 +3,23 @@
 //! Only what counts differs between the two: what others own or rules ignore is the same on both. Everything is masked.
 
 use trueup_api::difference::Difference;
-use trueup_diff::{mask, normalise_live, normalise_target};
 use trueup_engine::look::ObjectComparison;
-use trueup_merge::TypeRef;
 use trueup_object::{FieldPath, JsonPointer, Map, PathElement, Value};
 
 use super::document::ObjectDocument;
-use super::view::View;
-use crate::scene::RUN_KEY;
+use super::view::{Predicted, Sides, View};
 
 /// The cluster's side and Git's; an object that one side has not is empty there.
 pub fn of(object: &ObjectDocument, view: &View<'_>) -> (String, String) {
-    let ty = view.ty(&object.gvk);
-    let target = view.targets.targets.get(&object.key).map(|target| normalise_target(&target.object));
-    let live = view.live.objects.get(&object.key).map(|live| normalise_live(&live.object));
-    match (live, target) {
+    let Sides { target, live, .. } = view.sides(&object.key, &object.gvk, Predicted::Left);
+    let wanted = match (&live, &target) {
         (Some(live), Some(target)) => {
-            let masked = mask([&live, &target], ty, &RUN_KEY);
-            let [live, target] = masked.as_slice() else { return (String::new(), String::new()) };
-            let comparison = view.comparison.object(&object.key);
-            let wanted = with_gits_values(object, comparison, live, target);
-            (live.to_yaml(), wanted.to_yaml())
+            with_gits_values(object, view.comparison.object(&object.key), live, target).to_yaml()
         }
-        (Some(live), None) => (masked_yaml(&live, ty), String::new()),
-        (None, Some(target)) => (String::new(), masked_yaml(&target, ty)),
-        (None, None) => (String::new(), String::new()),
-    }
-}
-
-fn masked_yaml(object: &Value, ty: TypeRef<'_>) -> String {
-    mask([object], ty, &RUN_KEY).first().map(|masked| masked.to_yaml()).unwrap_or_default()
+        (None, Some(target)) => target.to_yaml(),
+        (_, None) => String::new(),
+    };
+    (live.map(|live| live.to_yaml()).unwrap_or_default(), wanted)
 }
 
 fn with_gits_values(

@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use trueup_diff::{mask, normalise_live, normalise_target, predict};
+use trueup_diff::{Masked, mask, normalise_live, normalise_target, predict};
 use trueup_engine::desired::TargetSet;
 use trueup_engine::live::LiveSet;
 use trueup_engine::look::{Comparison, Presence};
+use trueup_engine::memory::Memory;
 use trueup_merge::{Layered, TypeRef, Writer};
 use trueup_object::{FieldManager, FieldSet, Gvk, ResourceKey, Text, Value};
-
-use crate::scene::RUN_KEY;
 
 /// A comparison and both of its sides.
 #[derive(Clone, Copy)]
@@ -23,6 +22,24 @@ pub struct View<'a> {
     pub predicted: Option<&'a BTreeMap<ResourceKey, Value>>,
     /// Who applies.
     pub manager: &'a str,
+    /// What was remembered of the objects, sealed with the key.
+    pub memory: &'a BTreeMap<ResourceKey, Memory>,
+    pub secret_key: &'a [u8; 32],
+}
+
+/// Whether it is worked out what applying would leave.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Predicted {
+    Wanted,
+    Left,
+}
+
+/// The versions of one object, normalised and masked together.
+pub struct Sides {
+    pub target: Option<Masked>,
+    pub live: Option<Masked>,
+    /// What applying Git's would leave.
+    pub predicted: Option<Masked>,
 }
 
 impl<'a> View<'a> {
@@ -39,24 +56,32 @@ impl<'a> View<'a> {
         presence == Presence::Matched && self.schemas.lookup(gvk).is_none()
     }
 
-    /// The live object and what applying Git's would leave of it, both without what is never compared, both masked, so
-    /// that equal values of a Secret are the same run; null where one side has no such object.
+    /// The live object and what applying Git's would leave of it, both without what is never compared; null where one side
+    /// has no such object.
     pub fn full(&self, key: &ResourceKey, gvk: &Gvk) -> (Value, Value) {
+        let value = |it: Option<Masked>| it.map(Masked::into_value).unwrap_or_default();
+        let Sides { target: _, live, predicted } = self.sides(key, gvk, Predicted::Wanted);
+        (value(live), value(predicted))
+    }
+
+    /// All versions of an object without what is never compared. They are masked in the order in which comparing masks
+    /// them: equal values are the same run here and in its differences.
+    pub fn sides(&self, key: &ResourceKey, gvk: &Gvk, wanted: Predicted) -> Sides {
         let target = self.targets.targets.get(key).map(|target| &*target.object);
         let live = self.live.objects.get(key).map(|live| &*live.object);
-        let predicted = match (self.predicted.and_then(|predicted| predicted.get(key)), live, target) {
-            (Some(predicted), _, _) => Some(normalise_live(predicted)),
-            (None, Some(live), Some(target)) => self.applied(live, target, gvk),
-            (None, None, Some(target)) => Some(normalise_target(target)),
-            (None, _, None) => None,
+        let told = self.predicted.and_then(|predicted| predicted.get(key));
+        let predicted = match (wanted, told, live, target) {
+            (Predicted::Left, ..) => None,
+            (Predicted::Wanted, Some(told), _, _) => Some(normalise_live(told)),
+            (Predicted::Wanted, None, Some(live), Some(target)) => self.applied(live, target, gvk),
+            (Predicted::Wanted, None, None, Some(target)) => Some(normalise_target(target)),
+            (Predicted::Wanted, None, _, None) => None,
         };
-        let live = live.map(normalise_live);
-        let mut masked = mask(live.iter().chain(&predicted), self.ty(gvk), &RUN_KEY).into_iter();
-        let mut next = |there: bool| if there { masked.next() } else { None };
-        let (live, predicted) = (next(live.is_some()), next(predicted.is_some()));
-        let value =
-            |it: Option<trueup_diff::Masked>| it.map(trueup_diff::Masked::into_value).unwrap_or_default();
-        (value(live), value(predicted))
+        let base = self.memory.get(key).and_then(|memory| memory.base.as_ref()).map(normalise_target);
+        let versions = [target.map(normalise_target), live.map(normalise_live), base, predicted];
+        let mut masked = mask(versions.iter().flatten(), self.ty(gvk), self.secret_key).into_iter();
+        let [target, live, _, predicted] = versions.map(|version| version.and_then(|_| masked.next()));
+        Sides { target, live, predicted }
     }
 
     /// What a forced apply would leave, as far as merging tells; nothing where the target does not fit its type.

@@ -7,7 +7,6 @@ mod controlled;
 mod direct;
 mod lifecycle;
 mod offline;
-mod offline_mistakes;
 mod persona;
 mod program;
 mod scripted;

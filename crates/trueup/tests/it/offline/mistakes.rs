@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use crate::offline::{DEPLOYMENT, Folder, LIVE_DEPLOYMENT, only};
+use super::{DEPLOYMENT, Folder, LIVE_DEPLOYMENT, only};
 
 #[test]
 fn what_only_one_way_of_comparing_understands_is_refused_for_the_other() {
