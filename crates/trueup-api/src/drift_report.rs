@@ -17,6 +17,7 @@ pub const PLURAL: &str = "driftreports";
 /// With values of at most 2 KiB (three of them in a difference), these stay well under the 1.5 MiB that etcd takes.
 const DIFFERENCES_MAX: usize = 150;
 const NOTES_MAX: usize = 50;
+const RULES_MAX: usize = 100;
 
 /// What is known of an application beyond its status.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,8 +35,10 @@ pub struct DriftReport {
     /// Drift and pending changes.
     pub differences: Vec<ReportedDifference>,
     pub notes: Vec<ReportedDifference>,
-    /// Objects about which nothing can be said, with the reason.
+    /// Objects about which nothing can be said, and those that were compared by structure alone, with the reason.
     pub problems: Vec<ReportedProblem>,
+    /// What the ignore rules did that are about the application's objects.
+    pub rules: Vec<ReportedRule>,
 }
 
 /// A difference and the object that it is in.
@@ -45,11 +48,28 @@ pub struct ReportedDifference {
     pub difference: Difference,
 }
 
-/// An object that could not be judged.
+/// An object that could not be judged, or not as well as others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReportedProblem {
     pub object: ResourceKey,
+    /// `Unknown` where nothing can be said; else what was found in spite of it.
+    pub status: Text,
     pub message: String,
+}
+
+/// One path of one ignore rule, and what it did at the last look.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReportedRule {
+    /// As in `ignoredBy` of a difference.
+    pub rule: Text,
+    /// `Application`, `argocd-cm` or `annotation`.
+    pub source: Text,
+    /// The objects that it is about.
+    pub objects: usize,
+    /// Fields that it hides in them, whether they differ or not.
+    pub matches: usize,
+    /// Why it hides nothing, or not everywhere what it should.
+    pub message: Option<String>,
 }
 
 impl DriftReport {
@@ -77,7 +97,8 @@ impl DriftReport {
 
     /// The part that a comparison with the report in the cluster is about.
     pub fn status_value(&self) -> Value {
-        let Self { sync, origin, revisions, compared_at, differences, notes, problems, .. } = self;
+        let Self { sync, origin, revisions, compared_at, differences, notes, problems, rules, .. } = self;
+        let n_idle = rules.iter().filter(|rule| rule.message.is_some()).count();
         let is_pending = |found: &&ReportedDifference| found.difference.origin.as_deref() == Some("git");
         let n_pending = differences.iter().filter(is_pending).count();
         let revisions: Vec<Value> = revisions.iter().cloned().map(Value::Str).collect();
@@ -93,6 +114,8 @@ impl DriftReport {
                     ("pending", n_pending),
                     ("notes", notes.len()),
                     ("problems", problems.len()),
+                    ("rules", rules.len()),
+                    ("idleRules", n_idle),
                 ]),
             ),
             (
@@ -101,11 +124,13 @@ impl DriftReport {
                     ("differences", differences.len().saturating_sub(DIFFERENCES_MAX)),
                     ("notes", notes.len().saturating_sub(NOTES_MAX)),
                     ("problems", problems.len().saturating_sub(NOTES_MAX)),
+                    ("rules", rules.len().saturating_sub(RULES_MAX)),
                 ]),
             ),
             ("differences", list(differences, DIFFERENCES_MAX)),
             ("notes", list(notes, NOTES_MAX)),
             ("problems", Value::List(problems.iter().take(NOTES_MAX).map(problem_value).collect())),
+            ("rules", Value::List(rules.iter().take(RULES_MAX).map(ReportedRule::to_value).collect())),
         ];
         Value::Map(entries.into_iter().collect())
     }
@@ -131,7 +156,8 @@ impl DriftReport {
         let read = |name: &str| status.list_at(&[name]).iter().filter_map(ReportedDifference::of).collect();
         let problems = status.list_at(&["problems"]).iter().filter_map(|problem| {
             let message = problem.str_at(&["message"]).unwrap_or_default().to_owned();
-            Some(ReportedProblem { object: object_key(problem.get("object")?)?, message })
+            let status = Text::from(problem.str_at(&["status"]).unwrap_or("Unknown"));
+            Some(ReportedProblem { object: object_key(problem.get("object")?)?, status, message })
         });
         Some(Self {
             namespace: metadata("namespace")?,
@@ -149,6 +175,32 @@ impl DriftReport {
             differences: read("differences"),
             notes: read("notes"),
             problems: problems.collect(),
+            rules: status.list_at(&["rules"]).iter().filter_map(ReportedRule::of).collect(),
+        })
+    }
+}
+
+impl ReportedRule {
+    fn to_value(&self) -> Value {
+        let Self { rule, source, objects, matches, message } = self;
+        let entries = [
+            ("rule", Value::Str(rule.clone())),
+            ("source", Value::Str(source.clone())),
+            ("objects", number(*objects)),
+            ("matches", number(*matches)),
+            ("message", message.as_deref().map(Value::from).unwrap_or_default()),
+        ];
+        Value::Map(entries.into_iter().collect())
+    }
+
+    fn of(value: &Value) -> Option<Self> {
+        let count = |name: &str| value.int_at(&[name]).and_then(|count| usize::try_from(count).ok());
+        Some(Self {
+            rule: Text::from(value.str_at(&["rule"])?),
+            source: Text::from(value.str_at(&["source"])?),
+            objects: count("objects")?,
+            matches: count("matches")?,
+            message: value.str_at(&["message"]).map(str::to_owned),
         })
     }
 }
@@ -172,13 +224,20 @@ fn list(found: &[ReportedDifference], max: usize) -> Value {
 }
 
 fn counts(found: &[(&str, usize)]) -> Value {
-    let count = |count: usize| Value::Int(i64::try_from(count).unwrap_or(i64::MAX));
-    Value::Map(found.iter().map(|(name, number)| (*name, count(*number))).collect::<Map>())
+    Value::Map(found.iter().map(|(name, count)| (*name, number(*count))).collect::<Map>())
+}
+
+fn number(count: usize) -> Value {
+    Value::Int(i64::try_from(count).unwrap_or(i64::MAX))
 }
 
 fn problem_value(problem: &ReportedProblem) -> Value {
-    let ReportedProblem { object, message } = problem;
-    let entries = [("object", object_value(object)), ("message", Value::from(message.as_str()))];
+    let ReportedProblem { object, status, message } = problem;
+    let entries = [
+        ("object", object_value(object)),
+        ("status", Value::Str(status.clone())),
+        ("message", Value::from(message.as_str())),
+    ];
     Value::Map(entries.into_iter().collect())
 }
 
@@ -218,8 +277,25 @@ mod tests {
             notes: vec![difference("cluster"); n_differences],
             problems: vec![ReportedProblem {
                 object: ResourceKey::new("", "Pod", "web", "p"),
+                status: "Unknown".into(),
                 message: "why".into(),
             }],
+            rules: vec![
+                ReportedRule {
+                    rule: "ignoreDifferences[0] apps/Deployment /spec/replicas".into(),
+                    source: "Application".into(),
+                    objects: 2,
+                    matches: 1,
+                    message: None,
+                },
+                ReportedRule {
+                    rule: "ignoreDifferences[1] */* /spec/x".into(),
+                    source: "Application".into(),
+                    objects: 2,
+                    matches: 0,
+                    message: Some("it hides nothing".into()),
+                },
+            ],
         }
     }
 
@@ -228,7 +304,7 @@ mod tests {
         let value = report(1000).to_value();
         assert_eq!(
             value.at(&["status", "counts"]).unwrap().to_json(),
-            r#"{"drifts":1000,"notes":1000,"pending":1,"problems":1}"#
+            r#"{"drifts":1000,"idleRules":1,"notes":1000,"pending":1,"problems":1,"rules":2}"#
         );
         assert_eq!(value.int_at(&["status", "omitted", "differences"]), Some(1001 - 150));
         assert_eq!(value.list_at(&["status", "differences"]).len(), DIFFERENCES_MAX);

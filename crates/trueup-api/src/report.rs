@@ -5,6 +5,7 @@ mod tests;
 
 use trueup_engine::app::{App, DriftChoice, SyncRequest};
 use trueup_engine::difference::{self as engine, masked_value};
+use trueup_engine::ignore::{RuleCount, lint};
 use trueup_engine::look::{Comparison, ObjectComparison, Presence};
 use trueup_engine::operation::{self as running, Effect, StepOutcome, StepResult};
 use trueup_engine::plan::{Held, HeldReason, Limit};
@@ -13,7 +14,7 @@ use trueup_object::{Gvk, ManagedOperation, Map, Text, Timestamp, Value};
 
 use crate::convert::{INFO_DRIFT, INFO_REMOVE_ADDITIONS};
 use crate::difference::{Difference, IgnoredBy};
-use crate::drift_report::{DriftReport, ReportedDifference, ReportedProblem};
+use crate::drift_report::{DriftReport, ReportedDifference, ReportedProblem, ReportedRule};
 use crate::status::{
     ApplicationStatus, ComparedTo, HealthBlock, OperationState, ResourceResult, ResourceStatus, SyncResult,
     time_value,
@@ -89,15 +90,7 @@ fn moment(time: Timestamp) -> Text {
 impl DriftReport {
     /// The report of one look.
     pub fn new(app: &App, comparison: &Comparison, revisions: Vec<Text>, now: Timestamp) -> Self {
-        let problems = comparison.objects.iter().filter_map(|object| {
-            let problem = object.problem.as_ref()?;
-            let message = if problem.remedy.is_empty() {
-                problem.message.clone()
-            } else {
-                format!("{}: {}", problem.message, problem.remedy)
-            };
-            Some(ReportedProblem { object: object.key.clone(), message })
-        });
+        let problems = comparison.objects.iter().filter_map(problem);
         Self {
             namespace: app.key.namespace.clone(),
             name: app.key.name.clone(),
@@ -109,6 +102,39 @@ impl DriftReport {
             differences: comparison.differences().map(ReportedDifference::from).collect(),
             notes: comparison.notes().map(ReportedDifference::from).collect(),
             problems: problems.collect(),
+            rules: comparison.rules.iter().map(ReportedRule::from).collect(),
+        }
+    }
+}
+
+/// What keeps an object from being judged, or from being judged well.
+fn problem(object: &ObjectComparison) -> Option<ReportedProblem> {
+    let unknown = object.problem.as_ref().map(|problem| match problem.remedy.as_str() {
+        "" => problem.message.clone(),
+        remedy => format!("{}: {remedy}", problem.message),
+    });
+    let structural = object.structural.then(|| {
+        format!(
+            "{}: see that its API server publishes one (OpenAPI v3), as it does for every definition with a schema",
+            trueup_engine::look::by_structure(&object.gvk)
+        )
+    });
+    let said: Vec<String> = unknown.into_iter().chain(structural).collect();
+    (!said.is_empty()).then(|| ReportedProblem {
+        object: object.key.clone(),
+        status: Text::from(object.status.as_str()),
+        message: said.join("; "),
+    })
+}
+
+impl From<&RuleCount> for ReportedRule {
+    fn from(count: &RuleCount) -> Self {
+        Self {
+            rule: Text::from(count.describe()),
+            source: Text::from(count.source.as_str()),
+            objects: count.objects,
+            matches: count.matches,
+            message: lint::reported(count),
         }
     }
 }

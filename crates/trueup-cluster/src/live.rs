@@ -56,15 +56,7 @@ fn describe(cause: &Cause) -> String {
 impl Cluster {
     /// How much is known of each kind that is watched, in whichever version.
     pub fn coverage(&self) -> Coverage {
-        let mut kinds: BTreeMap<GroupKind, KindCoverage> = BTreeMap::new();
-        for (gvk, coverage) in self.coverages() {
-            // Every version shows the same objects, so one complete version is enough.
-            let better = |known: &KindCoverage| worth(&coverage) > worth(known);
-            if kinds.get(&gvk.group_kind()).is_none_or(better) {
-                kinds.insert(gvk.group_kind(), coverage);
-            }
-        }
-        Coverage { kinds }
+        best(&self.coverages().into_iter().collect())
     }
 
     /// The objects that carry the mark of an application and those that its targets name, each in the version of the
@@ -88,9 +80,16 @@ impl Cluster {
     ) -> LiveSet {
         let mut unread: BTreeMap<ResourceKey, String> =
             failed.into_iter().map(|(key, error)| (key, error.to_string())).collect();
-        let coverage = self.coverage();
+        let versions: BTreeMap<Gvk, KindCoverage> = self.coverages().into_iter().collect();
+        let coverage = best(&versions);
         let mut objects = BTreeMap::new();
         for (gvk, key) in targets {
+            // Another version of the kind may be known to the end while this one is not, as when its conversion fails: what
+            // the target is compared with is then not known, whatever is known of its existence.
+            if let (Some(why), None) = (uncertainty(&versions, gvk, key), coverage.uncertainty(key)) {
+                unread.insert(key.clone(), why);
+                continue;
+            }
             match self.get(gvk, &ObjectName::of(key)) {
                 Some(Content::Whole(observed)) => take(&mut objects, &mut unread, key.clone(), &observed),
                 // It exists, and an event just after the read dropped its content again: never a missing object.
@@ -107,6 +106,26 @@ impl Cluster {
         }
         LiveSet { objects, unread, coverage }
     }
+}
+
+/// Every version shows the same objects, so one complete version is enough to know which there are.
+fn best(versions: &BTreeMap<Gvk, KindCoverage>) -> Coverage {
+    let mut kinds: BTreeMap<GroupKind, KindCoverage> = BTreeMap::new();
+    for (gvk, coverage) in versions {
+        let better = |known: &KindCoverage| worth(coverage) > worth(known);
+        if kinds.get(&gvk.group_kind()).is_none_or(better) {
+            kinds.insert(gvk.group_kind(), coverage.clone());
+        }
+    }
+    Coverage { kinds }
+}
+
+/// Why it is not known how an object looks in a version.
+fn uncertainty(versions: &BTreeMap<Gvk, KindCoverage>, gvk: &Gvk, key: &ResourceKey) -> Option<String> {
+    let coverage = versions.get(gvk)?.clone();
+    let kinds = BTreeMap::from([(gvk.group_kind(), coverage)]);
+    let why = Coverage { kinds }.uncertainty(key)?;
+    Some(format!("{} cannot be read in {}: {why}", gvk.kind, gvk.api_version()))
 }
 
 /// How much of a kind a version shows.

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use trueup_cluster::{Change, Cluster, Observed};
 use trueup_engine::autoscaler::{self, Autoscalers};
 use trueup_engine::memory::SchemaSet;
+use trueup_engine::settings::{KindPattern, KnownTypeField, Settings};
 use trueup_object::{Gvk, ResourceKey};
 
 use crate::mailbox::Depth;
@@ -26,6 +27,14 @@ pub struct Site {
     /// Each cluster has its own, so that one that does not answer holds up no other's.
     pub places: Places,
     questions: Arc<Semaphore>,
+    refined: RwLock<Option<Refined>>,
+}
+
+/// The cluster's schemas with what the settings know of types: made anew only when one of the two is another.
+struct Refined {
+    of: Arc<SchemaSet>,
+    known_types: Vec<(KindPattern, KnownTypeField)>,
+    schemas: Arc<SchemaSet>,
 }
 
 /// The autoscalers of the cluster, read anew only after one of them changed.
@@ -47,6 +56,7 @@ impl Site {
             scalers: Scalers::default(),
             places: Places::default(),
             questions: Arc::new(Semaphore::new(QUESTIONS_MAX)),
+            refined: RwLock::default(),
         }
     }
 
@@ -55,9 +65,21 @@ impl Site {
         self.questions.clone()
     }
 
-    /// The cluster's own schemas as last read; to be laid over the compiled-in ones.
-    pub fn schemas(&self) -> Arc<SchemaSet> {
-        self.cluster.schemas().unwrap_or_default()
+    /// The cluster's own schemas as last read, with the known types of the settings; to be laid over the compiled-in ones.
+    pub fn schemas(&self, settings: &Settings) -> Arc<SchemaSet> {
+        let of = self.cluster.schemas().unwrap_or_default();
+        let known = self.refined.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = &*known
+            && Arc::ptr_eq(&known.of, &of)
+            && known.known_types == settings.known_types
+        {
+            return known.schemas.clone();
+        }
+        drop(known);
+        let schemas = refined(&of, settings);
+        let known = Refined { of, known_types: settings.known_types.clone(), schemas: schemas.clone() };
+        *self.refined.write().unwrap_or_else(PoisonError::into_inner) = Some(known);
+        schemas
     }
 
     /// What the autoscalers target now.
@@ -93,6 +115,17 @@ impl Site {
             None => specs.remove(key).is_some(),
         }
     }
+}
+
+fn refined(of: &Arc<SchemaSet>, settings: &Settings) -> Arc<SchemaSet> {
+    if !settings.refines(of) {
+        return of.clone();
+    }
+    let mut schemas = SchemaSet::clone(of);
+    for problem in settings.refine(&mut schemas) {
+        tracing::warn!(%problem, "a setting is not honoured");
+    }
+    Arc::new(schemas)
 }
 
 fn spec_of(observed: &Observed) -> Option<String> {

@@ -296,7 +296,7 @@ fn compare(
     memory: &BTreeMap<ResourceKey, Memory>,
 ) -> Comparison {
     let answers = state.confirmations.answers(scene.now);
-    let schemas = scene.site.schemas();
+    let schemas = scene.site.schemas(scene.settings);
     let scalers = scene.site.scalers();
     let scripts = scene.installation.configured.scripts();
     look(&LookInput {

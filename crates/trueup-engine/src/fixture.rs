@@ -146,6 +146,7 @@ fn object(target: &Target, judgements: Vec<Judgement>) -> ObjectComparison {
         unconfirmed: None,
         asks: None,
         counts: true,
+        structural: false,
     }
 }
 
@@ -202,6 +203,7 @@ pub fn existence(live: &Live, presence: Presence) -> ObjectComparison {
         unconfirmed: None,
         asks: None,
         counts: true,
+        structural: false,
     }
 }
 

@@ -238,6 +238,13 @@ pub struct RuleCount {
     pub over: bool,
 }
 
+impl RuleCount {
+    /// As [`Rule::describe`] has it.
+    pub fn describe(&self) -> String {
+        format!("{} {} {}", self.place, self.kinds, self.path)
+    }
+}
+
 /// What came of the rules of an application: all of its own, and those of others that are about its objects.
 pub fn count<'a>(
     own: &IgnoreRules,

@@ -136,6 +136,13 @@ pub struct ObjectComparison {
     pub asks: Option<ConfirmKey>,
     /// Whether it counts for the application's status.
     pub counts: bool,
+    /// No schema of its kind is known: which of its lists have keys, and what is an amount, was guessed.
+    pub structural: bool,
+}
+
+/// What is said of an object that was compared without a schema.
+pub fn by_structure(gvk: &Gvk) -> String {
+    format!("no schema of {gvk} is known, so it is compared by structure alone")
 }
 
 /// Everything that one look at an application found.

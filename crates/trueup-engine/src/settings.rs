@@ -19,7 +19,7 @@ use trueup_health::GenericUse;
 use trueup_merge::SchemaSet;
 use trueup_object::{GroupKind, Gvk, Text, Value};
 
-pub use compare::{CompareOptions, StatusField};
+pub use compare::{COMPARE_OPTIONS, CompareOptions, StatusField};
 pub use filter::{FilterRule, KindFilter};
 pub use rule::{RuleDetail, read_rules};
 pub(crate) use rule::{text, time};
@@ -77,13 +77,24 @@ pub struct KnownTypeField {
     pub type_name: Text,
 }
 
+/// The known types that Argo CD has built in, by group, kind, field and type.
+const KNOWN_TYPES: [(&str, &str, &str, &str); 1] =
+    [("argoproj.io", "Rollout", "spec.template.spec", "core/v1/PodSpec")];
+
 impl Settings {
     /// Refines the schemas of custom resources by the known types, so that amounts and durations in them are equal by what
     /// they stand for. Returns what says nothing, in words; a kind that the schemas do not know is passed over.
     pub fn refine(&self, schemas: &mut SchemaSet) -> Vec<String> {
         let mut problems = Vec::new();
+        let kinds: BTreeSet<GroupKind> = schemas.kinds().map(Gvk::group_kind).collect();
+        for (group, kind, field, type_name) in KNOWN_TYPES {
+            let kind = GroupKind::new(group, kind);
+            if kinds.contains(&kind) {
+                // A definition that has the field no more needs no amounts in it.
+                let _absent = schemas.set_known_type(&kind, field, type_name);
+            }
+        }
         for (pattern, known) in &self.known_types {
-            let kinds: BTreeSet<GroupKind> = schemas.kinds().map(Gvk::group_kind).collect();
             for kind in kinds.iter().filter(|kind| pattern.matches(kind)) {
                 if let Err(problem) = schemas.set_known_type(kind, &known.field, &known.type_name) {
                     problems.push(format!("knownTypeFields: {problem}"));
@@ -91,6 +102,13 @@ impl Settings {
             }
         }
         problems
+    }
+
+    /// Whether `refine` may change anything in these schemas.
+    pub fn refines(&self, schemas: &SchemaSet) -> bool {
+        let is_known = |kind: &GroupKind| KNOWN_TYPES.iter().any(|(group, name, ..)| kind.is(group, name));
+        let is_named = |kind: &GroupKind| self.known_types.iter().any(|(pattern, _)| pattern.matches(kind));
+        schemas.kinds().map(Gvk::group_kind).any(|kind| is_known(&kind) || is_named(&kind))
     }
 }
 

@@ -130,6 +130,11 @@ impl Home {
     /// What the controller has written down about an Application beyond its status; nothing where there is none or it
     /// cannot be read: it only adds to what is known.
     pub async fn report(&self, key: &AppKey) -> Option<DriftReport> {
+        DriftReport::of(&self.report_object(key).await?)
+    }
+
+    /// The same as it is written.
+    pub async fn report_object(&self, key: &AppKey) -> Option<Value> {
         let path = format!(
             "/apis/{}/{}/namespaces/{}/{}/{}",
             drift_report::GROUP,
@@ -139,7 +144,7 @@ impl Home {
             key.name
         );
         let answer = self.connection.wire.get(&path).await.ok()?;
-        DriftReport::of(&Value::from_json(&answer.body).ok()?)
+        Value::from_json(&answer.body).ok()
     }
 
     /// The controller that acts on the Applications of a namespace, where one does.

@@ -131,7 +131,7 @@ impl Scene {
         let schemas = patiently("reading the cluster's schemas", cluster.schemas_known(REACH_MAX)).await;
         let revision = targets.revisions.first().map(|first| first.id.to_string()).unwrap_or_default();
         let remembered = remembered::load(globals, &app).await;
-        let schemas = schemas.unwrap_or_default();
+        let schemas = refined(schemas.unwrap_or_default(), &settings);
         let answers = Mutex::default();
         let scripts = scripts::ready(&settings, Library::default());
         Ok(Self { app, settings, scripts, remembered, answers, targets, cluster, schemas, revision })
@@ -229,6 +229,16 @@ impl Seen {
             secret_key: &scene.remembered.key,
         }
     }
+}
+
+/// The cluster's schemas with what the settings know of types; what these say for nothing is told.
+fn refined(mut schemas: Arc<SchemaSet>, settings: &Settings) -> Arc<SchemaSet> {
+    if settings.refines(&schemas) {
+        for problem in settings.refine(Arc::make_mut(&mut schemas)) {
+            crate::output::tell(&format!("warning: {problem}"));
+        }
+    }
+    schemas
 }
 
 /// Lists what may not be listed as a whole in the namespaces where the application's objects are, and says what is not seen

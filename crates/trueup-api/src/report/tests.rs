@@ -72,6 +72,7 @@ fn comparison() -> Comparison {
                 unconfirmed: None,
                 asks: None,
                 counts: true,
+                structural: false,
             },
             ObjectComparison {
                 key: ResourceKey::new("", "ConfigMap", "web", "old"),
@@ -90,6 +91,7 @@ fn comparison() -> Comparison {
                 unconfirmed: None,
                 asks: None,
                 counts: true,
+                structural: false,
             },
         ],
         conditions: Vec::new(),
@@ -143,7 +145,7 @@ fn a_look_becomes_a_report() {
     let value = report.to_value();
     assert_eq!(
         value.at(&["status", "counts"]).unwrap().to_json(),
-        r#"{"drifts":1,"notes":1,"pending":0,"problems":1}"#
+        r#"{"drifts":1,"idleRules":0,"notes":1,"pending":0,"problems":1,"rules":0}"#
     );
 }
 

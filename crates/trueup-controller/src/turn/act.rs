@@ -318,7 +318,7 @@ pub async fn carry_out(scene: &Scene<'_>, intention: Option<Intention>) -> Optio
     let tally = Tally::default();
     let execution =
         Execution { cluster: &scene.site.cluster, live: scene.live, mode: intention.mode, tally: &tally };
-    let schemas = scene.site.schemas();
+    let schemas = scene.site.schemas(scene.settings);
     let recorder = Recorder {
         ledger: &scene.installation.ledger,
         clock: &scene.installation.clock,

@@ -43,7 +43,8 @@ pub async fn restore(installation: &Installation, state: &mut AppState, seen: &S
         return;
     };
     let targets = trueup_engine::desired::settle(&app, fresh.rendered, |gvk: &Gvk| gather::scope(site, gvk));
-    let schemas = site.schemas();
+    let settings = installation.configured.settings().unwrap_or_default();
+    let schemas = site.schemas(&settings);
     let context =
         MemoryContext { schemas: layered(&schemas), secret_key: installation.secret_key(), now: deployed_at };
     let restored =

@@ -170,7 +170,7 @@ fn agreed(
     memory: &mut BTreeMap<ResourceKey, Memory>,
     comparison: &Comparison,
 ) -> Vec<Write> {
-    let schemas = scene.site.schemas();
+    let schemas = scene.site.schemas(scene.settings);
     let context = MemoryContext {
         schemas: layered(&schemas),
         secret_key: scene.installation.secret_key(),

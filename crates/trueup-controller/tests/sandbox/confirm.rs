@@ -118,7 +118,7 @@ async fn what_the_server_would_leave_is_told() {
 
 const WIDGETS: &str = "/apis/example.com/v1/namespaces/web/widgets";
 
-fn definition(properties: &str) -> Value {
+pub fn definition(properties: &str) -> Value {
     value(&format!(
         r#"{{"apiVersion":"apiextensions.k8s.io/v1","kind":"CustomResourceDefinition","metadata":{{"name":"widgets.example.com"}},
         "spec":{{"group":"example.com","scope":"Namespaced","names":{{"plural":"widgets","singular":"widget","kind":"Widget","listKind":"WidgetList"}},

@@ -6,6 +6,7 @@ use trueup_diff::{IgnoreRule, IgnoreSpec};
 use trueup_object::{GroupKind, Map, Text, Value};
 
 use super::{RuleCount, RuleSource};
+use crate::settings::COMPARE_OPTIONS;
 
 /// Something about one rule.
 #[derive(Debug, Clone, PartialEq)]
@@ -146,23 +147,8 @@ fn pointers(spec: &mut IgnoreSpec, messages: &mut Vec<String>) {
 /// What came of the rules when they were used.
 pub fn used(counts: &[RuleCount]) -> Vec<LintFinding> {
     let finding = |count: &RuleCount| {
-        let RuleCount { source, kinds, path, objects, matches, failure, over, .. } = count;
-        let message = if *over {
-            format!("the time of `{path}` is over: it hides nothing; remove it, or give it another `until`")
-        } else if let Some((key, why)) = failure {
-            let hint = if why.contains("cannot iterate") {
-                "; write []? where something may be missing"
-            } else {
-                ""
-            };
-            format!("`{path}` fails on {}/{}: {why}{hint}", key.kind, key.name)
-        } else if *objects == 0 {
-            format!("no object of the application is {kinds}: `{path}` hides nothing")
-        } else if *matches == 0 {
-            format!("`{path}` matches no field in {objects} of {kinds}: it hides nothing")
-        } else {
-            return None;
-        };
+        let message = said(count)?;
+        let RuleCount { source, .. } = count;
         let place = match source {
             RuleSource::Application => count.place.clone(),
             RuleSource::Settings | RuleSource::Annotation => {
@@ -172,6 +158,39 @@ pub fn used(counts: &[RuleCount]) -> Vec<LintFinding> {
         Some(LintFinding { place, message, corrected: None })
     };
     counts.iter().filter_map(finding).collect()
+}
+
+/// Why a rule hides nothing, or not everywhere what it should; nothing where it does its work.
+pub fn said(count: &RuleCount) -> Option<String> {
+    let RuleCount { kinds, path, objects, matches, failure, over, place, .. } = count;
+    if *over {
+        let remedy = "remove it, or give it another `until`";
+        return Some(format!("the time of `{path}` is over: it hides nothing; {remedy}"));
+    }
+    if let Some((key, why)) = failure {
+        let hint =
+            if why.contains("cannot iterate") { "; write []? where something may be missing" } else { "" };
+        return Some(format!("`{path}` fails on {}/{}: {why}{hint}", key.kind, key.name));
+    }
+    // An option of the installation is nobody's rule: where there is nothing for it to hide, all is well.
+    if *place == COMPARE_OPTIONS {
+        return None;
+    }
+    match (*objects, *matches) {
+        (0, _) => Some(format!("no object of the application is {kinds}: `{path}` hides nothing")),
+        (_, 0) => Some(format!("`{path}` matches no field in {objects} of {kinds}: it hides nothing")),
+        _ => None,
+    }
+}
+
+/// What is worth reporting of a rule where its author may not be the application's: one of the installation may well have
+/// nothing to hide here.
+pub fn reported(count: &RuleCount) -> Option<String> {
+    let is_own = match count.source {
+        RuleSource::Application | RuleSource::Annotation => true,
+        RuleSource::Settings => false,
+    };
+    said(count).filter(|_| is_own || count.over || count.failure.is_some())
 }
 
 /// A rule as it stands in `ignoreDifferences`.

@@ -108,6 +108,7 @@ pub(super) fn blank(
         unconfirmed: None,
         asks: None,
         counts: true,
+        structural: false,
     }
 }
 

@@ -73,6 +73,7 @@ pub fn matched(input: &LookInput<'_>, key: &ResourceKey, target: &Target, live: 
         health_counts: health_counts(input, live),
         rules: outcomes(&rules, &compared),
         hidden: compared.hidden,
+        structural: known.is_none(),
         ..blank(key, &target.gvk, Presence::Matched, SyncStatus::Synced)
     };
     let mut counted = false;

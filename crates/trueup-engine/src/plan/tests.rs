@@ -362,6 +362,7 @@ fn missing_everywhere(targets: &TargetSet) -> Comparison {
             unconfirmed: None,
             asks: None,
             counts: true,
+            structural: false,
         })
         .collect();
     fixture::comparison(objects)

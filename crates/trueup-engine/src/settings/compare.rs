@@ -4,7 +4,10 @@ use trueup_object::Value;
 
 use super::{ARGOCD, ConfigData, Settings};
 
-const KEY: &str = "resource.compareoptions";
+/// The setting's key.
+pub const COMPARE_OPTIONS: &str = "resource.compareoptions";
+
+const KEY: &str = COMPARE_OPTIONS;
 
 /// How objects are compared, for the whole installation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -109,6 +109,7 @@ impl Body<'_> {
             let part = match key {
                 "verb" => &mut on.verb,
                 "group" => &mut on.group,
+                "version" => &mut on.version,
                 "kind" => &mut on.kind,
                 "namespace" => &mut on.namespace,
                 "name" => &mut on.name,

@@ -41,6 +41,7 @@ pub enum After {
 pub struct Match {
     pub verb: Vec<Text>,
     pub group: Vec<Text>,
+    pub version: Vec<Text>,
     pub kind: Vec<Text>,
     pub namespace: Vec<Text>,
     pub name: Vec<Text>,
@@ -50,7 +51,7 @@ pub struct Match {
 
 impl Match {
     pub(super) fn matches(&self, request: Attributes<'_>) -> bool {
-        let Self { verb, group, kind, namespace, name, user_agent } = self;
+        let Self { verb, group, version, kind, namespace, name, user_agent } = self;
         let any = |wanted: &[Text], found: &str| wanted.is_empty() || wanted.iter().any(|text| text == found);
         let is_kind = kind.is_empty()
             || kind.iter().any(|text| *text == request.kind.gvk.kind || *text == request.kind.plural);
@@ -58,6 +59,7 @@ impl Match {
             || user_agent.iter().any(|text| request.user_agent.starts_with(text.as_str()));
         any(verb, request.verb)
             && any(group, &request.kind.gvk.group)
+            && any(version, &request.kind.gvk.version)
             && is_kind
             && any(namespace, request.namespace)
             && any(name, request.name)
@@ -65,10 +67,11 @@ impl Match {
     }
 
     fn to_value(&self) -> Value {
-        let Self { verb, group, kind, namespace, name, user_agent } = self;
+        let Self { verb, group, version, kind, namespace, name, user_agent } = self;
         let parts = [
             ("verb", verb),
             ("group", group),
+            ("version", version),
             ("kind", kind),
             ("namespace", namespace),
             ("name", name),

@@ -75,20 +75,22 @@ pub async fn run(arguments: &GetArguments, globals: &Globals, persona: Persona) 
         Some(depth) => refresh::refresh(&home, &key, depth, limit).await?,
     };
     let report = match persona {
-        Persona::Trueup => home.report(&key).await,
+        Persona::Trueup => home.report_object(&key).await,
         Persona::ArgoCd => None,
     };
     show(&object, report.as_ref(), AppForm::of(&arguments.output), arguments.show_operation);
     Ok(Ending::Done)
 }
 
-/// Shows an Application.
-pub fn show(object: &Value, report: Option<&DriftReport>, form: AppForm, operation: bool) {
+/// Shows an Application, with its DriftReport where there is one.
+pub fn show(object: &Value, written: Option<&Value>, form: AppForm, operation: bool) {
+    let report = written.and_then(DriftReport::of);
+    let report = report.as_ref();
     let mut bare = object.clone();
     bare.remove_at(&["metadata", "managedFields"]);
     match form {
-        AppForm::Json => output::document(&bare, Structure::Json),
-        AppForm::Yaml => output::document(&bare, Structure::Yaml),
+        AppForm::Json => output::document(&with_report(bare, written), Structure::Json),
+        AppForm::Yaml => output::document(&with_report(bare, written), Structure::Yaml),
         AppForm::Wide => wide(object, report, operation),
         AppForm::Tree | AppForm::TreeDetailed => {
             summary(object, report);
@@ -96,6 +98,14 @@ pub fn show(object: &Value, report: Option<&DriftReport>, form: AppForm, operati
             rows::tree(&ApplicationStatus::of(object.get("status").unwrap_or(&Value::Null)), form).print();
         }
     }
+}
+
+/// The Application as scripts read it, and beside its own fields what its DriftReport says: `driftReport`.
+fn with_report(mut object: Value, written: Option<&Value>) -> Value {
+    if let Some(status) = written.and_then(|report| report.get("status")) {
+        object.set_at(&["driftReport"], status.clone());
+    }
+    object
 }
 
 fn wide(object: &Value, report: Option<&DriftReport>, operation: bool) {
@@ -118,6 +128,12 @@ fn wide(object: &Value, report: Option<&DriftReport>, operation: bool) {
     if !table.is_empty() {
         output::line("");
         table.print();
+    }
+    for table in report.map(|report| [rows::problems(report), rows::rules(report)]).into_iter().flatten() {
+        if !table.is_empty() {
+            output::line("");
+            table.print();
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Tables of an Application's objects.
 
+use trueup_api::drift_report::DriftReport;
 use trueup_api::status::{ApplicationStatus, ResourceResult, ResourceStatus};
 use trueup_engine::status::SyncStatus;
 
@@ -63,6 +64,30 @@ pub fn row(resource: &ResourceStatus, message: &str) -> [String; 8] {
         String::new(),
         message.to_owned(),
     ]
+}
+
+/// The objects that could not be judged, or by their structure alone.
+pub fn problems(report: &DriftReport) -> Table {
+    let mut table = Table::new(&["OBJECT", "STATUS", "PROBLEM"]);
+    for problem in &report.problems {
+        table.row([problem.object.to_string(), problem.status.to_string(), problem.message.clone()]);
+    }
+    table
+}
+
+/// What each ignore rule did at the last look.
+pub fn rules(report: &DriftReport) -> Table {
+    let mut table = Table::new(&["IGNORE RULE", "FROM", "OBJECTS", "FIELDS", "MESSAGE"]);
+    for rule in &report.rules {
+        table.row([
+            rule.rule.to_string(),
+            rule.source.to_string(),
+            rule.objects.to_string(),
+            rule.matches.to_string(),
+            rule.message.clone().unwrap_or_default(),
+        ]);
+    }
+    table
 }
 
 fn health(resource: &ResourceStatus) -> String {

@@ -97,7 +97,12 @@ pub async fn run(arguments: &WaitArguments, globals: &Globals) -> Result<Ending,
         }
         if !arguments.delete {
             let object = home.application(&key).await?;
-            get::show(&object, home.report(&key).await.as_ref(), AppForm::of(&arguments.output), false);
+            get::show(
+                &object,
+                home.report_object(&key).await.as_ref(),
+                AppForm::of(&arguments.output),
+                false,
+            );
         }
     }
     Ok(ending)

@@ -194,7 +194,7 @@ impl ObjectDocument {
 /// guess.
 fn structural(gvk: &Gvk) -> (String, String) {
     (
-        format!("no schema of {gvk} is known: compared by structure alone"),
+        trueup_engine::look::by_structure(gvk),
         "give one: its CustomResourceDefinition among the files, --schema, or a cluster that serves the kind"
             .to_owned(),
     )

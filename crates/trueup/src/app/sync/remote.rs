@@ -82,7 +82,7 @@ pub async fn finish(
                 .hint("`trueup app get --show-operation` shows how far it is"))
         })?,
     };
-    get::show(&object, home.report(key).await.as_ref(), AppForm::of(form), true);
+    get::show(&object, home.report_object(key).await.as_ref(), AppForm::of(form), true);
     if state.phase == "Error" && state.message.starts_with(NO_SUCH_OBJECT) {
         return Err(Failure::user(state.message).hint(NAME_ONE));
     }
