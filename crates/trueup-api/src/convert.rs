@@ -195,7 +195,7 @@ fn ignore_rules(
     });
     let read = IgnoreRules::new(specs.collect()).unwrap_or_else(|(index, error)| {
         let place = rules.get(index).map(|rule| rule.place.clone()).unwrap_or_default();
-        found.refuse(place, error.to_string(), error.remedy());
+        found.refuse(place, format!("a rule that cannot be read ({error})"), error.expected());
         IgnoreRules::default()
     });
     let Some(text) = metadata.annotations.get(IGNORE_REASONS) else { return read };

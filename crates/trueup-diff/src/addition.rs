@@ -13,6 +13,10 @@ use crate::owners::{Owned, Owner};
 use crate::spot::{Parts, Spot};
 use crate::walk::{Found, UnownedVerdict, Walk};
 
+/// Whoever this stands for: a server gives this entry everything that an object had at the first server-side apply to it,
+/// what it chose itself among it.
+const BEFORE_FIRST_APPLY: &str = "before-first-apply";
+
 /// Why a value stands where Git declares none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Claim {
@@ -116,7 +120,9 @@ impl<'a> Walk<'a> {
         let claim = if present(base).is_some_and(|base| !asks_nothing(base, spot)) {
             Claim::Pending
         } else if !others.is_empty() {
-            Claim::Others
+            let is_of_all = others.iter().all(|entry| entry.manager.as_str() == BEFORE_FIRST_APPLY);
+            let is_chosen = is_of_all && is_chosen_by_server(self.root, &self.path);
+            if is_chosen { Claim::Known } else { Claim::Others }
         } else if ours_applied && owning_tells {
             Claim::Pending
         } else if ours {

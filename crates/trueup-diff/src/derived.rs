@@ -52,7 +52,7 @@ pub(crate) fn is_chosen_by_server(object: Option<&Value>, path: &FieldPath) -> b
             &["spec"],
             &["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "nodePort", "healthCheckNodePort"],
         ),
-        (Some("v1"), Some("PersistentVolumeClaim")) => (&["spec"], &["volumeName"]),
+        (Some("v1"), Some("PersistentVolumeClaim")) => (&["spec"], &["volumeName", "storageClassName"]),
         (Some("v1"), Some("Pod")) => (&["spec"], &["serviceAccount", "serviceAccountName"]),
         (Some("v1"), Some("Namespace")) => (&["spec"], &["finalizers"]),
         // Of its selector, and the labels that go with it.

@@ -92,12 +92,15 @@ pub enum IgnoreError {
 impl IgnoreError {
     /// What its author can do about it.
     pub fn remedy(&self) -> String {
+        format!("write {}", self.expected())
+    }
+
+    /// What should stand there.
+    pub fn expected(&self) -> &'static str {
         match self {
-            Self::Pattern { .. } => "write the name of the group or kind, or use * as a wildcard".to_owned(),
-            Self::Pointer(_) => {
-                "write a pointer such as /spec/replicas, with ~1 for a slash in a name".to_owned()
-            }
-            Self::Jq(_) => "write what `gojq 'del(EXPRESSION)'` accepts".to_owned(),
+            Self::Pattern { .. } => "the name of the group or kind, with * as a wildcard",
+            Self::Pointer(_) => "a pointer such as /spec/replicas, with ~1 for a slash in a name",
+            Self::Jq(_) => "what `gojq 'del(EXPRESSION)'` accepts",
         }
     }
 }

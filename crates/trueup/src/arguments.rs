@@ -104,10 +104,11 @@ impl From<ArgoCdCommand> for Command {
 /// Flags of every command.
 #[derive(Debug, Args)]
 pub struct Globals {
-    /// Kubeconfig file, or in-cluster for the controller; without it KUBECONFIG, else ~/.kube/config
+    /// Kubeconfig file, or in-cluster for the controller. Without it what asks a cluster takes KUBECONFIG, else
+    /// ~/.kube/config; files are compared and judged without any cluster
     #[arg(long, global = true, value_name = "FILE")]
     pub kubeconfig: Option<PathBuf>,
-    /// Context of the kubeconfig; the current one without it
+    /// Context of the kubeconfig; its current one without it
     #[arg(long, visible_alias = "kube-context", global = true, value_name = "NAME")]
     pub context: Option<String>,
     /// Folder for copies of Git repositories; without it trueup in the user's cache folder

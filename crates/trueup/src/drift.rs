@@ -51,14 +51,9 @@ async fn baseline(arguments: &BaselineArguments, globals: &Globals) -> Result<En
     Ok(Ending::Done)
 }
 
-/// Notes are what they are without a decision.
+/// Notes are what they are without a decision, too; the annotation says that somebody has made one.
 fn decide(application: &mut Value, word: &str) {
-    let place = ["metadata", "annotations", INHERITED];
-    if word == "note" {
-        application.remove_at(&place);
-    } else {
-        application.set_at(&place, word.into());
-    }
+    application.set_at(&["metadata", "annotations", INHERITED], word.into());
 }
 
 #[cfg(test)]
@@ -66,11 +61,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_decision_can_be_taken_back() {
+    fn each_decision_is_seen() {
         let mut application = Value::default();
         decide(&mut application, "drift");
         assert_eq!(application.str_at(&["metadata", "annotations", INHERITED]), Some("drift"));
         decide(&mut application, "note");
-        assert_eq!(application.str_at(&["metadata", "annotations", INHERITED]), None);
+        assert_eq!(application.str_at(&["metadata", "annotations", INHERITED]), Some("note"));
     }
 }

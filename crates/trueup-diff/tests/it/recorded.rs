@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use trueup_diff::{Channel, CompareInput, Finding, compare, unowned_table};
+use trueup_diff::{Channel, CompareInput, Finding, UnownedTable, compare, unowned_table};
 use trueup_object::{FieldManager, ManagedFields, Value};
 
 use super::cases::report;
@@ -85,6 +85,47 @@ fn no_oddity_of_a_manifest_is_a_difference() {
         }
     }
     assert_eq!(differences, Vec::<String>::new());
+}
+
+/// What a server fills in is known as such without any memory of the last sync: what nobody owns besides was changed without
+/// a trace, as `kubectl scale` does it. Only of a Pod itself admission writes more, which nobody knows beforehand.
+#[test]
+fn nothing_that_a_server_fills_in_is_a_change_without_a_trace() {
+    let unowned = |target: &Value, live: &Value| {
+        let (ty, schema_known) = type_of(target);
+        let comparison = compare(&CompareInput {
+            target,
+            live,
+            base: None,
+            managed: &ManagedFields::of(live).into(),
+            our_manager: &FieldManager::new(FieldManager::TRUEUP),
+            ty,
+            schema_known,
+            ignore: &[],
+            unowned: Some(&UnownedTable::default()),
+            secret_key: &KEY,
+        });
+        let findings = comparison.findings.into_iter().filter(|it| it.channel == Channel::Unowned);
+        findings.map(|finding| finding.path.to_string()).collect::<Vec<_>>()
+    };
+    for record in include_str!("../../testdata/recorded.jsonl").lines() {
+        let record = Value::from_json(record.as_bytes()).unwrap();
+        let target = Value::from_yaml(record.str_at(&["target"]).unwrap().as_bytes()).unwrap();
+        for made in ["applied", "created", "csa"] {
+            let Some(live) = record.get(made).filter(|_| target.str_at(&["kind"]) != Some("Pod")) else {
+                continue;
+            };
+            assert_eq!(unowned(&target, live), Vec::<String>::new(), "{made}: {}", live.to_json());
+        }
+    }
+    let mut without_a_trace = Vec::new();
+    for record in include_str!("../../testdata/edits.jsonl").lines() {
+        let record = Value::from_json(record.as_bytes()).unwrap();
+        let target = Value::from_yaml(record.str_at(&["target"]).unwrap().as_bytes()).unwrap();
+        assert_eq!(unowned(&target, record.get("synced").unwrap()), Vec::<String>::new());
+        without_a_trace.extend(unowned(&target, record.get("live").unwrap()));
+    }
+    assert!(without_a_trace.iter().any(|path| path == ".spec.replicas"), "{without_a_trace:?}");
 }
 
 /// Everyday edits with `kubectl` of what we had applied, on a real server.

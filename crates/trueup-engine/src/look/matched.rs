@@ -173,9 +173,9 @@ fn untold(input: &LookInput<'_>, key: &ResourceKey, findings: &[Finding]) -> Opt
             "live has no managedFields: whether somebody added {}{more} cannot be told",
             first.path
         ),
-        remedy:
-            "give live with its managedFields (kubectl get --show-managed-fields), or what was applied before"
-                .to_owned(),
+        remedy: "give what was applied before (trueup diff --last-applied or --base), or live with its managedFields \
+                 where it has any (kubectl get --show-managed-fields)"
+            .to_owned(),
     })
 }
 

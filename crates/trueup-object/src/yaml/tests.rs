@@ -200,8 +200,8 @@ a:
 - 'x: y'
 - '- x'
 - 'a #b'
-- 1:30
-- 2001-01-01
+- \"1:30\"
+- \"2001-01-01\"
 - it's
 - '#x'
 - plain text
@@ -234,6 +234,17 @@ k: 1e+21
 ";
     assert_eq!(value.to_yaml(), expected);
     assert_eq!(Value::from_yaml(expected.as_bytes()).unwrap(), value);
+}
+
+/// As Go's writer has it, so that no reader takes a text for a time.
+#[test]
+fn times_are_quoted() {
+    for text in ["2026-01-02T03:04:05Z", "2026-1-2", "2026-01-02 03:04:05", "12:30:45", "-1:30"] {
+        assert_eq!(Value::from(text).to_yaml(), format!("\"{text}\"\n"));
+    }
+    for text in ["2026-01", "26-01-02", "1:a", "a:1", "10.0.0.1:80x", "v1.2-3", "1.5:2"] {
+        assert_eq!(Value::from(text).to_yaml(), format!("{text}\n"));
+    }
 }
 
 mod laws {

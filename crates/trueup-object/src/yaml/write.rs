@@ -109,7 +109,7 @@ fn write_key(key: &str, out: &mut String) {
 fn write_text(text: &str, out: &mut String) {
     if text.chars().any(needs_escape) {
         write_double_quoted(text, out);
-    } else if !scalar::is_string(text) {
+    } else if !scalar::is_string(text) || is_older_scalar(text) {
         // Go quotes what would be a number, a boolean or null with double quotes, and the rest with single ones.
         let _ = write!(out, "\"{text}\"");
     } else if is_plain(text) {
@@ -117,6 +117,25 @@ fn write_text(text: &str, out: &mut String) {
     } else {
         let _ = write!(out, "'{}'", text.replace('\'', "''"));
     }
+}
+
+/// Whether readers of YAML 1.1 take a plain text for a time or a number to the base of 60: `2026-01-02`, `1:30`.
+fn is_older_scalar(text: &str) -> bool {
+    let digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
+    let leading = digits(text.trim_start_matches(['+', '-']));
+    let rest = text.trim_start_matches(['+', '-']).get(leading..).unwrap_or_default();
+    let date = || {
+        let mut parts = rest.splitn(3, '-').skip(1).map(digits);
+        leading == 4 && parts.next().is_some_and(|month| month > 0) && parts.next().is_some_and(|day| day > 0)
+    };
+    let sixties = || {
+        let is_part =
+            |part: &str| part.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'_' | b'.'));
+        leading > 0
+            && rest.starts_with(':')
+            && rest.split(':').skip(1).all(|it| digits(it) > 0 && is_part(it))
+    };
+    date() || sixties()
 }
 
 /// Characters that only double quotes can hold.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use trueup_engine::confirm::ConfirmMode;
 use trueup_engine::source::Revision;
 
 use super::name::Within;
@@ -36,6 +37,10 @@ pub struct DiffArguments {
     /// Compare with a folder of manifests instead of Git
     #[arg(long, value_name = "PATH", conflicts_with = "revision")]
     local: Option<PathBuf>,
+    /// Ask the API server about every object now what applying would change; =false: only where something differs.
+    /// Without it as the Application says
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    server_side_diff: Option<bool>,
     #[command(flatten)]
     compat: Compat,
 }
@@ -49,8 +54,6 @@ struct Compat {
     local_include: Vec<String>,
     #[arg(long, hide = true)]
     server_side_generate: bool,
-    #[arg(long, hide = true, num_args = 0..=1, default_missing_value = "true", require_equals = true)]
-    server_side_diff: Option<bool>,
     #[arg(long, hide = true)]
     server_side_diff_concurrency: Option<i32>,
     #[arg(long, hide = true)]
@@ -76,7 +79,7 @@ pub async fn run(arguments: &DiffArguments, globals: &Globals, persona: Persona)
     };
     // What was found against the Application's own revision says nothing about another one.
     let report = if revision.is_none() && arguments.local.is_none() { home.report(&key).await } else { None };
-    let scene = match &arguments.local {
+    let mut scene = match &arguments.local {
         None => Scene::open(&home, globals, object, revision.as_ref()).await?,
         Some(folder) => {
             let (application, app) = understand(object)?;
@@ -84,6 +87,9 @@ pub async fn run(arguments: &DiffArguments, globals: &Globals, persona: Persona)
             Scene::with(&home, globals, &application, app, sources).await?
         }
     };
+    if let Some(all) = arguments.server_side_diff {
+        scene.app.confirm.mode = Some(if all { ConfirmMode::Always } else { ConfirmMode::Differs });
+    }
     let seen = scene.look().await;
     let view = seen.view(&scene);
     let document = Document::new(&view, report.as_ref(), arguments.form.extent());
@@ -108,7 +114,6 @@ impl Compat {
             local_repo_root,
             local_include,
             server_side_generate,
-            server_side_diff,
             server_side_diff_concurrency,
             server_side_diff_max_batch_kb,
             ignore_normalizer_jq_execution_timeout,
@@ -130,7 +135,6 @@ impl Compat {
             // Plain manifests need nothing of the rest of their repository.
             ("--local-repo-root", local_repo_root.is_some()),
             ("--server-side-generate", *server_side_generate),
-            ("--server-side-diff", *server_side_diff == Some(true)),
             ("--server-side-diff-concurrency", server_side_diff_concurrency.is_some()),
             ("--server-side-diff-max-batch-kb", server_side_diff_max_batch_kb.is_some()),
             ("--ignore-normalizer-jq-execution-timeout", ignore_normalizer_jq_execution_timeout.is_some()),

@@ -30,7 +30,7 @@ pub struct IgnoreArguments {
     /// The id of a difference, or its beginning: its object and path are ignored
     #[arg(long, value_name = "ID", conflicts_with = "path")]
     from_drift: Option<String>,
-    /// The API group of the objects; without it the core group, or that of the drift
+    /// The API group of the objects; without it the core group, or the group of the drift
     #[arg(long, value_name = "GROUP")]
     group: Option<String>,
     #[arg(long)]
@@ -102,6 +102,7 @@ fn rule(
         group: text(&arguments.group, object.map(|key| key.group.as_str())).unwrap_or_default(),
         kind: text(&arguments.kind, object.map(|key| key.kind.as_str())).unwrap_or_default(),
         name: text(&arguments.object, object.map(|key| key.name.as_str())).unwrap_or_default(),
+        namespace: object.map(|key| key.namespace.to_string()).unwrap_or_default(),
         ..IgnoreSpec::default()
     };
     for text in paths {

@@ -88,3 +88,29 @@ async fn no_value_of_a_secret_is_shown() {
         }
     }
 }
+
+/// A fleet that agrees asks for nothing, unless somebody wants to know all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_object_is_asked_about_where_that_is_wanted() {
+    let world = World::new().await;
+    world.commit("apps/web/more.yaml", &crate::world::CONFIG.replace("settings", "more")).await;
+    world.create().await;
+    world.ok(&["app", "sync", "web"]).await;
+    let asked = async |more: &[&str]| {
+        let before = world.sandbox.requests().iter().filter(|it| it.dry_run).count();
+        let run = world.trueup(&[&["app", "diff", "web"], more].concat()).await;
+        assert!(!run.err.contains("without effect"), "{run:?}");
+        (run.code, world.sandbox.requests().iter().filter(|it| it.dry_run).count() - before)
+    };
+    assert_eq!(asked(&[]).await, (0, 0));
+    assert_eq!(asked(&["--server-side-diff=false"]).await, (0, 0));
+    assert_eq!(asked(&["--server-side-diff"]).await, (0, 2));
+    assert_eq!(asked(&["--server-side-diff=true"]).await, (0, 2));
+    // What the Application says is overruled, both ways.
+    world.ok(&["app", "set", "web", "--server-side-diff=true"]).await;
+    assert_eq!(asked(&[]).await, (0, 2));
+    assert_eq!(asked(&["--server-side-diff=false"]).await, (0, 0));
+    world.patch(crate::world::CONFIG_PATH, r#"{"data":{"colour":"red"}}"#).await;
+    assert_eq!(asked(&["--server-side-diff=false"]).await, (1, 1));
+    assert_eq!(asked(&["--server-side-diff"]).await, (1, 2));
+}

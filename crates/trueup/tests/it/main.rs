@@ -2,9 +2,12 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod against;
+mod baseline;
 mod compare;
 mod controlled;
+mod custom_health;
 mod direct;
+mod ignoring;
 mod lifecycle;
 mod offline;
 mod persona;

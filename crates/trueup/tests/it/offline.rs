@@ -5,6 +5,7 @@ mod mistakes;
 mod schemas;
 mod secrets;
 mod settings;
+mod traceless;
 
 use std::process::{Command, Stdio};
 

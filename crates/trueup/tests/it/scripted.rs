@@ -160,3 +160,39 @@ fn actions_are_listed_and_tried() {
         call(&folder, &["actions", "run", "rename", "-f", "widget.yaml", "--customizations", "scripts"]);
     assert_eq!(text.out, "# create B\nkind: B\n");
 }
+
+/// A script that does what it may not, or cannot be read, spoils its own objects alone and says why.
+#[test]
+fn a_script_that_misbehaves_says_how() {
+    let folder = folder();
+    let judge = |script: &str| {
+        folder.write("bad/example.io/Widget/health.lua", script);
+        let run = call(&folder, &["health", "-f", "objects", "--customizations", "bad", "-o", "json"]);
+        assert_eq!(run.code, 0, "{run:?}");
+        let mut judged = judged(&run);
+        let [_, status, message, rule] = judged.pop().unwrap();
+        assert_eq!(judged[0][1], "Progressing", "others are judged");
+        assert_eq!(
+            (status.as_str(), rule.as_str()),
+            ("Unknown", "lua:bad/example.io/Widget/health.lua"),
+            "{script}"
+        );
+        message
+    };
+    for (script, said) in [
+        ("while true do end", "instructions"),
+        ("local t = {} for i = 1, 1e9 do t[i] = ('x'):rep(1e5) .. i end", "memory"),
+        ("return {status = ", "health.lua:1"),
+        ("return io.open('/etc/passwd')", "io"),
+        ("return os.execute('true')", "execute"),
+        ("return {status = 'Fine'}", "invalid health status"),
+        ("return 5", "expect table output"),
+    ] {
+        let message = judge(script);
+        assert!(message.contains(said), "{script}: {message}");
+    }
+    folder.write("bad/example.io/Widget/actions/grow/action.lua", "while true do end");
+    let line = ["actions", "run", "grow", "-f", "widget.yaml", "--customizations", "bad"];
+    let run = call(&folder, &line);
+    assert!(run.code == 2 && run.out.is_empty() && run.err.contains("instructions"), "{run:?}");
+}

@@ -16,6 +16,8 @@ const FILES_MAX: usize = 20_000;
 /// A file with the Application.
 pub struct Found {
     path: PathBuf,
+    /// The checkout that it is in.
+    root: PathBuf,
     text: String,
     /// Its lines in the file.
     lines: std::ops::Range<usize>,
@@ -24,6 +26,7 @@ pub struct Found {
 /// A file as it is and as it would be.
 pub struct Changed {
     pub path: PathBuf,
+    root: PathBuf,
     before: String,
     after: String,
 }
@@ -34,8 +37,9 @@ impl Changed {
             .map_err(|error| Failure::user(format!("failed to write {}: {error}", self.path.display())))
     }
 
+    /// As `git apply` takes it in the checkout.
     pub fn patch(&self) -> String {
-        let name = self.path.display().to_string();
+        let name = self.path.strip_prefix(&self.root).unwrap_or(&self.path).display().to_string();
         similar::TextDiff::from_lines(&self.before, &self.after)
             .unified_diff()
             .header(&format!("a/{name}"), &format!("b/{name}"))
@@ -69,7 +73,7 @@ pub fn find(place: &Path, application: &Value) -> Result<Found, Failure> {
                         root.display()
                     )));
                 }
-                found.extend(in_file(&path, application));
+                found.extend(in_file(root, &path, application));
             }
         }
     }
@@ -85,7 +89,7 @@ pub fn find(place: &Path, application: &Value) -> Result<Found, Failure> {
     }
 }
 
-fn in_file(path: &Path, application: &Value) -> Vec<Found> {
+fn in_file(root: &Path, path: &Path, application: &Value) -> Vec<Found> {
     let Ok(text) = std::fs::read_to_string(path) else { return Vec::new() };
     let part = |object: &Value, name: &str| object.str_at(&["metadata", name]).map(str::to_owned);
     let mut found = Vec::new();
@@ -95,7 +99,7 @@ fn in_file(path: &Path, application: &Value) -> Vec<Found> {
             && part(&document, "name") == part(application, "name")
             && part(&document, "namespace").is_none_or(|own| Some(own) == part(application, "namespace"));
         if is_it {
-            found.push(Found { path: path.to_owned(), text: text.clone(), lines });
+            found.push(Found { path: path.to_owned(), root: root.to_owned(), text: text.clone(), lines });
         }
     }
     found
@@ -127,7 +131,7 @@ pub fn change(
     found: Found,
     edit: impl FnOnce(&mut Value) -> Result<(), Failure>,
 ) -> Result<Changed, Failure> {
-    let Found { path, text, lines } = found;
+    let Found { path, root, text, lines } = found;
     let document = slice(&text, &lines);
     let by_hand = || {
         Failure::user(format!("{} is written in a way that this command cannot add to", path.display()))
@@ -144,7 +148,7 @@ pub fn change(
     after.extend(edited.lines().map(str::to_owned));
     after.extend(all.iter().skip(lines.end).map(|line| (*line).to_owned()));
     let after = after.join("\n") + if text.ends_with('\n') { "\n" } else { "" };
-    Ok(Changed { path, before: text, after })
+    Ok(Changed { path, root, before: text, after })
 }
 
 /// The document with the lines that make it what is wanted; nothing where that is not a matter of adding lines.
@@ -279,7 +283,7 @@ mod tests {
 
     fn changed(text: &str, details: Option<&str>) -> Result<String, Failure> {
         let lines = documents(text).into_iter().next_back().unwrap();
-        let found = Found { path: "app.yaml".into(), text: text.to_owned(), lines };
+        let found = Found { path: "app.yaml".into(), root: "".into(), text: text.to_owned(), lines };
         let edit = |document: &mut Value| {
             let mut rules = document.list_at(&["spec", "ignoreDifferences"]).to_vec();
             rules.push(Value::from_yaml(RULE.as_bytes()).unwrap());
