@@ -67,6 +67,11 @@ check_c_compiler() {
     command -v cc >/dev/null || apt_install "a C compiler (for SQLite, zstd and ring)" gcc libc6-dev
 }
 
+# libFuzzer comes as source, in C++.
+check_cxx_compiler() {
+    command -v c++ >/dev/null || apt_install "a C++ compiler (for the fuzz targets)" g++
+}
+
 check_rust() {
     wanted=$(rust_wanted)
     [ -d "${CARGO_HOME:-$HOME/.cargo}/bin" ] && PATH="${CARGO_HOME:-$HOME/.cargo}/bin:$PATH"

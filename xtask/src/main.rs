@@ -5,6 +5,7 @@ mod cluster;
 mod codegen;
 mod corpus;
 mod differential;
+mod fuzz;
 mod story;
 mod tidy;
 
@@ -36,6 +37,8 @@ enum Task {
     Corpus(corpus::Options),
     /// Hold what we predict to what a real API server does, on random objects and edits.
     Differential(differential::Options),
+    /// Feed everything that reads what others wrote with anything: no panic, and bounded time and memory.
+    Fuzz(fuzz::Options),
     /// Play drift stories in the sandbox and on a real control plane.
     Story(story::Options),
     /// Check the rules of the project that no compiler checks: crate edges, file lengths, headers, banned dependencies.
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
         Task::Codegen(options) => codegen::run(&workspace_root(), &options),
         Task::Corpus(options) => return finish(corpus::run(&options)),
         Task::Differential(options) => return finish(differential::run(&options)),
+        Task::Fuzz(options) => fuzz::run(&options),
         Task::Story(options) => return finish(story::run(&options)),
         Task::Tidy => tidy::run(&workspace_root()),
     };
