@@ -3,8 +3,8 @@
 use std::sync::OnceLock;
 
 use trueup_diff::{CompareInput, IgnoreRule, IgnoreSpec, compare};
-use trueup_merge::SchemaSet;
-use trueup_object::{FieldManager, Gvk, JsonPointer, ManagedFields, Value};
+use trueup_merge::{Managed, SchemaSet, TypeRef};
+use trueup_object::{FieldManager, Gvk, JsonPointer, Value};
 
 use crate::objects::KEY;
 
@@ -88,13 +88,14 @@ fn hides_nothing_of_itself(spec: &IgnoreSpec, object: &Value) {
     let Ok(rule) = IgnoreRule::new(spec) else { return };
     let Some(gvk) = Gvk::of(object) else { return };
     let known = SchemaSet::builtin().lookup(&gvk);
+    let ty = known.unwrap_or_else(TypeRef::untyped);
     let comparison = compare(&CompareInput {
         target: object,
         live: object,
         base: Some(object),
-        managed: &ManagedFields::of(object),
+        managed: &Managed::of(object, ty),
         our_manager: &FieldManager::new(FieldManager::TRUEUP),
-        ty: known.unwrap_or_else(trueup_merge::TypeRef::untyped),
+        ty,
         schema_known: known.is_some(),
         ignore: &[&rule],
         unowned: None,

@@ -257,7 +257,7 @@ impl Final<'_> {
             target: self.target,
             live: self.live,
             base: Some(self.base),
-            managed: &ManagedFields::of(self.live),
+            managed: &ManagedFields::of(self.live).into(),
             our_manager: &FieldManager::new(FieldManager::TRUEUP),
             ty: self.ty,
             schema_known: true,

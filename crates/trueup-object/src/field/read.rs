@@ -14,6 +14,8 @@ pub enum FieldPathError {
     OpenBracket,
     #[error("a quote is not closed")]
     OpenQuote,
+    #[error("{0:?} is no name of a key")]
+    Key(String),
     #[error("a key has no value")]
     NoValue,
     #[error("{0} is no index")]
@@ -68,8 +70,15 @@ fn keys(text: &str) -> Result<(PathElement, &str), FieldPathError> {
     let mut rest = text;
     loop {
         let (name, after) = rest.split_once('=').ok_or(FieldPathError::NoValue)?;
+        let name = name.trim();
+        // Else it could be taken for one of the other elements, or for several.
+        let is_other =
+            name.starts_with(|char: char| char.is_ascii_digit()) || name.contains(['"', '[', ']', ',']);
+        if name.is_empty() || is_other {
+            return Err(FieldPathError::Key(name.to_owned()));
+        }
         let (value, after) = scalar(after)?;
-        fields.push((Text::from(name.trim()), value));
+        fields.push((Text::from(name), value));
         match after.strip_prefix(',') {
             Some(more) => rest = more,
             None => return Ok((PathElement::Key(KeyFields::new(fields)), close(after)?)),
@@ -124,7 +133,19 @@ mod tests {
 
     #[test]
     fn what_is_no_path_is_refused() {
-        for text in ["spec", ".a..b", ".a[", ".a[b]", r#".a["b"#, ".a[b=1", ".a[1", ".a[1x]"] {
+        for text in [
+            "spec",
+            ".a..b",
+            ".a[",
+            ".a[b]",
+            r#".a["b"#,
+            ".a[b=1",
+            ".a[1",
+            ".a[1x]",
+            r#".a[ ="b"]"#,
+            r#".a[ 1="b"]"#,
+            r#".a[b"c"].d[e="f"]"#,
+        ] {
             assert!(FieldPath::parse(text).is_err(), "{text}");
         }
     }
