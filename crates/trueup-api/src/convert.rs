@@ -100,6 +100,7 @@ pub fn to_app(application: &Application, controller_namespace: &str) -> Result<A
         ignore,
         undeclared,
         counts,
+        tracking: trueup_engine::tracking::Tracking::default(),
         project_counts: Level::default(),
         inherited,
         on_commit,

@@ -173,7 +173,7 @@ impl Prepared {
         }
         let targets = targets(&source.app, &yaml)?;
         ensure!(targets.targets.len() == source.pairs.len(), "an object was lost: {:?}", targets.conditions);
-        let context = MemoryContext { schemas, secret_key: &[7; 32], now: now() };
+        let context = MemoryContext { schemas, secrecy: (&[7; 32]).into(), now: now() };
         // In the order of the pairs, as their names are numbers.
         let mut kept: Vec<ResourceKey> = targets.targets.keys().cloned().collect();
         kept.sort_by(|left, right| left.name.cmp(&right.name));

@@ -200,6 +200,7 @@ fn application(number: usize) -> Result<App> {
         ignore: trueup_engine::app::IgnoreRules::default(),
         undeclared: None,
         counts: Vec::new(),
+        tracking: trueup_engine::tracking::Tracking::default(),
         project_counts: trueup_engine::weight::Level::default(),
         inherited: None,
         on_commit: OnCommit::KeepDrift,

@@ -38,6 +38,8 @@ pub struct Cluster {
 #[derive(Default)]
 struct Described {
     kinds: Mutex<BTreeSet<Gvk>>,
+    /// Those whose schemas were looked for, found or not.
+    looked_for: Mutex<BTreeSet<Gvk>>,
     /// Asks for a look at the schemas.
     look: Notify,
 }
@@ -155,6 +157,11 @@ impl Cluster {
         known.ok()?.ok()?.clone()
     }
 
+    /// Whether the schema of a kind is wanted and was not looked for yet.
+    pub fn is_describing(&self, gvk: &Gvk) -> bool {
+        self.described.kinds().contains(gvk) && !self.described.looked_for().contains(gvk)
+    }
+
     /// Lists and watches a kind from now on, and reads its schema, if that is not done already. Must run within a tokio
     /// runtime.
     pub fn watch(&self, gvk: &Gvk) {
@@ -187,6 +194,16 @@ impl Cluster {
         self.described.kinds().remove(gvk);
         if let Some(WatchedKind { whole, namespaces }) = self.kinds().remove(gvk) {
             std::iter::once(whole).chain(namespaces.into_values()).for_each(|watched| watched.task.abort());
+        }
+    }
+
+    /// Lists anew the kinds that a caller watches and chooses, for other interests than before: of each it is as if it had
+    /// just been asked for.
+    pub fn list_anew(&self, chosen: impl Fn(&Gvk) -> bool) {
+        let described: Vec<Gvk> = self.described.kinds().iter().filter(|gvk| chosen(gvk)).cloned().collect();
+        for gvk in described {
+            self.unwatch(&gvk);
+            self.watch(&gvk);
         }
     }
 
@@ -320,6 +337,10 @@ impl Described {
     fn kinds(&self) -> MutexGuard<'_, BTreeSet<Gvk>> {
         self.kinds.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn looked_for(&self) -> MutexGuard<'_, BTreeSet<Gvk>> {
+        self.looked_for.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 fn lock(store: &SharedStore) -> MutexGuard<'_, KindStore> {
@@ -403,14 +424,20 @@ async fn keep_schemas(
                     tracing::warn!(problem, "schemas are incomplete");
                 }
                 let first = schemas.borrow().is_none();
-                if refreshed.changed || first {
+                let news = refreshed.changed || first;
+                if news {
                     schemas.send_replace(Some(refreshed.schemas));
+                }
+                // Only now: whoever waits for a schema finds it where it was to be had.
+                *described.looked_for() = kinds;
+                if news {
                     context.changes.push([Change::Schemas]);
                 }
                 retry = DISCOVERY_RETRY_FIRST;
             }
             Err(error) => {
                 tracing::debug!(error = %error, "schemas not read");
+                *described.looked_for() = kinds;
                 sleep(retry).await;
                 retry = (retry * 2).min(DISCOVERY_RETRY);
                 described.look.notify_one();

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Deserialize;
+use trueup_engine::tracking::Tracking;
 use trueup_object::value::Text;
 use trueup_object::{Gvk, ResourceKey, Value};
 
@@ -111,6 +112,15 @@ impl Head {
             labels: labels.unwrap_or_default(),
             annotations: annotations.unwrap_or_default(),
         })
+    }
+}
+
+impl Head {
+    /// The application that the object is tracked by.
+    pub fn tracked_by(&self, tracking: &Tracking) -> Option<Text> {
+        let annotation = |name: &str| self.annotations.get(name).map(String::as_str);
+        let label = |name: &str| self.labels.get(name).map(String::as_str);
+        tracking.owner_by(&self.key, annotation, label, !self.owners.is_empty())
     }
 }
 

@@ -7,6 +7,7 @@ use trueup_api::Application;
 use trueup_cluster::{Content, KindScope, KindState, Lookup, ObjectName, Observed, ServedKind};
 use trueup_engine::app::{App, AppKey, Unsupported};
 use trueup_engine::condition::Condition;
+use trueup_engine::tracking::Tracking;
 use trueup_engine::weight::Level;
 use trueup_object::{GroupKind, Gvk, Text, Value};
 
@@ -74,6 +75,7 @@ pub fn find(installation: &Installation, key: &AppKey, seen: Option<&Sighting>) 
             let (unsupported, counts) = project(installation, &app.project);
             app.unsupported.extend(unsupported);
             app.project_counts = counts;
+            app.tracking = Tracking::clone(&installation.configured.tracking());
             Found::Valid(Seen {
                 observed,
                 app: Arc::new(app),

@@ -12,11 +12,12 @@ use trueup_cluster::path::with_query;
 use trueup_cluster::status::ApiStatus;
 use trueup_cluster::wire::{Wire, WireError};
 use trueup_engine::settings::{ARGOCD, ConfigData, Settings, TRUEUP, data};
+use trueup_engine::tracking::Tracking;
 use trueup_lua::{Library, LuaRules, Pool};
 use trueup_object::Value;
 
+use crate::installation::Installation;
 use crate::mailbox::Depth;
-use crate::staff::Staff;
 
 /// How long the server keeps a watch open; it is then opened anew where it ended.
 const WATCH_SECONDS: u64 = 290;
@@ -40,9 +41,20 @@ struct Seen {
     argocd: Option<Read>,
     trueup: Option<Read>,
     settings: Option<Arc<Settings>>,
+    /// How objects are marked: asked for with every event.
+    tracking: Arc<Tracking>,
     /// Made of the settings and of the files.
     scripts: LuaRules,
     failure: Option<String>,
+}
+
+/// What a ConfigMap has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum News {
+    Nothing,
+    Settings,
+    /// The settings, and how objects are marked.
+    Tracking,
 }
 
 /// One ConfigMap, or why it may not be read.
@@ -68,6 +80,11 @@ impl Configured {
         self.seen().settings.clone()
     }
 
+    /// How objects are marked, as far as is known.
+    pub fn tracking(&self) -> Arc<Tracking> {
+        self.seen().tracking.clone()
+    }
+
     /// Why they are not known yet, where reading them failed.
     pub fn failure(&self) -> Option<String> {
         self.seen().failure.clone()
@@ -77,20 +94,20 @@ impl Configured {
         self.seen().failure = Some(why);
     }
 
-    /// Takes note of a ConfigMap; says whether the settings are others now.
-    fn note(&self, name: &'static str, read: Read) -> bool {
+    /// Takes note of a ConfigMap; says what is another now.
+    fn note(&self, name: &'static str, read: Read) -> News {
         let mut seen = self.seen();
         let slot = if name == ARGOCD { &mut seen.argocd } else { &mut seen.trueup };
         if let (Some(Read::Data(_)), Read::Forbidden(why)) = (&*slot, &read) {
             // Without its ignore rules, what people keep in the cluster on purpose would be healed away.
             tracing::debug!(config_map = name, %why, "the settings may not be read any more; what they said last stands");
-            return false;
+            return News::Nothing;
         }
         *slot = Some(read);
-        let (Some(argocd), Some(trueup)) = (&seen.argocd, &seen.trueup) else { return false };
+        let (Some(argocd), Some(trueup)) = (&seen.argocd, &seen.trueup) else { return News::Nothing };
         let settings = together(argocd, trueup);
         if seen.settings.as_deref() == Some(&settings) {
-            return false;
+            return News::Nothing;
         }
         for problem in &settings.problems {
             tracing::warn!(%problem, "a setting is not honoured");
@@ -100,8 +117,10 @@ impl Configured {
             tracing::warn!(%problem, "actions of the settings are left out");
         }
         seen.scripts = LuaRules::new(library.with_files_of(&self.files), self.pool.clone());
+        let news = if *seen.tracking == settings.tracking { News::Settings } else { News::Tracking };
+        seen.tracking = Arc::new(settings.tracking.clone());
         seen.settings = Some(Arc::new(settings));
-        true
+        news
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
@@ -126,21 +145,20 @@ fn together(argocd: &Read, trueup: &Read) -> Settings {
 }
 
 /// Follows both ConfigMaps until dropped; every application is looked at anew when they say something else.
-pub async fn follow(wire: Wire, namespace: String, configured: Configured, staff: Staff) {
-    let one = |name| follow_one(&wire, &namespace, name, &configured, &staff);
+pub async fn follow(wire: Wire, namespace: String, installation: Arc<Installation>) {
+    let one = |name| follow_one(&wire, &namespace, name, &installation);
     tokio::join!(one(ARGOCD), one(TRUEUP));
 }
 
-async fn follow_one(
-    wire: &Wire,
-    namespace: &str,
-    name: &'static str,
-    configured: &Configured,
-    staff: &Staff,
-) {
-    let note = |read: Read| {
-        if configured.note(name, read) {
-            staff.wake_all(Depth::Live);
+async fn follow_one(wire: &Wire, namespace: &str, name: &'static str, installation: &Installation) {
+    let configured = &installation.configured;
+    let note = |read: Read| match configured.note(name, read) {
+        News::Nothing => {}
+        News::Settings => installation.staff.wake_all(Depth::Live),
+        News::Tracking => {
+            // What carries no mark was kept without its content, and what had one may have none now.
+            installation.sites.list_anew();
+            installation.staff.wake_all(Depth::Live);
         }
     };
     let mut wait = RETRY_FIRST;
@@ -202,9 +220,9 @@ mod tests {
     #[test]
     fn settings_are_known_once_both_were_read() {
         let configured = Configured::default();
-        assert!(!configured.note(ARGOCD, read(&[])));
+        assert_eq!(configured.note(ARGOCD, read(&[])), News::Nothing);
         assert!(configured.settings().is_none());
-        assert!(configured.note(TRUEUP, read(&[("undeclared", "note")])));
+        assert_eq!(configured.note(TRUEUP, read(&[("undeclared", "note")])), News::Settings);
         assert!(configured.settings().is_some_and(|settings| settings.undeclared.is_some()));
     }
 
@@ -212,15 +230,15 @@ mod tests {
     fn the_same_again_is_no_news() {
         let configured = Configured::default();
         configured.note(ARGOCD, read(&[]));
-        assert!(configured.note(TRUEUP, read(&[])));
-        assert!(!configured.note(TRUEUP, read(&[])));
+        assert_eq!(configured.note(TRUEUP, read(&[])), News::Settings);
+        assert_eq!(configured.note(TRUEUP, read(&[])), News::Nothing);
     }
 
     #[test]
     fn what_may_not_be_read_is_said() {
         let configured = Configured::default();
         configured.note(ARGOCD, Read::Forbidden("no".to_owned()));
-        assert!(configured.note(TRUEUP, read(&[])));
+        assert_eq!(configured.note(TRUEUP, read(&[])), News::Settings);
         assert!(configured.settings().is_some_and(|settings| settings.problems.len() == 1));
     }
 
@@ -229,7 +247,7 @@ mod tests {
         let configured = Configured::default();
         configured.note(ARGOCD, read(&[]));
         configured.note(TRUEUP, read(&[("undeclared", "note")]));
-        assert!(!configured.note(TRUEUP, Read::Forbidden("no".to_owned())));
+        assert_eq!(configured.note(TRUEUP, Read::Forbidden("no".to_owned())), News::Nothing);
         assert!(
             configured
                 .settings()

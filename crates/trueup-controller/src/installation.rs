@@ -20,9 +20,10 @@ use crate::clock::SharedClock;
 use crate::complaints::Complaints;
 use crate::configured::Configured;
 use crate::routes::Routes;
-use crate::site::{self, Site};
+use crate::site::{self, News, Site};
 use crate::sources::Renders;
 use crate::staff::Staff;
+use crate::watchdog::Watchdog;
 
 /// The wiring of one controller.
 pub struct Installation {
@@ -37,6 +38,7 @@ pub struct Installation {
     pub board: Board,
     pub complaints: Complaints,
     pub configured: Configured,
+    pub watchdog: Watchdog,
 }
 
 /// What a person decided about this controller.
@@ -80,6 +82,7 @@ pub struct Sites {
     routers: Mutex<JoinSet<()>>,
     routes: Routes,
     staff: Staff,
+    news: News,
     ended: CancellationToken,
 }
 
@@ -90,6 +93,7 @@ impl Sites {
         clusters: Clusters,
         routes: Routes,
         staff: Staff,
+        news: News,
         ended: CancellationToken,
     ) -> Self {
         let started = RwLock::new(BTreeMap::from([(ClusterName::InCluster, home.clone())]));
@@ -100,6 +104,7 @@ impl Sites {
             routers: Mutex::default(),
             routes,
             staff,
+            news,
             ended,
         }
     }
@@ -127,10 +132,18 @@ impl Sites {
             )
         })?;
         let site = Arc::new(Site::new(cluster));
-        let router = site::route(site.clone(), self.routes.clone(), self.staff.clone(), self.ended.clone());
+        let (routes, staff, news) = (self.routes.clone(), self.staff.clone(), self.news.clone());
+        let router = site::route(site.clone(), routes, staff, news, self.ended.clone());
         self.routers.lock().await.spawn(router);
         self.started.write().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), site.clone());
         Ok(site)
+    }
+
+    /// Lists everything anew whose content is kept for its mark's sake.
+    pub fn list_anew(&self) {
+        for site in self.started.read().unwrap_or_else(PoisonError::into_inner).values() {
+            site.list_anew();
+        }
     }
 
     fn known(&self, name: &ClusterName) -> Option<Arc<Site>> {

@@ -3,6 +3,7 @@
 //! One worker for each Application owns its state. It is woken without being told why, looks at everything, and does
 //! what is to be done. Nothing is decided here: the engine decides.
 
+mod appeared;
 mod applications;
 mod board;
 mod clock;
@@ -23,6 +24,8 @@ mod sources;
 mod staff;
 mod state;
 mod turn;
+mod updates;
+mod watchdog;
 mod worker;
 
 pub use board::{AppCard, Board, DURATION_CLASSES_MS, Durations, Shown};
@@ -30,3 +33,4 @@ pub use clock::{Clock, OffsetClock, SharedClock, SystemClock};
 pub use execute::{Execution, execute};
 pub use record::Recorder;
 pub use run::{LEASE, Options, StartError, run};
+pub use watchdog::Watchdog;

@@ -4,7 +4,7 @@ use trueup_engine::app::AppKey;
 use trueup_engine::evidence::{Evidence, evidence};
 use trueup_engine::live::{Live, LiveSet};
 use trueup_engine::look::Comparison;
-use trueup_engine::memory::Layered;
+use trueup_engine::memory::{Layered, Secrecy};
 use trueup_engine::operation::StepOutcome;
 use trueup_engine::plan::{Action, Precondition, Step};
 use trueup_ledger::{Fact, HandedOver, IntendedAction, Ledger, LedgerError, NewEntry, Seq, Write};
@@ -24,6 +24,8 @@ pub struct Recorder<'a> {
     /// The commit whose targets are applied.
     pub revision: Option<Text>,
     pub schemas: Layered<'a>,
+    /// Annotations whose values are not kept in the open.
+    pub masked_annotations: &'a [Text],
 }
 
 impl Recorder<'_> {
@@ -41,7 +43,8 @@ impl Recorder<'_> {
     fn evidence(&self, step: &Step, live: &Live) -> Evidence {
         let object = self.comparison.object(&step.key);
         let differences = object.map(|object| object.differences.as_slice()).unwrap_or_default();
-        evidence(live, differences, self.schemas, self.ledger.key().as_bytes())
+        let secrecy = Secrecy { key: self.ledger.key().as_bytes(), annotations: self.masked_annotations };
+        evidence(live, differences, self.schemas, secrecy)
     }
 
     /// Writes evidence and intent of all steps before the first one is carried out, in one transaction: a flush to the disk

@@ -12,10 +12,8 @@ use tokio_util::sync::CancellationToken;
 use trueup_cluster::lease::{Candidate, Keeper, Leadership, LeaseName};
 use trueup_cluster::{Access, Clusters, ConnectError, Head, Interest, Interests};
 use trueup_engine::app::AppKey;
-use trueup_engine::tracking::{TRACKING_ANNOTATION, TrackingId};
 use trueup_ledger::{Claim, Ledger, LedgerError};
 use trueup_lua::Library;
-use trueup_object::Text;
 use trueup_repo::{Repositories, RepositoriesOptions, SourceError};
 
 use crate::board::Board;
@@ -25,9 +23,10 @@ use crate::configured::{self, Configured};
 use crate::installation::{Installation, Settings, Sites};
 use crate::mailbox::{Depth, Mailbox};
 use crate::routes::Routes;
-use crate::site::{self, Site, is_scaler};
+use crate::site::{self, News, Site, is_scaler};
 use crate::sources::Renders;
 use crate::staff::{Staff, application_kind, project_kind, report_kind};
+use crate::watchdog::Watchdog;
 use crate::worker;
 
 /// The name of the Lease that the acting controller holds, in the namespace of the Applications.
@@ -94,10 +93,11 @@ pub async fn run(options: Options, board: Board, ended: CancellationToken) -> Re
     let (hires, hired) = mpsc::unbounded_channel();
     let staff = Staff::new(&options.namespace, hires);
     let clock = options.clock.clone();
+    let configured = Configured::new(options.scripts);
     let clusters = Clusters::new(
         options.access.clone(),
         &options.version,
-        interests(&routes),
+        interests(&routes, &configured),
         Arc::new(move || clock.now()),
     )?;
     let Some((home, clusters)) = reach(clusters, &ended).await? else { return Ok(()) };
@@ -120,7 +120,8 @@ pub async fn run(options: Options, board: Board, ended: CancellationToken) -> Re
         instance,
         inventory,
     };
-    let sites = Sites::new(home, clusters, routes.clone(), staff.clone(), ended.clone());
+    let news = News { configured: configured.clone(), clock: options.clock.clone() };
+    let sites = Sites::new(home, clusters, routes.clone(), staff.clone(), news, ended.clone());
     let installation = Arc::new(Installation {
         settings,
         sites,
@@ -132,7 +133,8 @@ pub async fn run(options: Options, board: Board, ended: CancellationToken) -> Re
         staff,
         board,
         complaints: Complaints::default(),
-        configured: Configured::new(options.scripts),
+        configured,
+        watchdog: Watchdog::start(),
     });
     let keeper =
         Keeper::start(candidate).map_err(|error| StartError::Thread { message: error.to_string() })?;
@@ -176,12 +178,13 @@ async fn lead(
     }
     let mut leadership = keeper.leadership();
     let mut tasks = JoinSet::new();
-    tasks.spawn(site::route(home, installation.routes.clone(), installation.staff.clone(), ended.clone()));
+    let news = News { configured: installation.configured.clone(), clock: installation.clock.clone() };
+    let (routes, staff) = (installation.routes.clone(), installation.staff.clone());
+    tasks.spawn(site::route(home, routes, staff, news, ended.clone()));
     tasks.spawn(configured::follow(
         installation.sites.home.cluster.connection().wire.clone(),
         installation.settings.namespace.clone(),
-        installation.configured.clone(),
-        installation.staff.clone(),
+        installation.clone(),
     ));
     let mut crew: Option<Crew> = None;
     let mut noted: Option<Leadership> = None;
@@ -311,8 +314,8 @@ impl Crew {
 }
 
 /// Which objects are kept with their content: our own kinds, autoscalers, what carries a mark, what a target names.
-fn interests(routes: &Routes) -> Interests {
-    let routes = routes.clone();
+fn interests(routes: &Routes, configured: &Configured) -> Interests {
+    let (routes, configured) = (routes.clone(), configured.clone());
     Arc::new(move |head: &Head| {
         let key = &head.key;
         let ours = [application_kind(), project_kind(), report_kind()];
@@ -321,11 +324,10 @@ fn interests(routes: &Routes) -> Interests {
         {
             return Interest::Named;
         }
-        let mark = head.annotations.get(TRACKING_ANNOTATION).and_then(|text| TrackingId::parse(text));
-        match mark {
-            Some(mark) if mark.is_about(key) => Interest::Tracked(Text::clone(&mark.app)),
-            Some(_) | None if routes.names(key) => Interest::Named,
-            Some(_) | None => Interest::None,
+        match head.tracked_by(&configured.tracking()) {
+            Some(owner) => Interest::Tracked(owner),
+            None if routes.names(key) => Interest::Named,
+            None => Interest::None,
         }
     })
 }

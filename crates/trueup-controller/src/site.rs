@@ -10,12 +10,17 @@ use trueup_cluster::{Change, Cluster, Observed};
 use trueup_engine::autoscaler::{self, Autoscalers};
 use trueup_engine::memory::SchemaSet;
 use trueup_engine::settings::{KindPattern, KnownTypeField, Settings};
+use trueup_engine::status::HealthRules;
 use trueup_object::{Gvk, ResourceKey};
 
+use crate::appeared::Appeared;
+use crate::clock::SharedClock;
+use crate::configured::Configured;
 use crate::mailbox::Depth;
 use crate::places::Places;
 use crate::routes::Routes;
 use crate::staff::{Staff, application_kind, project_kind, report_kind};
+use crate::updates::Updates;
 
 /// Questions that are put to the API server at the same time: each costs it about 8 ms of work, and others want it too.
 const QUESTIONS_MAX: usize = 8;
@@ -28,6 +33,9 @@ pub struct Site {
     pub places: Places,
     questions: Arc<Semaphore>,
     refined: RwLock<Option<Refined>>,
+    updates: Updates,
+    /// What was said of fields that came with another version of the server.
+    pub appeared: Appeared,
 }
 
 /// The cluster's schemas with what the settings know of types: made anew only when one of the two is another.
@@ -57,7 +65,15 @@ impl Site {
             places: Places::default(),
             questions: Arc::new(Semaphore::new(QUESTIONS_MAX)),
             refined: RwLock::default(),
+            updates: Updates::default(),
+            appeared: Appeared::default(),
         }
+    }
+
+    /// Lists anew every kind whose objects are kept for their marks' sake.
+    pub fn list_anew(&self) {
+        let ours = [application_kind(), project_kind(), report_kind()];
+        self.cluster.list_anew(|gvk| !ours.contains(gvk) && !is_scaler(&gvk.group, &gvk.kind));
     }
 
     /// The places among the questions that are asked at the same time.
@@ -132,15 +148,36 @@ fn spec_of(observed: &Observed) -> Option<String> {
     observed.value().ok()?.get("spec").map(trueup_object::Value::to_json)
 }
 
+/// What tells whether a change of an object wakes anybody.
+#[derive(Clone)]
+pub struct News {
+    pub configured: Configured,
+    pub clock: SharedClock,
+}
+
+impl News {
+    fn is_news(&self, site: &Site, key: &ResourceKey, observed: Option<&Observed>) -> bool {
+        // Before the settings are known nothing is compared.
+        let Some(settings) = self.configured.settings() else { return true };
+        if !settings.may_be_no_news(key) {
+            return true;
+        }
+        let object = observed.and_then(|observed| observed.value().ok());
+        let scripts = self.configured.scripts();
+        let health = HealthRules { scripts: &scripts, generic: settings.generic_health };
+        site.updates.is_news(key, object.as_ref(), &settings, health, self.clock.now())
+    }
+}
+
 /// Turns the changes of a cluster into wake-ups until cancelled.
-pub async fn route(site: Arc<Site>, routes: Routes, staff: Staff, ended: CancellationToken) {
+pub async fn route(site: Arc<Site>, routes: Routes, staff: Staff, news: News, ended: CancellationToken) {
     loop {
         let change = tokio::select! {
             () = ended.cancelled() => return,
             change = site.cluster.changes().next() => change,
         };
         match change {
-            Change::Object(key) => route_object(&site, &routes, &staff, &key),
+            Change::Object(key) => route_object(&site, &routes, &staff, &news, &key),
             Change::Kind(gvk) => {
                 if is_scaler(&gvk.group, &gvk.kind) {
                     site.scalers_listed(&gvk);
@@ -165,7 +202,7 @@ pub async fn route(site: Arc<Site>, routes: Routes, staff: Staff, ended: Cancell
     }
 }
 
-fn route_object(site: &Site, routes: &Routes, staff: &Staff, key: &ResourceKey) {
+fn route_object(site: &Site, routes: &Routes, staff: &Staff, news: &News, key: &ResourceKey) {
     if is_scaler(&key.group, &key.kind) && site.scaler_changed(key) {
         site.forget_scalers();
         for app in routes.in_namespace(&key.namespace) {
@@ -175,7 +212,11 @@ fn route_object(site: &Site, routes: &Routes, staff: &Staff, key: &ResourceKey) 
     if staff.object_changed(key) {
         return;
     }
-    let owner = site.cluster.observed(key).and_then(|observed| observed.tracked_by.clone());
+    let observed = site.cluster.observed(key);
+    if !news.is_news(site, key, observed.as_deref()) {
+        return;
+    }
+    let owner = observed.and_then(|observed| observed.tracked_by.clone());
     if let Some(app) = owner.and_then(|instance| routes.of_instance(&instance)) {
         staff.wake(&app, Depth::Live);
     }

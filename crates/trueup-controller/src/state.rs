@@ -15,6 +15,7 @@ use trueup_engine::look::Comparison;
 use trueup_engine::operation::OperationState;
 use trueup_engine::plan::{Pace, SyncPlan};
 use trueup_engine::policy::LastSync;
+use trueup_engine::tracking::Tracking;
 use trueup_ledger::Seq;
 use trueup_object::{Gvk, ResourceKey, Text};
 
@@ -36,6 +37,8 @@ pub struct AppState {
     pub targets: Option<PackedTargets>,
     /// The scopes with which the targets were settled.
     pub scopes: BTreeMap<Gvk, Scope>,
+    /// And how they were marked.
+    pub marked_by: Tracking,
     /// Loaded from the ledger at the first turn.
     pub memory: Option<PackedMemory>,
     /// The version of the server for which the tables of unowned fields were taken.
@@ -164,6 +167,7 @@ impl AppState {
             sources: Vec::new(),
             targets: None,
             scopes: BTreeMap::new(),
+            marked_by: Tracking::default(),
             memory: None,
             context: None,
             restored: false,

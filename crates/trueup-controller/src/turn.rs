@@ -268,6 +268,11 @@ fn decide(
     let mut live = gather::live(site, app, &targets, asked);
     settings.leave_out(&app.destination.cluster, &mut targets, &mut live);
     let scene = act::Scene { installation, site, app, settings, targets: &targets, live: &live, now };
+    if gather::is_other_server(state, site) {
+        let before = state.memory.get_or_insert_default().unpack();
+        let appeared = compare(&scene, state, &before);
+        site.appeared.tell(&appeared, &verdict::server_version(site));
+    }
     gather::keep_context(state, site);
     let mut memory = state.memory.get_or_insert_default().unpack();
     let comparison = compare(&scene, state, &memory);
@@ -299,7 +304,7 @@ fn compare(
     let schemas = scene.site.schemas(scene.settings);
     let scalers = scene.site.scalers();
     let scripts = scene.installation.configured.scripts();
-    look(&LookInput {
+    let input = LookInput {
         app: scene.app,
         settings: scene.settings,
         targets: scene.targets,
@@ -314,7 +319,9 @@ fn compare(
         secret_key: scene.installation.secret_key(),
         first_seen: &state.first_seen,
         now: scene.now,
-    })
+    };
+    let limit = Duration::from_millis(scene.settings.jq_ms_max.0);
+    scene.installation.watchdog.watch(limit, || look(&input))
 }
 
 /// The depth that the Application, the timer and the wake-up ask for together, and whether the timer alone asks Git.

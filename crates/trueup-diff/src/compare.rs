@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 
-use trueup_merge::TypeRef;
 use trueup_object::secret::sensitive_parts;
 use trueup_object::{FieldPath, JsonPointer, PathElement, ResourceKey, Value, is_sensitive_name};
 
@@ -12,7 +11,7 @@ use crate::equal::{Mode, agree};
 use crate::finding::{Change, CompareInput, Comparison, Finding, Moved};
 use crate::ignore::{Hidden, Hides, without_hidden};
 use crate::mask::{Masked, Masks};
-use crate::normalise::{in_form, normalise_live, normalise_target};
+use crate::normalise::{in_form, normalise};
 use crate::owners::{Owner, Owners};
 use crate::place::{Place, follow};
 use crate::scalar::looks_equal;
@@ -30,7 +29,8 @@ pub fn compare(input: &CompareInput<'_>) -> Comparison {
     let base = input.base.map(in_form);
     let sides = Sides { target: Some(&target), live: Some(&live), base: base.as_deref() };
     let owners = Owners { managed: input.managed, ours: input.our_manager, schema_known: input.schema_known };
-    let mut walk = Walk::new(owners, Unowned::Judge(input.unowned), input.secret_key);
+    let mut walk = Walk::new(owners, Unowned::Judge(input.unowned), input.secrecy.key);
+    walk.status = input.status;
     walk.base_known = base.is_some();
     walk.object(sides, input.ty);
 
@@ -91,14 +91,16 @@ impl<'a> Report<'a> {
         hidden: &'a Hidden,
         found: &[Found],
     ) -> Self {
-        if let Some(open) = open(sides, input.ty, hidden, found) {
+        if !input.status
+            && let Some(open) = open(sides, input, hidden, found)
+        {
             return Self { input, sides, rules, hidden, hidden_base: Vec::new(), sealed: open, masked: None };
         }
-        let seal = |object: Value| seal(&object, input.ty, input.secret_key);
+        let seal = |object: &Value| seal(&normalise(object, input.status), input.ty, input.secrecy);
         let sealed = Versions {
-            target: seal(normalise_target(input.target)),
-            live: seal(normalise_live(input.live)),
-            base: input.base.map(|base| seal(normalise_target(base))),
+            target: seal(input.target),
+            live: seal(input.live),
+            base: input.base.map(seal),
         };
         let mut masks = Masks::default();
         let masked = Versions {
@@ -247,7 +249,7 @@ impl<'a> Report<'a> {
         self.input
             .unowned
             .zip(raw)
-            .is_some_and(|(table, raw)| table.contains(unowned::entry(path, raw, self.input.secret_key)))
+            .is_some_and(|(table, raw)| table.contains(unowned::entry(path, raw, self.input.secrecy.key)))
     }
 
     /// The path, or that of the first list on it that is compared by index and of which base has another number of
@@ -293,7 +295,7 @@ impl<'a> Report<'a> {
 /// The versions as they are, where nothing has to be sealed, taken away or hidden for what was found.
 fn open<'a>(
     sides: Sides<'a>,
-    ty: TypeRef<'_>,
+    input: &CompareInput<'_>,
     hidden: &Hidden,
     found: &[Found],
 ) -> Option<Versions<Cow<'a, Value>>> {
@@ -306,7 +308,7 @@ fn open<'a>(
         return None;
     }
     let all = [sides.target, sides.live, sides.base];
-    let is_open = all.into_iter().flatten().all(|object| is_open(object, ty));
+    let is_open = all.into_iter().flatten().all(|object| is_open(object, input.ty, input.secrecy));
     is_open.then_some(Versions {
         target: Cow::Borrowed(sides.target?),
         live: Cow::Borrowed(sides.live?),

@@ -6,6 +6,7 @@ use trueup_object::{FieldManager, FieldPath, Value};
 use crate::ignore::{Hidden, IgnoreRule, RuleFailure};
 use crate::mask::Masked;
 use crate::owners::Owner;
+use crate::seal::Secrecy;
 use crate::unowned::UnownedTable;
 
 /// One object as Git wants it, as it is, and what is known of how it came to be.
@@ -23,8 +24,10 @@ pub struct CompareInput<'a> {
     pub ignore: &'a [&'a IgnoreRule],
     /// Taken after our last sync.
     pub unowned: Option<&'a UnownedTable>,
-    /// What sensitive values are sealed with; the same for `base` and `unowned`.
-    pub secret_key: &'a [u8; 32],
+    /// Whether a `status` that the target declares is compared. What it does not declare of it never is.
+    pub status: bool,
+    /// What sensitive values are sealed with; the key is the same for `base` and `unowned`.
+    pub secrecy: Secrecy<'a>,
 }
 
 /// What one look at a pair found.

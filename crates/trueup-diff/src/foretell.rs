@@ -10,7 +10,7 @@ use crate::compare::compare;
 use crate::equal::{Mode, agree};
 use crate::finding::{Channel, CompareInput, Finding, Moved};
 use crate::mask::{Masked, Masks};
-use crate::normalise::{normalise_live, normalise_target};
+use crate::normalise::normalise;
 use crate::place::follow;
 use crate::seal::seal;
 
@@ -41,15 +41,15 @@ struct Told {
 
 impl Told {
     fn new(input: &CompareInput<'_>, predicted: &Value) -> Self {
-        let sealed = |object: Value| seal(&object, input.ty, input.secret_key);
-        let live = sealed(normalise_live(input.live));
-        let predicted = sealed(normalise_live(predicted));
+        let sealed = |object: &Value| seal(&normalise(object, input.status), input.ty, input.secrecy);
+        let live = sealed(input.live);
+        let predicted = sealed(predicted);
         let mut masks = Masks::default();
         // In the order in which comparing gives the masks out.
-        let masked_target = masks.mask(&sealed(normalise_target(input.target)));
+        let masked_target = masks.mask(&sealed(input.target));
         masks.mask(&live);
         if let Some(base) = input.base {
-            masks.mask(&sealed(normalise_target(base)));
+            masks.mask(&sealed(base));
         }
         let masked_predicted = masks.mask(&predicted);
         Self { live, predicted, masked_target, masked_predicted }

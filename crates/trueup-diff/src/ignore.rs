@@ -258,6 +258,14 @@ pub(crate) fn without_hidden(value: &Value, place: &JsonPointer, hidden: &[JsonP
     remove_all(&mut inner, value)
 }
 
+/// An object without what rules name in it, wherever it is. Where a rule fails nothing is taken out.
+pub fn without_ignored(object: &Value, rules: &[&IgnoreRule]) -> Value {
+    let mut places: Vec<JsonPointer> = rules.iter().flat_map(|rule| rule.places(object)).collect();
+    places.sort();
+    places.dedup();
+    remove_all(&mut places, object).unwrap_or_default()
+}
+
 /// Removes from the end, so that what is taken out of a list moves nothing that is still to be taken out.
 fn remove_all(pointers: &mut [JsonPointer], value: &Value) -> Option<Value> {
     pointers.sort_by(|left, right| in_order(right, left));

@@ -9,7 +9,7 @@ use std::ops::Deref;
 use trueup_merge::TypeRef;
 use trueup_object::{Text, Value};
 
-use crate::seal::{holds_seal, next_seal, seal};
+use crate::seal::{Secrecy, holds_seal, next_seal, seal};
 
 /// A value that holds nothing sensitive. Only masking makes one, so whatever leaves for a wire, a disk or a screen can
 /// ask for this type.
@@ -40,13 +40,14 @@ impl Deref for Masked {
 }
 
 /// Masks versions of one object together: the same value of the same key has the same mask in all of them.
-pub fn mask<'v>(
+pub fn mask<'v, 'k>(
     objects: impl IntoIterator<Item = &'v Value>,
     ty: TypeRef<'_>,
-    key: &[u8; 32],
+    secrecy: impl Into<Secrecy<'k>>,
 ) -> Vec<Masked> {
+    let secrecy = secrecy.into();
     let mut masks = Masks::default();
-    objects.into_iter().map(|object| masks.mask(&seal(object, ty, key))).collect()
+    objects.into_iter().map(|object| masks.mask(&seal(object, ty, secrecy))).collect()
 }
 
 /// The runs given out so far.

@@ -28,9 +28,19 @@ const MARKS: [&str; 5] = [
     "deprecated.daemonset.template.generation",
 ];
 
-/// The target as it is shown and kept as base: without bookkeeping, status and marks. Secrets still have their values.
+/// The target as it is shown: without bookkeeping, status and marks. Secrets still have their values.
 pub fn normalise_target(target: &Value) -> Value {
-    strip(in_form(target).into_owned())
+    normalise(target, false)
+}
+
+/// The target as it is kept as base: with the `status` that it may declare, which settings can have compared.
+pub fn declared_form(target: &Value) -> Value {
+    normalise(target, true)
+}
+
+/// An object without bookkeeping and marks, and without `status` unless that is compared.
+pub(crate) fn normalise(object: &Value, status: bool) -> Value {
+    strip(in_form(object).into_owned(), status)
 }
 
 /// The target as it is sent to the server.
@@ -59,7 +69,7 @@ pub fn sent_form(target: &Value) -> Value {
 
 /// The live object in the same form.
 pub fn normalise_live(live: &Value) -> Value {
-    strip(in_form(live).into_owned())
+    normalise(live, false)
 }
 
 /// Whether a label or annotation of an object is never compared.
@@ -72,9 +82,11 @@ pub(crate) fn is_bookkeeping(name: &str) -> bool {
     BOOKKEEPING.contains(&name)
 }
 
-fn strip(mut object: Value) -> Value {
+fn strip(mut object: Value, status: bool) -> Value {
     let Some(map) = object.as_map_mut() else { return object };
-    map.remove("status");
+    if !status {
+        map.remove("status");
+    }
     let Some(metadata) = map.get_mut("metadata").and_then(Value::as_map_mut) else { return object };
     metadata.retain(|name, _| !is_bookkeeping(name));
     for field in ["labels", "annotations"] {

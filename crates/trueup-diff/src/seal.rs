@@ -41,11 +41,25 @@ const REFERENCE_FIELDS: [&str; 14] = [
     "valueFrom",
 ];
 
+/// What values are sealed with, and which annotations an installation calls sensitive, besides what is known to be.
+#[derive(Clone, Copy)]
+pub struct Secrecy<'a> {
+    pub key: &'a [u8; 32],
+    /// By name, on objects of every kind.
+    pub annotations: &'a [Text],
+}
+
+impl<'a> From<&'a [u8; 32]> for Secrecy<'a> {
+    fn from(key: &'a [u8; 32]) -> Self {
+        Self { key, annotations: &[] }
+    }
+}
+
 /// A copy of an object, in the form in which it is compared, with every sensitive value replaced by a digest. Sealing
 /// twice is sealing once.
-pub fn seal(object: &Value, ty: TypeRef<'_>, key: &[u8; 32]) -> Value {
+pub fn seal<'k>(object: &Value, ty: TypeRef<'_>, secrecy: impl Into<Secrecy<'k>>) -> Value {
     let object = in_form(object);
-    let sealer = Sealer::new(&object, key);
+    let sealer = Sealer::new(&object, secrecy.into());
     let Some(map) = object.as_map() else { return object.into_owned() };
     let is_secret = is_secret(&object);
     let mut sealed = Vec::new();
@@ -66,13 +80,14 @@ pub fn seal(object: &Value, ty: TypeRef<'_>, key: &[u8; 32]) -> Value {
 }
 
 /// Whether nothing that is compared of an object is sensitive or a seal: then it needs neither sealing nor masks.
-pub(crate) fn is_open(object: &Value, ty: TypeRef<'_>) -> bool {
+pub(crate) fn is_open(object: &Value, ty: TypeRef<'_>, secrecy: Secrecy<'_>) -> bool {
     if is_secret(object) {
         return false;
     }
-    let sealer = Sealer::new(object, &[0; 32]);
+    let sealer = Sealer::new(object, secrecy);
     let is_open = |name: &str, value: &Value| {
         !is_sensitive_name(name)
+            && !secrecy.annotations.iter().any(|sensitive| sensitive.as_str() == name)
             && sealer.value(value, &|| TypeRef::untyped()).is_none()
             && !holds_seal(value)
     };
@@ -139,6 +154,7 @@ pub(crate) fn next_seal(text: &str) -> Option<(usize, usize)> {
 
 struct Sealer<'k> {
     key: &'k [u8; 32],
+    annotations: &'k [Text],
     is_config: bool,
     fields_can_be_sensitive: bool,
 }
@@ -153,13 +169,14 @@ enum Keys {
 }
 
 impl<'k> Sealer<'k> {
-    fn new(object: &Value, key: &'k [u8; 32]) -> Self {
+    fn new(object: &Value, secrecy: Secrecy<'k>) -> Self {
+        let Secrecy { key, annotations } = secrecy;
         let group = Gvk::of(object).map(|gvk| gvk.group);
         // The API's own types name no value by these words; a custom resource may.
         let fields_can_be_sensitive =
             group.is_some_and(|group| group.contains('.') && !group.ends_with(".k8s.io"));
         let is_config = object.str_at(&["kind"]) == Some("ConfigMap");
-        Self { key, is_config, fields_can_be_sensitive }
+        Self { key, annotations, is_config, fields_can_be_sensitive }
     }
 
     /// A field of an object, sealed; `None` where nothing of it is sensitive.
@@ -220,11 +237,25 @@ impl<'k> Sealer<'k> {
                 self.prose(text)
             } else if is_sensitive_name(name) && self.is_value(name, value, ty, keys) {
                 self.named(name, value)
+            } else if name == "annotations" && !self.annotations.is_empty() {
+                self.annotated(value, &|| child_type(ty.step(name)))
             } else {
                 self.value(value, &|| child_type(ty.step(name)))
             };
             if let Some(found) = found {
                 sealed.get_or_insert_with(|| map.clone()).insert(name, found);
+            }
+        }
+        sealed
+    }
+
+    /// Annotations, among them sealed whole those that the installation calls sensitive.
+    fn annotated<'a>(&self, value: &Value, ty: &dyn Fn() -> TypeRef<'a>) -> Option<Value> {
+        let mut sealed = self.value(value, ty);
+        for name in self.annotations {
+            if let Some(found) = value.get(name) {
+                let whole = self.everything(found, false);
+                sealed.get_or_insert_with(|| value.clone()).set_at(&[name], whole);
             }
         }
         sealed

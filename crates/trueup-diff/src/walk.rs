@@ -47,6 +47,8 @@ pub(crate) struct Walk<'a> {
     pub base_known: bool,
     /// The live object as a whole.
     pub root: Option<&'a Value>,
+    /// Whether a declared `status` is looked at.
+    pub status: bool,
 }
 
 /// What becomes of fields that nobody declares and nobody owns.
@@ -69,6 +71,7 @@ impl<'a> Walk<'a> {
             null_declared: false,
             base_known: false,
             root: None,
+            status: false,
         }
     }
 
@@ -78,7 +81,8 @@ impl<'a> Walk<'a> {
         let root = Spot::root(ty);
         for (name, fields) in sides.fields() {
             match name {
-                "apiVersion" | "kind" | "status" => {}
+                "apiVersion" | "kind" => {}
+                "status" => self.declared_status(fields, root.child(name, sides.live)),
                 _ if fields.are_settled() => {}
                 "metadata" => self.step(PathElement::Field(name.into()), |walk| {
                     walk.metadata(fields, metadata_spot(root.child(name, sides.live)));
@@ -86,6 +90,18 @@ impl<'a> Walk<'a> {
                 _ => self.field(name, fields, root.child(name, sides.live)),
             }
         }
+    }
+
+    /// Controllers write there: only what Git declares of it is anybody else's business, and only where settings say so.
+    fn declared_status(&mut self, sides: Sides<'a>, spot: Spot<'a>) {
+        if !self.status || sides.target.is_none() || sides.are_settled() {
+            return;
+        }
+        let before = self.found.len();
+        self.field("status", sides, spot);
+        let found = self.found.split_off(before);
+        let is_declared = |found: &Found| found.channel == Channel::Declared && !found.pending_removal;
+        self.found.extend(found.into_iter().filter(is_declared));
     }
 
     /// Everything else in `metadata` is identity or bookkeeping.

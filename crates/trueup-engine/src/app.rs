@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use jiff::Timestamp;
-use trueup_object::{GroupKind, ResourceKey, Text};
+use trueup_object::{GroupKind, ResourceKey, Text, Value};
 
 use crate::confirm::ConfirmRules;
 use crate::source::{RepoUrl, Revision, SourcePath};
+use crate::tracking::Tracking;
 use crate::weight::{CountRule, Level};
 
 pub use crate::ignore::{IgnoreError, IgnoreRules, IgnoreSpec};
@@ -49,6 +50,8 @@ pub struct App {
     pub key: AppKey,
     /// As tracking marks name it.
     pub instance: Text,
+    /// How its objects are marked.
+    pub tracking: Tracking,
     pub uid: Text,
     pub project: Text,
     /// At least one.
@@ -78,6 +81,11 @@ pub struct App {
 }
 
 impl App {
+    /// Whether a live object carries this application's mark.
+    pub fn tracks(&self, object: &Value, key: &ResourceKey) -> bool {
+        self.tracking.owner(object, key).is_some_and(|name| name == self.instance)
+    }
+
     /// Whether anything may be written to its objects.
     pub fn is_read_only(&self) -> bool {
         !self.unsupported.is_empty()

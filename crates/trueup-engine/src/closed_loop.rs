@@ -190,7 +190,7 @@ impl World {
     /// Remembers every object as it is after a sync.
     pub fn remember(&mut self) {
         let comparison = self.look();
-        let context = MemoryContext { schemas: schemas(), secret_key: &[7; 32], now: now() };
+        let context = MemoryContext { schemas: schemas(), secrecy: (&[7; 32]).into(), now: now() };
         for (key, target) in &self.targets.targets {
             let (Some(live), Some(object)) = (self.live.objects.get(key), comparison.object(key)) else {
                 continue;

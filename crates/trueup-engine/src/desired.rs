@@ -9,7 +9,7 @@ use trueup_object::{Gvk, ResourceKey, Value};
 use crate::app::{App, Unsupported};
 use crate::condition::Condition;
 use crate::source::{CommitFacts, CommitId};
-use crate::tracking::{self, TRACKING_ANNOTATION, TrackingId};
+use crate::tracking;
 
 /// One object as Git wants it: namespace settled, tracking mark in place.
 #[derive(Debug, Clone, PartialEq)]
@@ -120,8 +120,7 @@ fn settle_one(app: &App, set: &mut TargetSet, manifest: Manifest, scope_of: &imp
         return;
     };
     if tracking::takes_mark(&key) {
-        let mark = TrackingId::format(&app.instance, &key, &app.destination.namespace);
-        object.set_at(&["metadata", "annotations", TRACKING_ANNOTATION], mark.into());
+        app.tracking.mark(&mut object, &app.instance, &key, &app.destination.namespace);
     }
     set.unsupported.extend(crate::unsupported::in_object(&object, &key));
     let target = Target { key: key.clone(), gvk, object: Arc::new(object), origin };

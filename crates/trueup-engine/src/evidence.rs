@@ -1,6 +1,6 @@
 //! What a change is about to overwrite, masked: a forced apply erases who wrote it, so it is kept first (detection.md 6).
 
-use trueup_diff::Masked;
+use trueup_diff::{Masked, Secrecy};
 use trueup_merge::{Layered, TypeRef};
 
 use crate::difference::Difference;
@@ -15,17 +15,17 @@ pub struct Evidence {
 }
 
 /// Takes the evidence of one object.
-pub fn evidence(
+pub fn evidence<'k>(
     live: &Live,
     differences: &[Difference],
     schemas: Layered<'_>,
-    secret_key: &[u8; 32],
+    secrecy: impl Into<Secrecy<'k>>,
 ) -> Evidence {
     let ty = match schemas.lookup(&live.gvk) {
         Some(ty) => ty,
         None => TypeRef::untyped(),
     };
-    let live = trueup_diff::mask([&*live.object], ty, secret_key).pop();
+    let live = trueup_diff::mask([&*live.object], ty, secrecy).pop();
     Evidence { live: live.expect("one object has one mask"), differences: differences.to_vec() }
 }
 

@@ -40,6 +40,7 @@ pub fn app() -> App {
         ignore: crate::app::IgnoreRules::default(),
         undeclared: None,
         counts: Vec::new(),
+        tracking: crate::tracking::Tracking::default(),
         project_counts: crate::weight::Level::default(),
         inherited: None,
         on_commit: OnCommit::KeepDrift,

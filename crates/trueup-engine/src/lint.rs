@@ -10,7 +10,6 @@ use crate::app::App;
 use crate::desired::TargetSet;
 use crate::live::LiveSet;
 use crate::plan::{Action, Precondition, SyncPlan, kind_rank, targets_complete};
-use crate::tracking;
 
 /// A rule that a plan breaks.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -69,9 +68,7 @@ pub fn lint(app: &App, targets: &TargetSet, live: &LiveSet, plan: &SyncPlan) -> 
                 }
             }
             Action::Delete { propagation: _ } => {
-                let tracked = found
-                    .and_then(|found| tracking::tracked_by(&found.object, key))
-                    .is_some_and(|name| name == app.instance);
+                let tracked = found.is_some_and(|found| app.tracks(&found.object, key));
                 if !tracked {
                     faults.push(PlanFault::PruneUntracked(key.clone()));
                 }

@@ -16,7 +16,8 @@ use trueup_health::{Health, HealthRules, ObjectHealth};
 use trueup_merge::Layered;
 use trueup_object::{FieldManager, FieldPath, Gvk, ResourceKey, Text};
 
-pub use trueup_diff::Hidden;
+use trueup_diff::Secrecy;
+pub use trueup_diff::{Hidden, Patience};
 
 use crate::app::{App, FirstSeen};
 use crate::autoscaler::Autoscalers;
@@ -156,6 +157,13 @@ pub struct Comparison {
     pub conditions: Vec<Condition>,
     /// What came of the ignore rules.
     pub rules: Vec<RuleCount>,
+}
+
+impl<'a> LookInput<'a> {
+    /// What sensitive values are sealed with.
+    pub fn secrecy(&self) -> Secrecy<'a> {
+        self.settings.secrecy(self.secret_key)
+    }
 }
 
 impl Comparison {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-pub use trueup_diff::{Masked, UnownedTable};
+pub use trueup_diff::{Masked, Secrecy, UnownedTable};
 pub use trueup_merge::{Layered, SchemaSet};
 use trueup_merge::{Managed, TypeRef};
 use trueup_object::{FieldPath, Value};
@@ -30,35 +30,35 @@ pub struct Memory {
 #[derive(Clone, Copy)]
 pub struct MemoryContext<'a> {
     pub schemas: Layered<'a>,
-    pub secret_key: &'a [u8; 32],
+    pub secrecy: Secrecy<'a>,
     pub now: Timestamp,
 }
 
 /// The memory of an object whose own was lost: its target at the revision that was last synced. What nobody owned then and
 /// what was inherited is not known any more.
 pub fn restore(context: &MemoryContext<'_>, target: &Target) -> Memory {
-    let base = base(context.schemas, context.secret_key, target);
+    let base = base(context.schemas, context.secrecy, target);
     Memory { base: Some(base), synced_at: Some(context.now), ..Memory::default() }
 }
 
 /// Whether a target says what was last synced.
-pub(crate) fn is_base(base: &Value, schemas: Layered<'_>, secret_key: &[u8; 32], target: &Target) -> bool {
+pub(crate) fn is_base(base: &Value, schemas: Layered<'_>, secrecy: Secrecy<'_>, target: &Target) -> bool {
     let ty = match schemas.lookup(&target.gvk) {
         Some(ty) => ty,
         None => TypeRef::untyped(),
     };
-    let declared = self::base(schemas, secret_key, target);
+    let declared = trueup_diff::normalise_target(&self::base(schemas, secrecy, target));
     // Sealed again: an earlier version may have known fewer values as sensitive.
-    let base = trueup_diff::seal(&trueup_diff::normalise_target(base), ty, secret_key);
+    let base = trueup_diff::seal(&trueup_diff::normalise_target(base), ty, secrecy);
     trueup_diff::equal(Some(&declared), Some(&base), ty)
 }
 
-fn base(schemas: Layered<'_>, secret_key: &[u8; 32], target: &Target) -> Value {
+fn base(schemas: Layered<'_>, secrecy: Secrecy<'_>, target: &Target) -> Value {
     let ty = match schemas.lookup(&target.gvk) {
         Some(ty) => ty,
         None => TypeRef::untyped(),
     };
-    trueup_diff::seal(&trueup_diff::normalise_target(&target.object), ty, secret_key)
+    trueup_diff::seal(&trueup_diff::declared_form(&target.object), ty, secrecy)
 }
 
 /// The memory after an object was seen to be as the target wants it, kept paths apart: base records Git's value for
@@ -74,12 +74,12 @@ pub fn remember(
         Some(ty) => ty,
         None => TypeRef::untyped(),
     };
-    let base = base(context.schemas, context.secret_key, target);
+    let base = base(context.schemas, context.secrecy, target);
     let managed = Managed::of(&live.object, ty);
     // What a sync has left is no part of it: it would else never be found again.
     let left = unowned_additions(comparison);
     let unowned =
-        trueup_diff::unowned_table(&live.object, &target.object, &managed, ty, context.secret_key, &left);
+        trueup_diff::unowned_table(&live.object, &target.object, &managed, ty, context.secrecy.key, &left);
     let is_first = earlier.is_none_or(|earlier| earlier.base.is_none());
     let inherited = if is_first {
         additions(comparison)

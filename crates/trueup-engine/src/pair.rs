@@ -7,7 +7,6 @@ use trueup_object::ResourceKey;
 use crate::app::App;
 use crate::desired::{Completeness, Target, TargetSet};
 use crate::live::{Live, LiveSet};
-use crate::tracking;
 
 /// One object of an application, as Git and the cluster have it.
 #[derive(Debug, Clone, Copy)]
@@ -52,7 +51,7 @@ pub fn pair<'a>(app: &App, targets: &'a TargetSet, live: &'a LiveSet) -> Pairs<'
         }
     }
     for (key, found) in &live.objects {
-        let ours = tracking::tracked_by(&found.object, key).is_some_and(|name| name == app.instance);
+        let ours = app.tracks(&found.object, key);
         if targets.targets.contains_key(key) || !ours || is_owned(found) {
             continue;
         }

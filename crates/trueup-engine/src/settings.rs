@@ -7,26 +7,32 @@
 mod compare;
 mod customizations;
 mod filter;
+mod limits;
 mod rule;
 #[cfg(test)]
 mod tests;
+mod tracking;
+mod updates;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use globset::{Glob, GlobMatcher};
+use trueup_diff::Secrecy;
 use trueup_health::GenericUse;
 use trueup_merge::SchemaSet;
 use trueup_object::{GroupKind, Gvk, Text, Value};
 
 pub use compare::{COMPARE_OPTIONS, CompareOptions, StatusField};
 pub use filter::{FilterRule, KindFilter};
+pub use limits::JqLimit;
 pub use rule::{RuleDetail, read_rules};
 pub(crate) use rule::{text, time};
 
 use crate::app::Weight;
 use crate::confirm::ConfirmMode;
 use crate::ignore::Rule;
+use crate::tracking::Tracking;
 use crate::weight::{self, CountRule};
 
 /// The ConfigMap with Argo CD's settings.
@@ -51,12 +57,18 @@ pub struct Settings {
     pub ignore: Vec<Rule>,
     /// Paths whose changes alone are no reason to look again (`ignoreResourceUpdates`).
     pub ignore_updates: Vec<Rule>,
+    /// Whether these, and what goes with them, hold at all.
+    pub ignores_updates: bool,
     pub known_types: Vec<(KindPattern, KnownTypeField)>,
     pub health: Vec<(KindPattern, HealthScript)>,
     /// The YAML with `discovery.lua` and `definitions`, by kind.
     pub actions: Vec<(KindPattern, Text)>,
     pub compare: CompareOptions,
     pub filter: KindFilter,
+    /// Annotations whose values are masked wherever an object is shown or kept (`resource.sensitive.mask.annotations`).
+    pub masked_annotations: Vec<Text>,
+    /// How objects are marked as an application's.
+    pub tracking: Tracking,
     /// What an undeclared addition means where an application does not say.
     pub undeclared: Option<Weight>,
     /// What additions at certain paths mean, where neither an application nor its project says.
@@ -65,6 +77,8 @@ pub struct Settings {
     pub confirm: Option<ConfirmMode>,
     /// What becomes of health by the generic rule.
     pub generic_health: GenericUse,
+    /// How long one jq expression may take on one object, in milliseconds; beside it stands the budget of steps.
+    pub jq_ms_max: JqLimit,
     pub problems: Vec<SettingsProblem>,
 }
 
@@ -206,13 +220,21 @@ pub fn about<'a, T>(said: &'a [(KindPattern, T)], kind: &GroupKind) -> Option<&'
 }
 
 impl Settings {
+    /// What sensitive values are sealed with, and which annotations hold such.
+    pub fn secrecy<'a>(&'a self, key: &'a [u8; 32]) -> Secrecy<'a> {
+        Secrecy { key, annotations: &self.masked_annotations }
+    }
+
     /// Reads both ConfigMaps; one that does not exist is empty.
     pub fn read(argocd: &ConfigData, trueup: &ConfigData) -> Self {
-        let mut settings = Self::default();
+        let mut settings = Self { ignores_updates: true, ..Self::default() };
         customizations::read(argocd, &mut settings);
         compare::read(argocd, &mut settings);
         filter::read(argocd, &mut settings);
-        tracking(argocd, &mut settings);
+        updates::read(argocd, &mut settings);
+        limits::read(argocd, &mut settings);
+        settings.tracking = tracking::read(argocd, &mut settings);
+        settings.masked_annotations = masked_annotations(argocd);
         own(trueup, &mut settings);
         settings.problems.sort();
         settings
@@ -248,38 +270,10 @@ impl Settings {
     }
 }
 
-/// Objects are tracked by their annotation alone, without an installation's id.
-fn tracking(argocd: &ConfigData, settings: &mut Settings) {
-    let method_key = "application.resourceTrackingMethod";
-    if let Some(method) = argocd.get(method_key).filter(|method| !method.is_empty()) {
-        match method.as_str() {
-            "annotation" | "annotation+label" => {}
-            "label" => settings.problem(
-                ARGOCD,
-                method_key,
-                None,
-                "objects are tracked by annotation; what only a label marks is not tracked before its first sync",
-                "set it to annotation and sync once",
-            ),
-            other => settings.problem(
-                ARGOCD,
-                method_key,
-                None,
-                format!("`{other}` is no tracking method"),
-                "set it to annotation, annotation+label or label",
-            ),
-        }
-    }
-    if argocd.get("installationID").is_some_and(|id| !id.is_empty()) {
-        settings.problem(
-            ARGOCD,
-            "installationID",
-            None,
-            "the ids of installations are not compared; objects of another installation's application of the same name \
-             count as tracked",
-            "give applications different names, or remove it",
-        );
-    }
+/// A list with commas between.
+fn masked_annotations(argocd: &ConfigData) -> Vec<Text> {
+    let text = argocd.get("resource.sensitive.mask.annotations").map(String::as_str).unwrap_or_default();
+    text.split(',').map(str::trim).filter(|name| !name.is_empty()).map(Text::from).collect()
 }
 
 fn own(trueup: &ConfigData, settings: &mut Settings) {

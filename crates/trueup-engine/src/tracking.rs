@@ -1,9 +1,107 @@
-//! Tracking marks: which application an object belongs to (compat 2.3, method `annotation`).
+//! Tracking marks: which application an object belongs to (compat 2.3).
 
 use trueup_object::{ResourceKey, Text, Value};
 
 /// The annotation that carries the mark.
 pub const TRACKING_ANNOTATION: &str = "argocd.argoproj.io/tracking-id";
+
+/// The annotation that names the installation whose application it is.
+pub const INSTALLATION_ANNOTATION: &str = "argocd.argoproj.io/installation-id";
+
+/// Where a mark stands.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum TrackingMethod {
+    #[default]
+    Annotation,
+    /// The annotation tells; the label is there for others to select by.
+    AnnotationAndLabel,
+    /// The label alone, without any note of the object that it was written for.
+    Label,
+}
+
+/// How the objects of an installation are marked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tracking {
+    pub method: TrackingMethod,
+    /// The label's name.
+    pub label: Text,
+    /// Objects that name another installation, or none, are not this one's; empty: installations are not told apart.
+    pub installation: Text,
+}
+
+impl Default for Tracking {
+    fn default() -> Self {
+        let label = Text::from("app.kubernetes.io/instance");
+        Self { method: TrackingMethod::default(), label, installation: Text::default() }
+    }
+}
+
+/// A label's value has at most so many bytes.
+const LABEL_MAX: usize = 63;
+
+impl Tracking {
+    /// Puts the mark on a target.
+    pub fn mark(&self, object: &mut Value, app: &str, key: &ResourceKey, destination_namespace: &str) {
+        let annotated = |object: &mut Value| {
+            let mark = TrackingId::format(app, key, destination_namespace);
+            object.set_at(&["metadata", "annotations", TRACKING_ANNOTATION], mark.into());
+            if !self.installation.is_empty() {
+                let id = self.installation.clone();
+                object.set_at(&["metadata", "annotations", INSTALLATION_ANNOTATION], id.into());
+            }
+        };
+        let mut label = |text: &str| object.set_at(&["metadata", "labels", &self.label], text.into());
+        match self.method {
+            TrackingMethod::Annotation => annotated(object),
+            TrackingMethod::AnnotationAndLabel => {
+                label(as_label(app));
+                annotated(object);
+            }
+            // As it is: one that is too long is refused by the server, which says so.
+            TrackingMethod::Label => label(app),
+        }
+    }
+
+    /// The application whose mark an object carries: the annotation where it is about the object itself, or the label of an
+    /// object that nobody made for another one.
+    pub fn owner_by<'o>(
+        &self,
+        key: &ResourceKey,
+        annotation: impl Fn(&str) -> Option<&'o str>,
+        label: impl Fn(&str) -> Option<&'o str>,
+        is_owned: bool,
+    ) -> Option<Text> {
+        match self.method {
+            TrackingMethod::Annotation | TrackingMethod::AnnotationAndLabel => {
+                let mark = TrackingId::parse(annotation(TRACKING_ANNOTATION)?)?;
+                let installation = annotation(INSTALLATION_ANNOTATION).unwrap_or_default();
+                let ours = self.installation.is_empty() || self.installation == installation;
+                (ours && mark.is_about(key)).then_some(mark.app)
+            }
+            TrackingMethod::Label => label(&self.label)
+                .filter(|name| !name.is_empty() && !is_owned && takes_mark(key))
+                .map(Text::from),
+        }
+    }
+
+    /// The application that a live object is tracked by.
+    pub fn owner(&self, object: &Value, key: &ResourceKey) -> Option<Text> {
+        let is_owned = !object.list_at(&["metadata", "ownerReferences"]).is_empty();
+        self.owner_by(
+            key,
+            |name| object.str_at(&["metadata", "annotations", name]),
+            |name| object.str_at(&["metadata", "labels", name]),
+            is_owned,
+        )
+    }
+}
+
+/// A name cut to what a label may hold, which ends in a letter or digit.
+fn as_label(name: &str) -> &str {
+    let end =
+        (0..=name.len().min(LABEL_MAX)).rev().find(|end| name.is_char_boundary(*end)).unwrap_or_default();
+    name.get(..end).unwrap_or_default().trim_end_matches(|char: char| !char.is_ascii_alphanumeric())
+}
 
 /// A parsed tracking mark: `<app>:<group>/<kind>:<namespace>/<name>`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,11 +147,6 @@ pub fn takes_mark(key: &ResourceKey) -> bool {
     !(key.group == "apiextensions.k8s.io" && key.kind == "CustomResourceDefinition")
 }
 
-/// The application that a live object is tracked by, where the mark is about the object itself.
-pub fn tracked_by(object: &Value, key: &ResourceKey) -> Option<Text> {
-    TrackingId::of(object).filter(|mark| mark.is_about(key)).map(|mark| mark.app)
-}
-
 fn split_pair(text: &str) -> Option<(&str, &str)> {
     let (left, right) = text.split_once('/')?;
     (!right.contains('/')).then_some((left, right))
@@ -93,7 +186,68 @@ mod tests {
             &["metadata", "annotations", TRACKING_ANNOTATION],
             "shop:apps/Deployment:web/frontend".into(),
         );
-        assert_eq!(tracked_by(&copy, &ResourceKey::new("apps", "Deployment", "web", "copy")), None);
-        assert!(tracked_by(&copy, &ResourceKey::new("apps", "Deployment", "web", "frontend")).is_some());
+        let owner = |name: &str| {
+            Tracking::default().owner(&copy, &ResourceKey::new("apps", "Deployment", "web", name))
+        };
+        assert_eq!((owner("copy"), owner("frontend")), (None, Some("shop".into())));
+    }
+
+    fn tracking(method: TrackingMethod, installation: &str) -> Tracking {
+        Tracking { method, label: "example.com/app".into(), installation: installation.into() }
+    }
+
+    fn marked(tracking: &Tracking, app: &str, key: &ResourceKey) -> Value {
+        let mut object = Value::default();
+        tracking.mark(&mut object, app, key, "web");
+        object
+    }
+
+    #[test]
+    fn each_method_finds_what_it_has_marked() {
+        let key = ResourceKey::new("apps", "Deployment", "web", "frontend");
+        for method in [TrackingMethod::Annotation, TrackingMethod::AnnotationAndLabel, TrackingMethod::Label]
+        {
+            let tracking = tracking(method, "");
+            let mut object = marked(&tracking, "shop", &key);
+            assert_eq!(tracking.owner(&object, &key).as_deref(), Some("shop"), "{method:?}");
+            let label = object.str_at(&["metadata", "labels", "example.com/app"]);
+            assert_eq!(label.is_some(), method != TrackingMethod::Annotation, "{method:?}");
+            let annotation = object.str_at(&["metadata", "annotations", TRACKING_ANNOTATION]);
+            assert_eq!(annotation.is_some(), method != TrackingMethod::Label, "{method:?}");
+            // A label comes to Pods and ReplicaSets by themselves; a mark says what it is about.
+            object.set_at(&["metadata", "ownerReferences"], Value::List(vec![Value::default()]));
+            assert_eq!(
+                tracking.owner(&object, &key).is_none(),
+                method == TrackingMethod::Label,
+                "{method:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn another_installation_has_other_objects() {
+        let key = ResourceKey::new("", "ConfigMap", "web", "a");
+        let (ours, theirs) =
+            (tracking(TrackingMethod::Annotation, "one"), tracking(TrackingMethod::Annotation, "two"));
+        let object = marked(&theirs, "shop", &key);
+        assert_eq!(theirs.owner(&object, &key).as_deref(), Some("shop"));
+        assert_eq!(ours.owner(&object, &key), None);
+        assert_eq!(
+            Tracking::default().owner(&object, &key).as_deref(),
+            Some("shop"),
+            "it does not tell them apart"
+        );
+        let unnamed = marked(&Tracking::default(), "shop", &key);
+        assert_eq!(ours.owner(&unnamed, &key), None);
+    }
+
+    #[test]
+    fn a_label_is_cut_to_what_it_may_hold() {
+        let name = format!("{}-.{}", "a".repeat(61), "b".repeat(20));
+        assert_eq!(as_label(&name), "a".repeat(61));
+        assert_eq!(as_label("shop"), "shop");
+        let key = ResourceKey::new("", "ConfigMap", "web", "a");
+        let whole = marked(&tracking(TrackingMethod::Label, ""), &name, &key);
+        assert_eq!(whole.str_at(&["metadata", "labels", "example.com/app"]), Some(name.as_str()));
     }
 }

@@ -83,7 +83,11 @@ pub async fn keep(ledger: &Ledger, scene: &Scene, seen: &Seen) -> Result<(), Led
         let target = scene.targets.targets.get(&object.key);
         let (Some(target), Some(live)) = (target, seen.live.objects.get(&object.key)) else { continue };
         let Some(now) = applied_at(live) else { continue };
-        let context = MemoryContext { schemas: scene.schemas(), secret_key: ledger.key().as_bytes(), now };
+        let context = MemoryContext {
+            schemas: scene.schemas(),
+            secrecy: scene.settings.secrecy(ledger.key().as_bytes()),
+            now,
+        };
         let memory = remember(&context, target, live, object, earlier.get(&object.key));
         writes.push(Write::Memory {
             app: app.clone(),

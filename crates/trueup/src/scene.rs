@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use trueup_api::Application;
 use trueup_cluster::act::{self, Asked};
 use trueup_cluster::{Cluster, Clusters, Head, Interest, Interests, KindScope, Lookup};
+use trueup_controller::Watchdog;
 use trueup_engine::app::{App, ClusterName, FirstSeen, Source};
 use trueup_engine::autoscaler::{self, Autoscalers};
 use trueup_engine::confirm::{Answered, Answers, questions};
@@ -22,7 +23,7 @@ use trueup_engine::memory::Memory;
 use trueup_engine::settings::Settings;
 use trueup_engine::source::Revision;
 use trueup_engine::status::HealthRules;
-use trueup_engine::tracking::{TRACKING_ANNOTATION, TrackingId};
+use trueup_engine::tracking::Tracking;
 use trueup_lua::{Library, LuaRules};
 use trueup_merge::{Layered, SchemaSet};
 use trueup_object::{FieldManager, GroupKind, Gvk, ResourceKey, Text, Value};
@@ -108,6 +109,8 @@ impl Scene {
         rendered: Sources,
     ) -> Result<Self, Failure> {
         let settings = home.settings(&home::controller_namespace(&application.object)).await?;
+        let mut app = app;
+        app.tracking = settings.tracking.clone();
         let known: Arc<RwLock<BTreeSet<ResourceKey>>> = Arc::default();
         let cluster = connect(home, &app, known.clone()).await?;
         let discovery = patiently("asking the cluster what it serves", cluster.reached(REACH_MAX)).await;
@@ -155,8 +158,10 @@ impl Scene {
         self.settings.leave_out(&self.app.destination.cluster, &mut targets, &mut live);
         let memory = self.remembered.fresh(&live);
         let autoscalers = self.autoscalers();
+        let watchdog = Watchdog::start();
+        let limit = Duration::from_millis(self.settings.jq_ms_max.0);
         let compare = |answers: &Answers| {
-            look(&LookInput {
+            let input = LookInput {
                 app: &self.app,
                 settings: &self.settings,
                 targets: &targets,
@@ -171,7 +176,8 @@ impl Scene {
                 secret_key: &self.remembered.key,
                 first_seen: &FirstSeen::new(),
                 now: Timestamp::now(),
-            })
+            };
+            watchdog.watch(limit, || look(&input))
         };
         let known = self.answers.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let mut comparison = compare(&known);
@@ -227,6 +233,7 @@ impl Seen {
             manager: FieldManager::TRUEUP,
             memory: &self.memory,
             secret_key: &scene.remembered.key,
+            settings: &scene.settings,
         }
     }
 }
@@ -337,8 +344,8 @@ async fn connect(
     app: &App,
     known: Arc<RwLock<BTreeSet<ResourceKey>>>,
 ) -> Result<Arc<Cluster>, Failure> {
-    let instance = app.instance.clone();
-    let interests: Interests = Arc::new(move |head: &Head| interest(head, &instance, &known));
+    let (instance, tracking) = (app.instance.clone(), app.tracking.clone());
+    let interests: Interests = Arc::new(move |head: &Head| interest(head, &instance, &tracking, &known));
     let clusters = Clusters::new(home.access.clone(), VERSION, interests, Arc::new(Timestamp::now));
     let mut clusters = clusters.map_err(Failure::from)?;
     let (server, name) = match &app.destination.cluster {
@@ -352,12 +359,13 @@ async fn connect(
     })
 }
 
-fn interest(head: &Head, instance: &str, known: &RwLock<BTreeSet<ResourceKey>>) -> Interest {
-    let mark = head.annotations.get(TRACKING_ANNOTATION).and_then(|text| TrackingId::parse(text));
-    if let Some(mark) = mark
-        && mark.app == instance
-        && mark.is_about(&head.key)
-    {
+fn interest(
+    head: &Head,
+    instance: &str,
+    tracking: &Tracking,
+    known: &RwLock<BTreeSet<ResourceKey>>,
+) -> Interest {
+    if head.tracked_by(tracking).is_some_and(|name| name == instance) {
         return Interest::Tracked(Text::from(instance));
     }
     let kind = head.key.group_kind();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use trueup_diff::{Channel, CompareInput, Comparison, Finding, compare, equal, sent_form};
-use trueup_merge::{ApplyError, TypeRef, Writer, apply, scaled, update};
+use trueup_merge::{ApplyError, Managed, TypeRef, Writer, apply, scaled, update};
 use trueup_object::quantity::equal_quantities;
 use trueup_object::scalar::{equal_durations, equal_times};
 use trueup_object::{
@@ -257,13 +257,14 @@ impl Final<'_> {
             target: self.target,
             live: self.live,
             base: Some(self.base),
-            managed: &ManagedFields::of(self.live).into(),
+            managed: &Managed::of(self.live, self.ty),
             our_manager: &FieldManager::new(FieldManager::TRUEUP),
             ty: self.ty,
             schema_known: true,
             ignore: &[],
             unowned: None,
-            secret_key: &KEY,
+            status: false,
+            secrecy: (&KEY).into(),
         })
     }
 }

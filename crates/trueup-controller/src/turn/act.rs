@@ -327,6 +327,7 @@ pub async fn carry_out(scene: &Scene<'_>, intention: Option<Intention>) -> Optio
         comparison: &intention.comparison,
         revision: revisions(scene.targets).into_iter().next(),
         schemas: layered(&schemas),
+        masked_annotations: &scene.settings.masked_annotations,
     };
     let (results, intents) = execute(&execution, &intention.plan, &recorder).await;
     scene.installation.board.update(|shown| {

@@ -31,7 +31,7 @@ fn asked(application: &Application) -> Option<Propagation> {
 /// The objects that go with the Application: tracked by it, not definitions, and not asking to be kept.
 fn going<'a>(scene: &Scene<'a>) -> Vec<&'a Live> {
     let ours = |live: &&Live| {
-        tracking::tracked_by(&live.object, &live.key).is_some_and(|name| name == scene.app.instance)
+        scene.app.tracks(&live.object, &live.key)
             && tracking::takes_mark(&live.key)
             && keeps_from_prune(&live.object).is_none()
             && !keeps_from_delete(&live.object)

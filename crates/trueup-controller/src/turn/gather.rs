@@ -10,6 +10,7 @@ use trueup_engine::app::App;
 use trueup_engine::condition::{Condition, ConditionType};
 use trueup_engine::desired::{self, Scope, TargetSet};
 use trueup_engine::live::LiveSet;
+use trueup_engine::memory::SchemaSet;
 use trueup_engine::source::Revision;
 use trueup_ledger::LedgerError;
 use trueup_object::{GroupKind, Gvk, ResourceKey, Text};
@@ -60,6 +61,12 @@ pub async fn memory(installation: &Installation, state: &mut AppState) -> Result
     Ok(())
 }
 
+/// Whether what is remembered was taken for another version of the server.
+pub fn is_other_server(state: &AppState, site: &Site) -> bool {
+    let version = verdict::server_version(site);
+    !version.is_empty() && state.context.as_ref().is_some_and(|known| *known != version)
+}
+
 /// Forgets what nobody owned where it was taken for another version of the server, whose new defaults would else be
 /// false drift everywhere (detection.md 2); it is taken anew from what agrees.
 pub fn keep_context(state: &mut AppState, site: &Site) {
@@ -86,7 +93,7 @@ pub async fn targets(
 ) -> Option<Condition> {
     let failing = state.source_failing.as_ref().map(|failing| failing.condition.clone());
     let known = match &state.targets {
-        Some(_) => scopes_stand(state, site),
+        Some(_) => stands(state, site, app),
         // A source that could not be read is not asked at every event: its own timer does that.
         None => failing.is_some(),
     };
@@ -105,7 +112,7 @@ pub async fn targets(
             (true, Some(_)) => Freshness::Within(RETRY_SHARED),
             (false, _) => Freshness::Now,
         },
-        may_stand: depth < Depth::Hard && state.targets.is_some() && scopes_stand(state, site),
+        may_stand: depth < Depth::Hard && state.targets.is_some() && stands(state, site, app),
     };
     let answer = sources::ask(&question, &mut state.sources).await;
     note_answer(state, &answer, installation.now());
@@ -163,15 +170,17 @@ fn take_fresh(state: &mut AppState, site: &Site, app: &App, fresh: Fresh<'_>) {
     }
     state.targets = Some(packed);
     state.scopes = scopes;
+    state.marked_by = app.tracking.clone();
 }
 
-/// Whether each kind still has the scope with which the targets were settled: a definition that was applied since may
-/// say otherwise.
-pub fn scopes_stand(state: &AppState, site: &Site) -> bool {
-    state.scopes.iter().all(|(gvk, known)| match scope(site, gvk) {
-        Scope::Unknown => true,
-        found @ (Scope::Namespaced | Scope::Cluster) => found == *known,
-    })
+/// Whether the targets would be settled the same today: objects are marked as they were, and each kind still has its
+/// scope. A definition that was applied since may say otherwise.
+fn stands(state: &AppState, site: &Site, app: &App) -> bool {
+    state.marked_by == app.tracking
+        && state.scopes.iter().all(|(gvk, known)| match scope(site, gvk) {
+            Scope::Unknown => true,
+            found @ (Scope::Namespaced | Scope::Cluster) => found == *known,
+        })
 }
 
 /// A running sync of a revision that somebody named looks at that revision.
@@ -236,9 +245,12 @@ pub fn live(site: &Site, app: &App, targets: &TargetSet, asked: &Asked) -> LiveS
     site.cluster.live_now(&app.instance, named, asked.unread.clone())
 }
 
-/// Whether kinds of the application are still being listed.
+/// Whether kinds of the application are still being listed, or the schemas of custom ones being read: without, their objects
+/// would be compared by structure alone for a moment.
 pub fn is_listing(site: &Site, kinds: &BTreeSet<Gvk>) -> bool {
-    kinds.iter().any(|gvk| site.cluster.is_under_way(gvk))
+    let is_described =
+        |gvk: &Gvk| !site.cluster.is_describing(gvk) || SchemaSet::builtin().lookup(gvk).is_some();
+    kinds.iter().any(|gvk| site.cluster.is_under_way(gvk) || !is_described(gvk))
 }
 
 /// Kinds without a target now may hold objects that are to be pruned: annotations cannot be selected on, so the kinds

@@ -45,8 +45,11 @@ pub async fn restore(installation: &Installation, state: &mut AppState, seen: &S
     let targets = trueup_engine::desired::settle(&app, fresh.rendered, |gvk: &Gvk| gather::scope(site, gvk));
     let settings = installation.configured.settings().unwrap_or_default();
     let schemas = site.schemas(&settings);
-    let context =
-        MemoryContext { schemas: layered(&schemas), secret_key: installation.secret_key(), now: deployed_at };
+    let context = MemoryContext {
+        schemas: layered(&schemas),
+        secrecy: settings.secrecy(installation.secret_key()),
+        now: deployed_at,
+    };
     let restored =
         targets.targets.values().map(|target| (target.key.clone(), memory::restore(&context, target)));
     state.memory = Some(PackedMemory::new(restored.collect()));

@@ -12,7 +12,7 @@ use trueup_engine::live::LiveSet;
 use trueup_engine::look::{Comparison, ObjectComparison, Presence};
 use trueup_engine::memory::{self as engine, Layered, Memory, MemoryContext, SchemaSet};
 use trueup_engine::status::SyncStatus;
-use trueup_engine::tracking::{takes_mark, tracked_by};
+use trueup_engine::tracking::takes_mark;
 use trueup_ledger::{Circumstances, Fact, HandedOver, LedgerError, NewEntry, Seq, Write};
 use trueup_object::{ResourceKey, Text};
 
@@ -173,7 +173,7 @@ fn agreed(
     let schemas = scene.site.schemas(scene.settings);
     let context = MemoryContext {
         schemas: layered(&schemas),
-        secret_key: scene.installation.secret_key(),
+        secrecy: scene.settings.secrecy(scene.installation.secret_key()),
         now: scene.now,
     };
     let circumstances = circumstances(scene);
@@ -188,7 +188,10 @@ fn agreed(
         let (Some(target), Some(found)) = (target, scene.live.objects.get(&object.key)) else { continue };
         // What nobody has put under this application's care is not remembered before its first sync: what is there then
         // would pass as inherited.
-        if !(synced_now || tracked_by(&found.object, &object.key).is_some() || !takes_mark(&object.key)) {
+        if !(synced_now
+            || scene.app.tracking.owner(&found.object, &object.key).is_some()
+            || !takes_mark(&object.key))
+        {
             continue;
         }
         let earlier = memory.get(&object.key);

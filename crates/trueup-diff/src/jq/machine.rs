@@ -6,9 +6,13 @@ use trueup_object::Value;
 
 use super::access::{self, Trail};
 use super::syntax::{Def, Expr};
+use crate::patience::Run;
 
 /// Worth about a second of a busy processor at the most (contracts: "Limits"). A rule on a large object takes thousands.
 const STEPS_MAX: u64 = 2_000_000;
+
+/// A look costs less than a step; so many take a fraction of a millisecond.
+const LOOK_STEPS: u64 = 256;
 
 /// Bytes of values that one run may build.
 const ROOM_MAX: u64 = 64 << 20;
@@ -63,9 +67,12 @@ pub const RAISED: &str =
     "it raises an error of its own, which is not shown since it may hold a value of the object";
 
 /// What a run has used.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Machine {
     steps: u64,
+    /// When it is looked next whether somebody has ended the run.
+    look_at: u64,
+    run: Run,
     room: u64,
     pub depth: usize,
     labels: u64,
@@ -78,6 +85,10 @@ pub fn error<T>(message: impl Into<String>) -> Flow<T> {
 }
 
 impl Machine {
+    pub fn new() -> Self {
+        Self { steps: 0, look_at: LOOK_STEPS, run: Run::begin(), room: 0, depth: 0, labels: 0, raised: false }
+    }
+
     /// Raises an error as `error` does.
     pub fn raise(&mut self, value: Value) -> Flow {
         self.raised = true;
@@ -89,6 +100,12 @@ impl Machine {
         self.steps = self.steps.saturating_add(steps);
         if self.steps > STEPS_MAX {
             return Err(Stop::Exhausted(format!("it takes more than {STEPS_MAX} steps")));
+        }
+        if self.steps >= self.look_at {
+            self.look_at = self.steps + LOOK_STEPS;
+            if self.run.is_ended() {
+                return Err(Stop::Exhausted("it takes longer than a rule may".to_owned()));
+            }
         }
         Ok(())
     }

@@ -15,7 +15,7 @@ use crate::ignore::RuleFailure;
 
 /// The paths that a program names in an object.
 pub fn paths(code: &Expr, object: &Value) -> Result<Vec<Path>, RuleFailure> {
-    let mut machine = Machine::default();
+    let mut machine = Machine::new();
     let mut found = Vec::new();
     let run = eval(
         &mut machine,

@@ -125,7 +125,8 @@ impl Case {
             schema_known,
             ignore: &rules.iter().collect::<Vec<_>>(),
             unowned: at_sync.as_ref(),
-            secret_key: &KEY,
+            status: false,
+            secrecy: (&KEY).into(),
         });
         for finding in &comparison.findings {
             check(finding, &target, &live);

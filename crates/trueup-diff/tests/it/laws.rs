@@ -37,7 +37,8 @@ pub(super) fn look_with(
         schema_known,
         ignore: &[],
         unowned: None,
-        secret_key: &KEY,
+        status: false,
+        secrecy: (&KEY).into(),
     })
 }
 

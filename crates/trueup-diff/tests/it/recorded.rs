@@ -37,7 +37,8 @@ fn found(target: &Value, live: &Value, manager: &str, channel: Option<Channel>) 
         schema_known,
         ignore: &[],
         unowned: None,
-        secret_key: &KEY,
+        status: false,
+        secrecy: (&KEY).into(),
     });
     let chosen =
         comparison.findings.iter().filter(|found| channel.is_none_or(|channel| found.channel == channel));
@@ -149,7 +150,8 @@ fn everyday_edits_are_told_as_they_are() {
                 schema_known,
                 ignore: &[],
                 unowned: Some(&unowned),
-                secret_key: &KEY,
+                status: false,
+                secrecy: (&KEY).into(),
             });
             let revision =
                 |found: &Finding| found.path.to_string().contains("deployment.kubernetes.io/revision");

@@ -18,7 +18,7 @@ pub fn missing(input: &LookInput<'_>, key: &ResourceKey, target: &Target) -> Obj
     let base = input.memory.get(key).and_then(|memory| memory.base.as_ref());
     let (origin, class) = match base {
         None => (Origin::Git, git_class(input)),
-        Some(base) if memory::is_base(base, input.schemas, input.secret_key, target) => {
+        Some(base) if memory::is_base(base, input.schemas, input.secrecy(), target) => {
             (Origin::Cluster, Class::Unattributed)
         }
         Some(_) => (Origin::Both, Class::Unattributed),

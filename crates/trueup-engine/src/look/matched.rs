@@ -62,7 +62,8 @@ pub fn matched(input: &LookInput<'_>, key: &ResourceKey, target: &Target, live: 
         schema_known: known.is_some(),
         ignore: &compiled,
         unowned: memory.and_then(|memory| memory.unowned.as_ref()),
-        secret_key: input.secret_key,
+        status: input.settings.compare.compares_status(&key.group_kind()),
+        secrecy: input.secrecy(),
     };
     let compared = trueup_diff::compare(&compare);
     let mut confirming = Confirming::new(input, key, target, live);
@@ -325,8 +326,11 @@ fn place(
         let place = if by_hand { Place::Note } else { Place::Nowhere };
         return (place, Some(Excuse::Autoscaler(scaler.clone())));
     }
+    // Who has a declared status compared wants to know of every writer of it.
+    let is_status = finding.path.starts_with_fields(&["status"]);
     // Every owner of the path must be excused: a person's edit is not excused by a controller's co-ownership.
-    let excused = !finding.owners.is_empty()
+    let excused = !is_status
+        && !finding.owners.is_empty()
         && finding.owners.iter().all(|owner| {
             let class = class::class_of(owner.manager.as_str(), owner.operation, &owner.subresource);
             class::owns(class, &object.key, &finding.path, &live.object)

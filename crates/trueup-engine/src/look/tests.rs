@@ -1,6 +1,7 @@
 //! What a look finds, object by object.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod options;
 mod secrecy;
 
 use super::*;
@@ -275,7 +276,7 @@ fn what_was_there_at_the_first_sync_is_inherited() {
     let (key, target) = world.targets.targets.first_key_value().unwrap();
     let context = crate::memory::MemoryContext {
         schemas: SchemaSet::builtin().over(SchemaSet::builtin()),
-        secret_key: &[7; 32],
+        secrecy: (&[7; 32]).into(),
         now: now(),
     };
     let memory =

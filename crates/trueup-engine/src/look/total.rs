@@ -6,7 +6,6 @@ use crate::desired::Completeness;
 use crate::difference::Origin;
 use crate::ignore;
 use crate::status::{AppOrigin, SyncStatus};
-use crate::tracking;
 
 /// How many objects a condition names before it counts the rest.
 const NAMED_MAX: usize = 3;
@@ -126,7 +125,7 @@ fn conditions(input: &LookInput<'_>, objects: &[ObjectComparison]) -> Vec<Condit
     }
     found.extend(unconfirmed(objects));
     for (key, live) in &input.live.objects {
-        let owner = tracking::tracked_by(&live.object, key).filter(|name| *name != input.app.instance);
+        let owner = input.app.tracking.owner(&live.object, key).filter(|name| *name != input.app.instance);
         if let (Some(owner), true) = (owner, input.targets.targets.contains_key(key)) {
             found.push(Condition::new(
                 ConditionType::SharedResourceWarning,

@@ -40,8 +40,7 @@ pub struct Draft<'a> {
 
 impl<'a> Draft<'a> {
     pub fn new(target: &'a Target, live: &'a Live, app: &App, hidden: &'a Hidden) -> Self {
-        let tracked = !tracking::takes_mark(&target.key)
-            || tracking::tracked_by(&live.object, &live.key).is_some_and(|name| name == app.instance);
+        let tracked = !tracking::takes_mark(&target.key) || app.tracks(&live.object, &live.key);
         Self {
             target,
             live,

@@ -9,7 +9,6 @@ use crate::difference::Origin;
 use crate::live::Live;
 use crate::look::{ObjectComparison, Presence};
 use crate::policy::{Asked, BothMoved};
-use crate::tracking;
 use crate::unsupported;
 
 pub fn create(context: &PlanContext<'_>, plan: &mut SyncPlan, object: &ObjectComparison) {
@@ -86,7 +85,7 @@ pub fn would_empty(context: &PlanContext<'_>) -> bool {
 
 /// Another application's object is not taken by policy: two applications would take it from each other for ever.
 pub fn shared(context: &PlanContext<'_>, live: &Live) -> Option<HeldReason> {
-    let owner = tracking::tracked_by(&live.object, &live.key)?;
+    let owner = context.app.tracking.owner(&live.object, &live.key)?;
     let by_policy = context.authority.asked == Asked::Policy;
     (by_policy && owner != context.app.instance).then_some(HeldReason::Shared { with: owner })
 }

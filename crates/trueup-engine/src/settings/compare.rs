@@ -1,8 +1,9 @@
 //! `resource.compareoptions`.
 
-use trueup_object::Value;
+use trueup_object::{GroupKind, Value};
 
-use super::{ARGOCD, ConfigData, Settings};
+use super::{ARGOCD, ConfigData, RuleDetail, Settings};
+use crate::ignore::{IgnoreError, IgnoreSpec, Rule, RuleSource};
 
 /// The setting's key.
 pub const COMPARE_OPTIONS: &str = "resource.compareoptions";
@@ -30,6 +31,17 @@ impl Default for CompareOptions {
     }
 }
 
+impl CompareOptions {
+    /// Whether a `status` that Git declares is compared in objects of a kind.
+    pub fn compares_status(&self, kind: &GroupKind) -> bool {
+        match self.ignore_status {
+            StatusField::All => false,
+            StatusField::Crd => !kind.is("apiextensions.k8s.io", "CustomResourceDefinition"),
+            StatusField::None => true,
+        }
+    }
+}
+
 /// Of which kinds a declared `status` is left alone.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum StatusField {
@@ -41,6 +53,25 @@ pub enum StatusField {
 }
 
 pub(super) fn read(argocd: &ConfigData, settings: &mut Settings) {
+    read_options(argocd, settings);
+    if settings.compare.ignore_aggregated_roles {
+        // Of a rule that is written here, and not by anybody, all paths are well.
+        settings.ignore.extend(aggregated_roles().unwrap_or_default());
+    }
+}
+
+/// Roles that are put together of others: their rules are the aggregation controller's, whatever Git declares.
+fn aggregated_roles() -> Result<Vec<Rule>, IgnoreError> {
+    let spec = IgnoreSpec {
+        group: "rbac.authorization.k8s.io".to_owned(),
+        kind: "{ClusterRole,Role}".to_owned(),
+        jq_path_expressions: vec![r#"select(.aggregationRule | type == "object") | .rules"#.to_owned()],
+        ..IgnoreSpec::default()
+    };
+    Rule::each(RuleSource::Settings, KEY, &spec, &RuleDetail::default())
+}
+
+fn read_options(argocd: &ConfigData, settings: &mut Settings) {
     let Some(text) = argocd.get(KEY) else { return };
     let value = match Value::from_yaml(text.as_bytes()) {
         Ok(value) => value,

@@ -75,7 +75,8 @@ fn a_bad_entry_is_named_and_the_rest_holds() {
         ("resource.compareoptions", "ignoreResourceStatusField: maybe\nignoreAggregatedRoles: true"),
         ("resource.exclusions", "- kinds: Pod\n- kinds: [Job]"),
     ]);
-    assert_eq!(settings.ignore.len(), 1);
+    // The other is that of the aggregated roles.
+    assert_eq!(settings.ignore.len(), 2);
     assert!(settings.compare.ignore_aggregated_roles);
     assert!(settings.filter.excludes(&kind("batch", "Job"), "any"));
     let found = problems(&settings);
@@ -184,9 +185,38 @@ fn known_types_and_tracking() {
             "- {field: spec.template.spec, type: core/v1/PodSpec}",
         ),
         ("application.resourceTrackingMethod", "label"),
-        ("application.instanceLabelKey", "app.kubernetes.io/instance"),
+        ("application.instanceLabelKey", "example.com/app"),
+        ("installationID", "blue"),
     ]);
     assert_eq!(settings.known_types[0].1.type_name, "core/v1/PodSpec");
     assert_eq!(settings.known_types[0].0.to_string(), "argoproj.io/Rollout");
-    assert!(problems(&settings)[0].contains("tracked by annotation"));
+    let tracking = &settings.tracking;
+    assert_eq!(tracking.method, crate::tracking::TrackingMethod::Label);
+    assert_eq!((tracking.label.as_str(), tracking.installation.as_str()), ("example.com/app", "blue"));
+    assert_eq!(problems(&settings), Vec::<String>::new());
+    let wrong = argocd(&[("application.resourceTrackingMethod", "labels")]);
+    assert_eq!(wrong.tracking, crate::tracking::Tracking::default());
+    assert!(problems(&wrong)[0].contains("`labels` is no tracking method"));
+}
+
+#[test]
+fn a_declared_status_is_compared_where_the_option_says_so() {
+    let of = |text: &str| argocd(&[("resource.compareoptions", text)]).compare;
+    let crd = kind("apiextensions.k8s.io", "CustomResourceDefinition");
+    for (text, widget, definition) in [
+        ("", false, false),
+        ("ignoreResourceStatusField: crd", true, false),
+        ("ignoreResourceStatusField: none", true, true),
+    ] {
+        let options = of(text);
+        let found = (options.compares_status(&kind("example.com", "Widget")), options.compares_status(&crd));
+        assert_eq!(found, (widget, definition), "{text}");
+    }
+}
+
+#[test]
+fn annotations_that_hold_secrets_are_named_with_commas_between() {
+    let settings = argocd(&[("resource.sensitive.mask.annotations", "example.com/a, example.com/b,")]);
+    let names: Vec<&str> = settings.masked_annotations.iter().map(Text::as_str).collect();
+    assert_eq!(names, ["example.com/a", "example.com/b"]);
 }

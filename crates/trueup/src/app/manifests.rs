@@ -60,7 +60,7 @@ pub async fn run(arguments: &ManifestsArguments, globals: &Globals) -> Result<En
 
 fn print(scene: &Scene, gvk: &trueup_object::Gvk, object: &Value) {
     let ty = scene.schemas().lookup(gvk).unwrap_or(TypeRef::untyped());
-    for masked in mask([object], ty, &RUN_KEY) {
+    for masked in mask([object], ty, scene.settings.secrecy(&RUN_KEY)) {
         output::print(&format!("---\n{}", masked.to_yaml()));
     }
 }

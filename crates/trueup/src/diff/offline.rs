@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
+use trueup_controller::Watchdog;
 use trueup_engine::app::{App, FirstSeen};
 use trueup_engine::autoscaler::{self, Autoscalers};
 use trueup_engine::confirm::{Answer, Answered, Answers, ConfirmKey};
@@ -12,7 +14,8 @@ use trueup_engine::desired::{RenderProblem, Rendered, ResolvedRevision, Scope, T
 use trueup_engine::difference::{Change, Channel, Class, Origin};
 use trueup_engine::live::{KindCoverage, Live, LiveSet, LiveVersion};
 use trueup_engine::look::{Comparison, LookInput, look};
-use trueup_engine::memory::{Memory, MemoryContext, UnownedTable, restore};
+use trueup_engine::memory::{Memory, MemoryContext, Secrecy, UnownedTable, restore};
+use trueup_engine::settings::Settings;
 use trueup_engine::source::CommitId;
 use trueup_engine::status::HealthRules;
 use trueup_engine::tracking::{TRACKING_ANNOTATION, TrackingId};
@@ -40,6 +43,7 @@ pub struct Offline {
     pub comparison: Comparison,
     manager: String,
     memory: BTreeMap<ResourceKey, Memory>,
+    settings: Settings,
 }
 
 impl Offline {
@@ -53,6 +57,7 @@ impl Offline {
             manager: &self.manager,
             memory: &self.memory,
             secret_key: &RUN_KEY,
+            settings: &self.settings,
         }
     }
 }
@@ -128,12 +133,12 @@ pub async fn compare(
     settings.leave_out(&app.destination.cluster, &mut targets, &mut live);
     let layered = schemas.over(SchemaSet::builtin());
     let is_history_told = !base.is_empty();
-    let mut memory = memory(base, &places, &targets, layered);
+    let mut memory = memory(base, &places, &targets, layered, settings.secrecy(&RUN_KEY));
     remember_nothing_unowned(&mut memory, &live, layered);
     let predicted = placed(predicted, &places);
     let answers = answers(&predicted, &targets, &live);
     let scalers = live.objects.values().map(|live| &*live.object);
-    let mut comparison = look(&LookInput {
+    let input = LookInput {
         app: &app,
         settings: &settings,
         targets: &targets,
@@ -149,12 +154,15 @@ pub async fn compare(
         secret_key: &RUN_KEY,
         first_seen: &FirstSeen::new(),
         now: Timestamp::now(),
-    });
+    };
+    let limit = Duration::from_millis(settings.jq_ms_max.0);
+    let mut comparison = Watchdog::start().watch(limit, || look(&input));
     if !is_history_told {
         forget_movers(&mut comparison);
     }
     name_traceless(&mut comparison);
-    Ok(Offline { targets, live, schemas, predicted, comparison, manager: arguments.manager.clone(), memory })
+    let manager = arguments.manager.clone();
+    Ok(Offline { targets, live, schemas, predicted, comparison, manager, memory, settings })
 }
 
 /// A controller knows what it never applied: that is new in Git. Files alone do not tell it from what was deleted.
@@ -281,8 +289,9 @@ fn memory(
     places: &Places,
     targets: &TargetSet,
     schemas: Layered<'_>,
+    secrecy: Secrecy<'_>,
 ) -> BTreeMap<ResourceKey, Memory> {
-    let context = MemoryContext { schemas, secret_key: &RUN_KEY, now: Timestamp::UNIX_EPOCH };
+    let context = MemoryContext { schemas, secrecy, now: Timestamp::UNIX_EPOCH };
     let mut memory = BTreeMap::new();
     for manifest in base {
         let origin = manifest.origin.clone();

@@ -11,7 +11,10 @@ use super::view::{Predicted, Sides, View};
 
 /// The cluster's side and Git's; an object that one side has not is empty there.
 pub fn of(object: &ObjectDocument, view: &View<'_>) -> (String, String) {
-    let Sides { target, live, .. } = view.sides(&object.key, &object.gvk, Predicted::Left);
+    // A status is shown where what Git declares of it differs.
+    let status = object.differences.iter().any(|it| it.path.as_deref().is_some_and(is_of_status));
+    let wanted = if status { Predicted::LeftWithStatus } else { Predicted::Left };
+    let Sides { target, live, .. } = view.sides(&object.key, &object.gvk, wanted);
     let wanted = match (&live, &target) {
         (Some(live), Some(target)) => {
             with_gits_values(object, view.comparison.object(&object.key), live, target).to_yaml()
@@ -20,6 +23,10 @@ pub fn of(object: &ObjectDocument, view: &View<'_>) -> (String, String) {
         (_, None) => String::new(),
     };
     (live.map(|live| live.to_yaml()).unwrap_or_default(), wanted)
+}
+
+fn is_of_status(path: &str) -> bool {
+    path.strip_prefix(".status").is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
 }
 
 fn with_gits_values(

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use trueup_diff::{Masked, mask, normalise_live, normalise_target, predict};
+use trueup_diff::{Masked, declared_form, mask, normalise_live, normalise_target, predict};
 use trueup_engine::desired::TargetSet;
 use trueup_engine::live::LiveSet;
 use trueup_engine::look::{Comparison, Presence};
 use trueup_engine::memory::Memory;
+use trueup_engine::settings::Settings;
 use trueup_merge::{Layered, TypeRef, Writer};
 use trueup_object::{FieldManager, FieldSet, Gvk, ResourceKey, Text, Value};
 
@@ -25,6 +26,7 @@ pub struct View<'a> {
     /// What was remembered of the objects, sealed with the key.
     pub memory: &'a BTreeMap<ResourceKey, Memory>,
     pub secret_key: &'a [u8; 32],
+    pub settings: &'a Settings,
 }
 
 /// Whether it is worked out what applying would leave.
@@ -32,6 +34,8 @@ pub struct View<'a> {
 pub enum Predicted {
     Wanted,
     Left,
+    /// Nor is the status left out.
+    LeftWithStatus,
 }
 
 /// The versions of one object, normalised and masked together.
@@ -71,15 +75,20 @@ impl<'a> View<'a> {
         let live = self.live.objects.get(key).map(|live| &*live.object);
         let told = self.predicted.and_then(|predicted| predicted.get(key));
         let predicted = match (wanted, told, live, target) {
-            (Predicted::Left, ..) => None,
+            (Predicted::Left | Predicted::LeftWithStatus, ..) => None,
             (Predicted::Wanted, Some(told), _, _) => Some(normalise_live(told)),
             (Predicted::Wanted, None, Some(live), Some(target)) => self.applied(live, target, gvk),
             (Predicted::Wanted, None, None, Some(target)) => Some(normalise_target(target)),
             (Predicted::Wanted, None, _, None) => None,
         };
-        let base = self.memory.get(key).and_then(|memory| memory.base.as_ref()).map(normalise_target);
-        let versions = [target.map(normalise_target), live.map(normalise_live), base, predicted];
-        let mut masked = mask(versions.iter().flatten(), self.ty(gvk), self.secret_key).into_iter();
+        let form = match wanted {
+            Predicted::LeftWithStatus => declared_form,
+            Predicted::Wanted | Predicted::Left => normalise_target,
+        };
+        let base = self.memory.get(key).and_then(|memory| memory.base.as_ref()).map(form);
+        let versions = [target.map(form), live.map(form), base, predicted];
+        let secrecy = self.settings.secrecy(self.secret_key);
+        let mut masked = mask(versions.iter().flatten(), self.ty(gvk), secrecy).into_iter();
         let [target, live, _, predicted] = versions.map(|version| version.and_then(|_| masked.next()));
         Sides { target, live, predicted }
     }

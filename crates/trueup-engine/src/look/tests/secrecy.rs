@@ -60,7 +60,7 @@ proptest! {
         let mut world = World::in_sync(&manifest(&live, true));
         world.targets = fixture::targets(&world.app, &manifest(&git, false));
         let schemas = SchemaSet::builtin().over(SchemaSet::builtin());
-        let context = MemoryContext { schemas, secret_key: &KEY, now: fixture::now() };
+        let context = MemoryContext { schemas, secrecy: (&KEY).into(), now: fixture::now() };
         let based = fixture::targets(&world.app, &manifest(&base, false));
         let memory = based.targets.iter().map(|(key, target)| (key.clone(), restore(&context, target)));
         world.memory = memory.collect();

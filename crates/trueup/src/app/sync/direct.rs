@@ -172,6 +172,7 @@ async fn steps(
         comparison: &seen.comparison,
         revision: Some(Text::from(scene.revision.as_str())),
         schemas: scene.schemas(),
+        masked_annotations: &scene.settings.masked_annotations,
     };
     let mode = if request.dry_run { Mode::DryRun } else { Mode::Real };
     let execution = Execution { cluster: &scene.cluster, live: &seen.live, mode, tally: &Tally::default() };
