@@ -308,7 +308,13 @@ fn open<'a>(
         return None;
     }
     let all = [sides.target, sides.live, sides.base];
-    let is_open = all.into_iter().flatten().all(|object| is_open(object, input.ty, input.secrecy));
+    // What is in other fields is neither shown nor asked for.
+    let is_told = |name: &str| {
+        let is_there = |path: &FieldPath| path.starts_with_fields(&[name]);
+        found.iter().any(|found| is_there(&found.path) || found.leaves.iter().any(is_there))
+    };
+    let is_open =
+        all.into_iter().flatten().all(|object| is_open(object, input.ty, input.secrecy, &is_told));
     is_open.then_some(Versions {
         target: Cow::Borrowed(sides.target?),
         live: Cow::Borrowed(sides.live?),

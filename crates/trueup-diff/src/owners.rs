@@ -2,10 +2,8 @@
 
 use std::cmp::Reverse;
 
-use trueup_merge::Managed;
-use trueup_object::{
-    FieldManager, FieldPath, FieldSet, ManagedEntry, ManagedOperation, PathElement, Text, Timestamp,
-};
+use trueup_merge::{FieldWriter, Managed};
+use trueup_object::{FieldManager, FieldPath, ManagedOperation, Text, Timestamp};
 
 /// A manager that owns a path: a hint, since clients choose the name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,7 +20,7 @@ pub struct Owner {
 #[derive(Debug, Default)]
 pub(crate) struct Owned<'a> {
     /// Entries of others, the likeliest writer of the value first.
-    pub others: Vec<&'a ManagedEntry>,
+    pub others: Vec<&'a FieldWriter>,
     /// An entry of our manager owns it.
     pub ours: bool,
     /// What our manager applied declares it: the next apply without it removes it.
@@ -41,7 +39,7 @@ pub(crate) struct Owners<'a> {
 impl<'a> Owners<'a> {
     /// Whether the object says who owns what at all.
     pub fn known(&self) -> bool {
-        !self.managed.fields().entries.is_empty()
+        !self.managed.writers().is_empty()
     }
 
     /// The owners of a path; where it lies in an atomic value, `atomic` is the length of that value's path.
@@ -49,9 +47,8 @@ impl<'a> Owners<'a> {
         let elements = path.elements();
         let elements = elements.get(..atomic.unwrap_or(elements.len())).unwrap_or(elements);
         let mut owned = Owned::default();
-        for entry in &self.managed.fields().entries {
-            let holds = entry.fields.touches(elements)
-                || (!self.schema_known && holds_an_ancestor(&entry.fields, elements));
+        for entry in self.managed.writers() {
+            let holds = entry.touches(elements) || (!self.schema_known && entry.holds_an_ancestor(elements));
             if !holds {
                 continue;
             }
@@ -69,22 +66,13 @@ impl<'a> Owners<'a> {
 
 /// An update takes a path from all others, an apply of an equal value only joins them: so an update wrote the value, and
 /// a write to `scale` (which leaves no time) was an update that meant this very field. Then the latest.
-fn likelihood(entry: &ManagedEntry) -> (bool, bool, Reverse<Option<Timestamp>>, &str) {
+fn likelihood(entry: &FieldWriter) -> (bool, bool, Reverse<Option<Timestamp>>, &str) {
     let applied = entry.operation == ManagedOperation::Apply;
     (applied, entry.subresource.is_empty(), Reverse(entry.time), entry.manager.as_str())
 }
 
-/// Whether a parent of the path is owned as one value.
-fn holds_an_ancestor(set: &FieldSet, path: &[PathElement]) -> bool {
-    let Some((first, rest)) = path.split_first() else { return false };
-    match set.child(first).filter(|below| !below.is_empty()) {
-        Some(below) => holds_an_ancestor(below, rest),
-        None => !rest.is_empty() && set.members().contains(first),
-    }
-}
-
 impl Owner {
-    pub(crate) fn of(entry: &ManagedEntry) -> Self {
+    pub(crate) fn of(entry: &FieldWriter) -> Self {
         Self {
             manager: entry.manager.clone(),
             operation: entry.operation,

@@ -79,8 +79,14 @@ pub fn seal<'k>(object: &Value, ty: TypeRef<'_>, secrecy: impl Into<Secrecy<'k>>
     object
 }
 
-/// Whether nothing that is compared of an object is sensitive or a seal: then it needs neither sealing nor masks.
-pub(crate) fn is_open(object: &Value, ty: TypeRef<'_>, secrecy: Secrecy<'_>) -> bool {
+/// Whether nothing that is compared of these fields of an object is sensitive or a seal: then they need neither sealing nor
+/// masks.
+pub(crate) fn is_open(
+    object: &Value,
+    ty: TypeRef<'_>,
+    secrecy: Secrecy<'_>,
+    fields: &dyn Fn(&str) -> bool,
+) -> bool {
     if is_secret(object) {
         return false;
     }
@@ -92,7 +98,8 @@ pub(crate) fn is_open(object: &Value, ty: TypeRef<'_>, secrecy: Secrecy<'_>) -> 
             && !holds_seal(value)
     };
     object.as_map().into_iter().flat_map(Map::iter).all(|(name, value)| match name {
-        "apiVersion" | "kind" | "status" => true,
+        "apiVersion" | "kind" => true,
+        _ if !fields(name) => true,
         "metadata" => value.as_map().into_iter().flat_map(Map::iter).all(|(name, value)| match name {
             "labels" | "annotations" => {
                 let marked = |(name, _): &(&str, &Value)| !is_mark(name);

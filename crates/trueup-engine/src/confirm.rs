@@ -70,7 +70,7 @@ impl ConfirmKey {
         Self {
             target: digest(&target.object),
             uid: live.version.uid.clone(),
-            live: digest(&without_status(&live.object)),
+            live: digest_without_status(&live.object),
         }
     }
 
@@ -84,20 +84,46 @@ fn digest(object: &Value) -> [u8; 32] {
     *blake3::hash(object.to_json().as_bytes()).as_bytes()
 }
 
-/// The object without what changes when only its status is written.
-fn without_status(live: &Value) -> Value {
-    let fields = live.as_map().into_iter().flat_map(|map| map.iter()).filter(|(name, _)| *name != "status");
-    let mut object = Value::Map(fields.map(|(name, value)| (name, value.clone())).collect());
-    object.remove_at(&["metadata", "resourceVersion"]);
-    let entries = object.get_mut("metadata").and_then(|metadata| metadata.get_mut("managedFields"));
-    if let Some(entries) = entries.and_then(Value::as_list_mut) {
-        entries.retain(|entry| entry.str_at(&["subresource"]) != Some("status"));
-        for entry in entries {
-            entry.remove_at(&["time"]);
+/// Of the object without what changes when only its status is written.
+fn digest_without_status(live: &Value) -> [u8; 32] {
+    let mut text = String::with_capacity(TEXT_USUAL);
+    // Each name stands before its value, and what has a value of its own form ends by itself.
+    let mut write = |name: &str, value: &Value| {
+        text.push_str(name);
+        text.push(':');
+        value.write_json(&mut text);
+        text.push('\n');
+    };
+    for (name, value) in fields(live) {
+        match name {
+            "status" => {}
+            "metadata" => {
+                for (name, value) in fields(value) {
+                    match (name, value.as_list()) {
+                        ("resourceVersion", _) => {}
+                        ("managedFields", Some(entries)) => {
+                            let is_kept = |entry: &&Value| entry.str_at(&["subresource"]) != Some("status");
+                            for entry in entries.iter().filter(is_kept) {
+                                let kept = fields(entry).filter(|(name, _)| *name != "time");
+                                kept.for_each(|(name, value)| write(name, value));
+                            }
+                        }
+                        (_, _) => write(name, value),
+                    }
+                }
+            }
+            _ => write(name, value),
         }
     }
-    object
+    *blake3::hash(text.as_bytes()).as_bytes()
 }
+
+fn fields(value: &Value) -> impl Iterator<Item = (&str, &Value)> {
+    value.as_map().into_iter().flat_map(|map| map.iter())
+}
+
+/// Room for the text of most objects.
+const TEXT_USUAL: usize = 4096;
 
 /// What the server answered.
 #[derive(Debug, Clone, PartialEq)]

@@ -5,7 +5,10 @@
 
 use std::cell::OnceCell;
 
-use trueup_object::{FieldPath, FieldSet, Gvk, ManagedFields, PathElement, Value};
+use trueup_object::{
+    FieldManager, FieldPath, FieldSet, FlatFields, Gvk, ManagedEntry, ManagedFields, ManagedOperation,
+    PathElement, Text, Timestamp, Value,
+};
 
 use crate::ownership::all_fields;
 use crate::schema::{ListKind, Shape, TypeRef};
@@ -14,23 +17,83 @@ use crate::schema::{ListKind, Shape, TypeRef};
 pub struct Managed<'a> {
     of: Option<(&'a Value, TypeRef<'a>)>,
     read: OnceCell<ManagedFields>,
+    writers: OnceCell<Vec<FieldWriter>>,
+}
+
+/// An entry of managed fields, for those who only ask whether a path is its.
+#[derive(Debug)]
+pub struct FieldWriter {
+    pub manager: FieldManager,
+    pub operation: ManagedOperation,
+    /// Empty for writes to the object itself.
+    pub subresource: Text,
+    /// When the entry last changed. Absent for `scale` writes.
+    pub time: Option<Timestamp>,
+    fields: FlatFields,
 }
 
 impl<'a> Managed<'a> {
     /// Those of an object of a type, as [`managed_in_version`] has them.
     pub fn of(object: &'a Value, ty: TypeRef<'a>) -> Self {
-        Self { of: Some((object, ty)), read: OnceCell::new() }
+        Self { of: Some((object, ty)), read: OnceCell::new(), writers: OnceCell::new() }
     }
 
     pub fn fields(&self) -> &ManagedFields {
         self.read
             .get_or_init(|| self.of.map(|(object, ty)| managed_in_version(object, ty)).unwrap_or_default())
     }
+
+    /// The same entries.
+    pub fn writers(&self) -> &[FieldWriter] {
+        self.writers.get_or_init(|| {
+            let as_written = self.of.and_then(|(object, _)| writers_as_written(object));
+            as_written.unwrap_or_else(|| self.fields().entries.iter().map(FieldWriter::of_entry).collect())
+        })
+    }
 }
 
 impl From<ManagedFields> for Managed<'_> {
     fn from(fields: ManagedFields) -> Self {
-        Self { of: None, read: OnceCell::from(fields) }
+        Self { of: None, read: OnceCell::from(fields), writers: OnceCell::new() }
+    }
+}
+
+/// The entries of an object whose fields need no other form, as all are in its own version.
+fn writers_as_written(object: &Value) -> Option<Vec<FieldWriter>> {
+    let own = object.str_at(&["apiVersion"]).filter(|version| !version.is_empty())?;
+    object.str_at(&["kind"]).filter(|kind| !kind.is_empty())?;
+    let entries = object.list_at(&["metadata", "managedFields"]);
+    let mut writers = Vec::with_capacity(entries.len());
+    for entry in entries {
+        // One that cannot be read belongs to nobody known.
+        let Some(head) = ManagedEntry::head(entry) else { continue };
+        let Some(fields) = entry.get("fieldsV1").map_or_else(|| Some(FlatFields::default()), FlatFields::of)
+        else {
+            continue;
+        };
+        if head.api_version != own {
+            return None;
+        }
+        let ManagedEntry { manager, operation, subresource, api_version: _, time, fields: _ } = head;
+        writers.push(FieldWriter { manager, operation, subresource, time, fields });
+    }
+    Some(writers)
+}
+
+impl FieldWriter {
+    fn of_entry(entry: &ManagedEntry) -> Self {
+        let ManagedEntry { manager, operation, subresource, api_version: _, time, fields } = entry.clone();
+        Self { manager, operation, subresource, time, fields: FlatFields::of_set(&fields) }
+    }
+
+    /// Whether the path or anything below it is its.
+    pub fn touches(&self, path: &[PathElement]) -> bool {
+        self.fields.touches(path)
+    }
+
+    /// Whether something that the path lies in is its as one value.
+    pub fn holds_an_ancestor(&self, path: &[PathElement]) -> bool {
+        self.fields.holds_an_ancestor(path)
     }
 }
 

@@ -41,6 +41,11 @@ impl Value {
         out
     }
 
+    /// The same, at the end of a text.
+    pub fn write_json(&self, out: &mut String) {
+        write_json(self, out);
+    }
+
     /// JSON with sorted keys, indented by two spaces.
     pub fn to_json_pretty(&self) -> String {
         let mut out = String::new();
@@ -140,6 +145,9 @@ fn write_json(value: &Value, out: &mut String) {
             out.push(']');
         }
         Value::Map(map) => {
+            if let Some(json) = map.as_written() {
+                return out.push_str(json);
+            }
             out.push('{');
             for (index, (key, item)) in map.iter().enumerate() {
                 if index > 0 {
@@ -213,18 +221,23 @@ fn write_float(number: f64, out: &mut String) {
 
 fn write_text(text: &str, out: &mut String) {
     out.push('"');
-    for char in text.chars() {
-        match char {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            control if (control as u32) < 0x20 => {
+    let mut rest = text;
+    loop {
+        let (plain, after) = rest.split_at_checked(read::plain(rest.as_bytes())).unwrap_or((rest, ""));
+        out.push_str(plain);
+        let mut chars = after.chars();
+        match chars.next() {
+            None => break,
+            Some('"') => out.push_str("\\\""),
+            Some('\\') => out.push_str("\\\\"),
+            Some('\n') => out.push_str("\\n"),
+            Some('\r') => out.push_str("\\r"),
+            Some('\t') => out.push_str("\\t"),
+            Some(control) => {
                 let _ = write!(out, "\\u{:04x}", control as u32);
             }
-            other => out.push(other),
         }
+        rest = chars.as_str();
     }
     out.push('"');
 }

@@ -21,7 +21,7 @@ pub mod quantity;
 pub mod scalar;
 pub mod secret;
 
-pub use field::{FieldPath, FieldPathError, FieldSet, KeyFields, PathElement};
+pub use field::{FieldPath, FieldPathError, FieldSet, FlatFields, KeyFields, PathElement};
 pub use identity::{FieldManager, GroupKind, Gvk, ResourceKey};
 pub use json::{FromJson, JsonError};
 pub use managed::{ManagedEntry, ManagedFields, ManagedOperation};

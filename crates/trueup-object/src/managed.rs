@@ -82,19 +82,25 @@ impl ManagedEntry {
     }
 
     fn parse(entry: &Value) -> Option<Self> {
+        let head = Self::head(entry)?;
+        let fields = entry.get("fieldsV1").map_or_else(|| Some(FieldSet::new()), FieldSet::from_fields_v1)?;
+        Some(Self { fields, ..head })
+    }
+
+    /// Reads an entry without its fields.
+    pub fn head(entry: &Value) -> Option<Self> {
         let operation = match entry.str_at(&["operation"])? {
             "Apply" => ManagedOperation::Apply,
             "Update" => ManagedOperation::Update,
             _ => return None,
         };
-        let fields = entry.get("fieldsV1").map_or_else(|| Some(FieldSet::new()), FieldSet::from_fields_v1)?;
         Some(Self {
             manager: FieldManager::new(entry.str_at(&["manager"]).unwrap_or_default()),
             operation,
             subresource: Text::from(entry.str_at(&["subresource"]).unwrap_or_default()),
             api_version: Text::from(entry.str_at(&["apiVersion"]).unwrap_or_default()),
             time: entry.str_at(&["time"]).and_then(|time| time.parse().ok()),
-            fields,
+            fields: FieldSet::new(),
         })
     }
 

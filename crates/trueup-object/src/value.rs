@@ -44,6 +44,8 @@ enum Entries {
 /// A map that is still JSON, known to be well formed.
 struct Unread {
     json: Box<str>,
+    /// It is as it would be written: sorted, without blanks, and with no escapes but those that are needed.
+    is_as_written: bool,
     read: OnceLock<Vec<(Text, Value)>>,
 }
 
@@ -233,7 +235,7 @@ impl Default for Entries {
 /// What was read of it is not copied: whoever looks into the copy reads it again.
 impl Clone for Unread {
     fn clone(&self) -> Self {
-        Self { json: self.json.clone(), read: OnceLock::new() }
+        Self { json: self.json.clone(), is_as_written: self.is_as_written, read: OnceLock::new() }
     }
 }
 
@@ -269,12 +271,20 @@ impl Map {
     }
 
     /// A map that is read from JSON, known to be well formed, when somebody looks into it.
-    pub(crate) fn unread(json: Box<str>) -> Self {
-        Self { entries: Entries::Unread(Box::new(Unread { json, read: OnceLock::new() })) }
+    pub(crate) fn unread(json: Box<str>, is_as_written: bool) -> Self {
+        Self { entries: Entries::Unread(Box::new(Unread { json, is_as_written, read: OnceLock::new() })) }
+    }
+
+    /// Its JSON, where that is at hand.
+    pub(crate) fn as_written(&self) -> Option<&str> {
+        match &self.entries {
+            Entries::Unread(unread) if unread.is_as_written => Some(&unread.json),
+            Entries::Unread(_) | Entries::Read(_) => None,
+        }
     }
 
     /// The JSON of a map that nobody has looked into.
-    fn json(&self) -> Option<&str> {
+    pub(crate) fn json(&self) -> Option<&str> {
         match &self.entries {
             Entries::Unread(unread) if unread.read.get().is_none() => Some(&unread.json),
             Entries::Unread(_) | Entries::Read(_) => None,
@@ -304,7 +314,7 @@ impl Map {
         match self.entries {
             Entries::Read(entries) => entries,
             Entries::Unread(unread) => {
-                let Unread { json, read } = *unread;
+                let Unread { json, is_as_written: _, read } = *unread;
                 read.into_inner().unwrap_or_else(|| entries(&json))
             }
         }

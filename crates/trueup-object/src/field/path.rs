@@ -48,6 +48,9 @@ impl KeyFields {
 
 impl Ord for KeyFields {
     fn cmp(&self, other: &Self) -> Ordering {
+        if let ([one], [other]) = (self.fields.as_slice(), other.fields.as_slice()) {
+            return one.cmp(other);
+        }
         self.sorted().cmp(&other.sorted())
     }
 }
@@ -60,7 +63,9 @@ impl PartialOrd for KeyFields {
 
 impl PartialEq for KeyFields {
     fn eq(&self, other: &Self) -> bool {
-        self.cmp(other) == Ordering::Equal
+        // No name occurs twice.
+        self.fields.len() == other.fields.len()
+            && self.iter().all(|(name, value)| other.get(name).is_some_and(|found| found == value))
     }
 }
 

@@ -53,7 +53,7 @@ fn read(fields: &Map, set: &mut FieldSet) -> Option<()> {
     Some(())
 }
 
-fn read_element(key: &str) -> Option<PathElement> {
+pub(super) fn read_element(key: &str) -> Option<PathElement> {
     let (kind, rest) = key.split_once(':')?;
     match kind {
         "f" => Some(PathElement::Field(Text::from(rest))),

@@ -3,6 +3,8 @@
 //! It reads what it is sure of and gives up on everything else (an error, an odd number, half a surrogate pair): then the
 //! whole text is read again by `serde_json`, which also says what is wrong. So both ways give the same values.
 
+use std::borrow::Cow;
+
 use crate::value::{Map, Text, Value};
 
 /// As deep as `serde_json` reads.
@@ -17,7 +19,7 @@ const UNREAD: &str = "fieldsV1";
 /// Reads a whole text; `None` where it should be read the careful way.
 pub(super) fn read(bytes: &[u8]) -> Option<Value> {
     let text = std::str::from_utf8(bytes).ok()?;
-    let mut reader = Reader { text, at: 0, depth: 0, entries: Vec::new(), items: Vec::new(), unread: true };
+    let mut reader = Reader { unread: true, ..Reader::new(text) };
     let value = reader.value()?;
     reader.skip_blanks();
     (reader.at == text.len()).then_some(value)
@@ -25,11 +27,48 @@ pub(super) fn read(bytes: &[u8]) -> Option<Value> {
 
 /// The entries of a map that was left unread. It has been looked through before, so there is nothing to go wrong.
 pub(crate) fn entries(json: &str) -> Vec<(Text, Value)> {
-    let mut reader =
-        Reader { text: json, at: 0, depth: 0, entries: Vec::new(), items: Vec::new(), unread: false };
+    let mut reader = Reader::new(json);
     match reader.value() {
         Some(Value::Map(map)) => map.into_entries(),
         Some(_) | None => Vec::new(),
+    }
+}
+
+/// The keys of a map that was left unread, and of the maps in it, in the order in which they stand.
+pub(crate) struct Keys<'a> {
+    reader: Reader<'a>,
+}
+
+impl<'a> Keys<'a> {
+    pub fn new(json: &'a str) -> Self {
+        Self { reader: Reader::new(json) }
+    }
+
+    /// The next key of the map that is being read, whose own map is read next; `None` where it ends.
+    pub fn next(&mut self) -> Option<Cow<'a, str>> {
+        loop {
+            match self.reader.next()? {
+                b'"' => break,
+                b'}' => return None,
+                _ => {}
+            }
+        }
+        let reader = &mut self.reader;
+        let start = reader.at;
+        reader.at += plain(reader.text.as_bytes().get(start..)?);
+        let key = reader.text.get(start..reader.at)?;
+        if reader.peek()? == b'"' {
+            reader.at += 1;
+            return Some(Cow::Borrowed(key));
+        }
+        reader.escaped(key.to_owned()).map(Cow::Owned)
+    }
+
+    /// Passes over the rest of the map that is being read.
+    pub fn pass(&mut self) {
+        while self.next().is_some() {
+            self.pass();
+        }
     }
 }
 
@@ -45,7 +84,11 @@ struct Reader<'a> {
     unread: bool,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    fn new(text: &'a str) -> Self {
+        Self { text, at: 0, depth: 0, entries: Vec::new(), items: Vec::new(), unread: false }
+    }
+
     fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
@@ -149,9 +192,9 @@ impl Reader<'_> {
         }
         if self.unread
             && key == UNREAD
-            && let Some(json) = self.plain_map()
+            && let Some((json, is_as_written)) = self.plain_map()
         {
-            return Some((key, Value::Map(Map::unread(json))));
+            return Some((key, Value::Map(Map::unread(json, is_as_written))));
         }
         Some((key, self.value()?))
     }
@@ -217,16 +260,16 @@ impl Reader<'_> {
     }
 
     /// A map of maps and nothing else, looked through and taken as it stands; `None`, and nothing is taken, where it is
-    /// anything else.
-    fn plain_map(&mut self) -> Option<Box<str>> {
+    /// anything else. Also whether it is as it would be written.
+    fn plain_map(&mut self) -> Option<(Box<str>, bool)> {
         let before = self.at;
         self.skip_blanks();
         let start = self.at;
         let depth = self.depth;
         let found = self.look_through();
         self.depth = depth;
-        match found.and_then(|()| self.text.get(start..self.at)) {
-            Some(json) => Some(Box::from(json)),
+        match found.and_then(|is_as_written| Some((self.text.get(start..self.at)?, is_as_written))) {
+            Some((json, is_as_written)) => Some((Box::from(json), is_as_written)),
             None => {
                 self.at = before;
                 None
@@ -234,54 +277,80 @@ impl Reader<'_> {
         }
     }
 
-    fn look_through(&mut self) -> Option<()> {
-        if self.next()? != b'{' {
-            return None;
-        }
+    /// The next byte, taken; and whether blanks stood before it.
+    fn next_tight(&mut self) -> Option<(u8, bool)> {
+        let before = self.at;
+        let byte = self.next()?;
+        Some((byte, self.at == before + 1))
+    }
+
+    fn look_through(&mut self) -> Option<bool> {
+        let (b'{', mut is_as_written) = self.next_tight()? else { return None };
         self.deeper()?;
-        self.skip_blanks();
-        if self.peek()? == b'}' {
-            self.at += 1;
-            self.depth -= 1;
-            return Some(());
-        }
-        loop {
-            if self.next()? != b'"' {
+        let (mut byte, is_tight) = self.next_tight()?;
+        is_as_written &= is_tight;
+        let mut last: Option<&str> = None;
+        while byte != b'}' {
+            if byte != b'"' {
                 return None;
             }
-            self.pass_text()?;
-            if self.next()? != b':' {
-                return None;
-            }
-            self.look_through()?;
-            match self.next()? {
-                b',' => {}
-                b'}' => break,
+            let start = self.at;
+            is_as_written &= self.pass_text()?;
+            let key = self.text.get(start..self.at - 1)?;
+            is_as_written &= last.is_none_or(|last| meant(last).lt(meant(key)));
+            last = Some(key);
+            let (b':', is_tight) = self.next_tight()? else { return None };
+            is_as_written &= is_tight & self.look_through()?;
+            let (after, is_tight) = self.next_tight()?;
+            is_as_written &= is_tight;
+            match after {
+                b',' => {
+                    let (next, is_tight) = self.next_tight()?;
+                    is_as_written &= is_tight;
+                    if next == b'}' {
+                        return None;
+                    }
+                    byte = next;
+                }
+                b'}' => byte = after,
                 _ => return None,
             }
         }
         self.depth -= 1;
-        Some(())
+        Some(is_as_written)
     }
 
-    /// Passes over a text whose quote was taken.
-    fn pass_text(&mut self) -> Option<()> {
+    /// Passes over a text whose quote was taken; says whether it has no escapes but those that are needed.
+    fn pass_text(&mut self) -> Option<bool> {
+        let mut is_as_written = true;
         loop {
             self.at += plain(self.text.as_bytes().get(self.at..)?);
             match self.peek()? {
                 b'"' => {
                     self.at += 1;
-                    return Some(());
+                    return Some(is_as_written);
                 }
-                b'\\' => self.escape().map(|_| ())?,
+                b'\\' => {
+                    is_as_written &= matches!(self.text.as_bytes().get(self.at + 1), Some(b'"' | b'\\'));
+                    self.escape()?;
+                }
                 _ => return None,
             }
         }
     }
 }
 
+/// The bytes of a text in which nothing but quotes and backslashes is escaped.
+fn meant(text: &str) -> impl Iterator<Item = u8> {
+    let mut bytes = text.bytes();
+    std::iter::from_fn(move || match bytes.next()? {
+        b'\\' => bytes.next(),
+        byte => Some(byte),
+    })
+}
+
 /// How many bytes from the start stand for themselves in a JSON text: up to a quote, a backslash or a control character.
-fn plain(bytes: &[u8]) -> usize {
+pub(super) fn plain(bytes: &[u8]) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGHS: u64 = 0x8080_8080_8080_8080;
     // The high bit of each byte that is zero, and perhaps of bytes after it.
@@ -331,7 +400,8 @@ static KNOWN: [Text; 21] = [
 /// The longest text that is kept inline.
 const INLINE_MAX: usize = 24;
 
-fn known(text: &str) -> Text {
+/// A text, without memory of its own where it is one of those.
+pub(crate) fn known(text: &str) -> Text {
     if text.len() > INLINE_MAX
         && let Some(known) = KNOWN.iter().find(|known| known.as_str() == text)
     {
@@ -432,6 +502,29 @@ mod tests {
     }
 
     #[test]
+    fn a_map_left_unread_is_written_as_any_other() {
+        for (fields, is_as_written) in [
+            (r#"{"f:a":{},"f:b":{".":{},"k:{\"n\":\"a\"}":{},"k:{\"n\":\"b\"}":{}}}"#, true),
+            (r#"{}"#, true),
+            (r#"{"f:b":{},"f:a":{}}"#, false),
+            (r#"{"f:a":{},"f:a":{}}"#, false),
+            (r#"{"v:5":{},"v:\"x\"":{}}"#, false),
+            (r#"{"v:\"x\"":{},"v:5":{}}"#, true),
+            (r#"{"f:a": {}}"#, false),
+            (r#"{"f:a":{} }"#, false),
+            (r#"{"f:a\u0022":{}}"#, false),
+            (r#"{"f:\/":{}}"#, false),
+        ] {
+            let text = format!(r#"{{"fieldsV1":{fields}}}"#);
+            let unread = read(text.as_bytes()).unwrap();
+            let map = unread.get("fieldsV1").and_then(Value::as_map).unwrap();
+            assert_eq!(map.as_written().is_some(), is_as_written, "{text}");
+            assert_eq!(Some(unread.to_json()), careful(&text), "{text}");
+            assert_eq!(unread.to_json() == text, is_as_written, "{text}");
+        }
+    }
+
+    #[test]
     fn where_a_text_stops_being_plain_is_found_at_every_place() {
         for stop in ['"', '\\', '\n', '\u{1f}', '\0'] {
             for before in 0..20 {
@@ -484,6 +577,7 @@ mod tests {
             fn quick_is_careful(text in text()) {
                 if let Some(value) = read(text.as_bytes()) {
                     let careful = Value::from_json_carefully(text.as_bytes());
+                    prop_assert_eq!(Ok(value.to_json()), careful.as_ref().map(Value::to_json));
                     prop_assert_eq!(Ok(value), careful);
                 }
             }
