@@ -1,12 +1,15 @@
 //! A difference in the words of contracts.md: what is reported, stored and judged. Values in it are masked.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use jiff::Timestamp;
 use trueup_diff::Masked;
 use trueup_object::{FieldPath, Gvk, ManagedOperation, ResourceKey, Text, Value};
 
 use crate::app::AppKey;
+
+/// Room for the text that most differences are named by.
+const TEXT_USUAL: usize = 256;
 
 /// Names one difference of one application for as long as it lasts.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -15,9 +18,13 @@ pub struct DifferenceId(Text);
 impl DifferenceId {
     /// The same application, object, channel and path give the same id.
     pub fn new(app: &AppKey, key: &ResourceKey, channel: Channel, path: Option<&FieldPath>) -> Self {
-        let path = path.map(ToString::to_string).unwrap_or_default();
-        let hash = blake3::hash(format!("{app}\n{key}\n{}\n{path}", channel.as_str()).as_bytes());
-        Self(Text::from(&hash.to_hex()[..12]))
+        let mut text = String::with_capacity(TEXT_USUAL);
+        // Writing into a text does not fail.
+        let _ = write!(text, "{app}\n{key}\n{}\n", channel.as_str());
+        if let Some(path) = path {
+            let _ = write!(text, "{path}");
+        }
+        Self(Text::from(&blake3::hash(text.as_bytes()).to_hex()[..12]))
     }
 
     /// An id as a person or a stored report gives it.

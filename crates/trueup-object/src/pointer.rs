@@ -96,9 +96,14 @@ fn index(token: &str) -> Option<usize> {
 
 impl fmt::Display for JsonPointer {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.tokens
-            .iter()
-            .try_for_each(|token| write!(out, "/{}", token.replace('~', "~0").replace('/', "~1")))
+        self.tokens.iter().try_for_each(|token| {
+            out.write_str("/")?;
+            if token.contains(['~', '/']) {
+                out.write_str(&token.replace('~', "~0").replace('/', "~1"))
+            } else {
+                out.write_str(token)
+            }
+        })
     }
 }
 

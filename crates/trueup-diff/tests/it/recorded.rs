@@ -104,7 +104,8 @@ fn nothing_that_a_server_fills_in_is_a_change_without_a_trace() {
             schema_known,
             ignore: &[],
             unowned: Some(&UnownedTable::default()),
-            secret_key: &KEY,
+            status: false,
+            secrecy: (&KEY).into(),
         });
         let findings = comparison.findings.into_iter().filter(|it| it.channel == Channel::Unowned);
         findings.map(|finding| finding.path.to_string()).collect::<Vec<_>>()

@@ -1,50 +1,40 @@
 //! fieldsV1 as a row of names, for those who only ask whether a path is in it: read in one pass, with hardly an allocation.
 
-use std::borrow::Cow;
 use std::ops::Range;
 
 use super::path::PathElement;
 use super::set::FieldSet;
-use super::v1::read_element;
-use crate::json::read::{Keys, known};
-use crate::value::{Map, Text, Value};
+use super::v1::{is_element, read_element};
+use crate::json::read::Keys;
+use crate::value::{Map, Value};
 
 /// The fields of an entry of managed fields. Each node stands before what is below it.
 #[derive(Debug, Clone, Default)]
 pub struct FlatFields {
     nodes: Vec<Node>,
+    /// The names of all nodes, one after the other.
+    names: String,
 }
 
 #[derive(Debug, Clone)]
 struct Node {
-    name: Name,
+    /// Where its name stands, as fieldsV1 writes it.
+    name: Range<usize>,
     /// The place after all that is below it.
     end: usize,
-}
-
-#[derive(Debug, Clone)]
-enum Name {
-    Field(Text),
-    Other(Box<PathElement>),
-}
-
-impl Name {
-    fn is(&self, element: &PathElement) -> bool {
-        match (self, element) {
-            (Self::Field(name), PathElement::Field(wanted)) => name == wanted,
-            (Self::Other(name), wanted) => **name == *wanted,
-            (Self::Field(_), PathElement::Key(_) | PathElement::Value(_) | PathElement::Index(_)) => false,
-        }
-    }
 }
 
 impl FlatFields {
     /// Reads fieldsV1. `None` where it is not fieldsV1.
     pub fn of(fields: &Value) -> Option<Self> {
         let map = fields.as_map()?;
-        let mut flat = Self { nodes: Vec::with_capacity(NODES_USUAL) };
+        let mut flat = Self::default();
+        flat.nodes.reserve(NODES_USUAL);
         match map.json() {
-            Some(json) => flat.read_json(&mut Keys::new(json))?,
+            Some(json) => {
+                flat.names.reserve(json.len());
+                flat.read_json(&mut Keys::new(json))?;
+            }
             None => flat.read_map(map)?,
         }
         Some(flat)
@@ -52,67 +42,59 @@ impl FlatFields {
 
     /// The same fields as a set.
     pub fn of_set(set: &FieldSet) -> Self {
-        let mut flat = Self::default();
-        flat.read_set(set);
-        flat
-    }
-
-    fn read_set(&mut self, set: &FieldSet) {
-        let alone = set.members().iter().filter(|element| set.child(element).is_none());
-        let alone = alone.map(|element| (element, None));
-        for (element, below) in
-            alone.chain(set.children().iter().map(|(element, below)| (element, Some(below))))
-        {
-            // Nothing is in the set that is neither a member nor above one.
-            if set.members().contains(element) || below.is_some_and(|below| !below.is_empty()) {
-                self.named(Name::Other(Box::new(element.clone())), |flat| {
-                    below.into_iter().for_each(|below| flat.read_set(below));
-                    Some(())
-                });
-            }
-        }
+        Self::of(&set.to_fields_v1()).unwrap_or_default()
     }
 
     fn read_map(&mut self, map: &Map) -> Option<()> {
         for (key, below) in map.iter() {
-            let below = below.as_map();
             if key != "." {
-                self.node(key, |flat| flat.read_map(below?))?;
+                let start = self.names.len();
+                self.names.push_str(key);
+                self.node(start, |flat| flat.read_map(below.as_map()?))?;
             }
         }
         Some(())
     }
 
     fn read_json(&mut self, keys: &mut Keys<'_>) -> Option<()> {
-        while let Some(key) = keys.next() {
-            match key {
-                Cow::Borrowed(".") => keys.pass(),
-                Cow::Borrowed(key) => self.node(key, |flat| flat.read_json(keys))?,
-                Cow::Owned(key) => {
-                    self.named(Name::Other(Box::new(read_element(&key)?)), |flat| flat.read_json(keys))?;
-                }
+        loop {
+            let start = self.names.len();
+            if !keys.next(&mut self.names) {
+                return Some(());
+            }
+            if self.names.get(start..)? == "." {
+                self.names.truncate(start);
+                keys.pass(&mut self.names);
+            } else {
+                self.node(start, |flat| flat.read_json(keys))?;
             }
         }
-        Some(())
     }
 
-    fn node(&mut self, key: &str, below: impl FnOnce(&mut Self) -> Option<()>) -> Option<()> {
-        let name = match key.strip_prefix("f:") {
-            Some(name) => Name::Field(known(name)),
-            None => Name::Other(Box::new(read_element(key)?)),
-        };
-        self.named(name, below)
-    }
-
-    fn named(&mut self, name: Name, below: impl FnOnce(&mut Self) -> Option<()>) -> Option<()> {
+    /// Adds the node whose name was put at the end of the names, and what is below it.
+    fn node(&mut self, start: usize, below: impl FnOnce(&mut Self) -> Option<()>) -> Option<()> {
+        let name = start..self.names.len();
+        if !is_element(self.names.get(name.clone())?) {
+            return None;
+        }
         let place = self.nodes.len();
         self.nodes.push(Node { name, end: place });
         below(self)?;
         let end = self.nodes.len();
-        if let Some(node) = self.nodes.get_mut(place) {
-            node.end = end;
-        }
+        self.nodes.get_mut(place)?.end = end;
         Some(())
+    }
+
+    /// Whether a node has this name.
+    fn is(&self, node: &Node, element: &PathElement) -> bool {
+        let name = self.names.get(node.name.clone()).unwrap_or_default();
+        match (element, name.strip_prefix("f:")) {
+            (PathElement::Field(wanted), Some(name)) => name == wanted.as_str(),
+            (PathElement::Field(_), None) | (_, Some(_)) => false,
+            (PathElement::Key(_) | PathElement::Value(_) | PathElement::Index(_), None) => {
+                read_element(name).is_some_and(|name| name == *element)
+            }
+        }
     }
 
     /// Whether the path or anything below it is in the set.
@@ -133,7 +115,7 @@ impl FlatFields {
         while place < among.end {
             let Some(node) = self.nodes.get(place) else { return false };
             let below = place + 1..node.end;
-            if node.name.is(first)
+            if self.is(node, first)
                 && (is_it(below.is_empty(), rest.is_empty()) || self.finds(below, rest, is_it))
             {
                 return true;

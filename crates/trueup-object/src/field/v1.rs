@@ -69,6 +69,18 @@ pub(super) fn read_element(key: &str) -> Option<PathElement> {
     }
 }
 
+/// Whether a key is an element, as [`read_element`] reads them.
+pub(super) fn is_element(key: &str) -> bool {
+    match key.split_once(':') {
+        Some(("f", _)) => true,
+        Some(("k", keys)) => {
+            keys.trim_start().starts_with('{') && serde_json::from_str::<serde::de::IgnoredAny>(keys).is_ok()
+        }
+        Some(_) => read_element(key).is_some(),
+        None => false,
+    }
+}
+
 fn write_element(element: &PathElement) -> Text {
     match element {
         PathElement::Field(name) => Text::from(format!("f:{name}")),

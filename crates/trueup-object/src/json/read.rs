@@ -3,8 +3,6 @@
 //! It reads what it is sure of and gives up on everything else (an error, an odd number, half a surrogate pair): then the
 //! whole text is read again by `serde_json`, which also says what is wrong. So both ways give the same values.
 
-use std::borrow::Cow;
-
 use crate::value::{Map, Text, Value};
 
 /// As deep as `serde_json` reads.
@@ -44,30 +42,28 @@ impl<'a> Keys<'a> {
         Self { reader: Reader::new(json) }
     }
 
-    /// The next key of the map that is being read, whose own map is read next; `None` where it ends.
-    pub fn next(&mut self) -> Option<Cow<'a, str>> {
+    /// Puts the next key of the map that is being read, whose own map is read next, at the end of a text; false where the
+    /// map ends.
+    pub fn next(&mut self, text: &mut String) -> bool {
+        self.next_key(text).is_some()
+    }
+
+    fn next_key(&mut self, text: &mut String) -> Option<()> {
         loop {
             match self.reader.next()? {
-                b'"' => break,
+                b'"' => return self.reader.escaped(text),
                 b'}' => return None,
                 _ => {}
             }
         }
-        let reader = &mut self.reader;
-        let start = reader.at;
-        reader.at += plain(reader.text.as_bytes().get(start..)?);
-        let key = reader.text.get(start..reader.at)?;
-        if reader.peek()? == b'"' {
-            reader.at += 1;
-            return Some(Cow::Borrowed(key));
-        }
-        reader.escaped(key.to_owned()).map(Cow::Owned)
     }
 
     /// Passes over the rest of the map that is being read.
-    pub fn pass(&mut self) {
-        while self.next().is_some() {
-            self.pass();
+    pub fn pass(&mut self, text: &mut String) {
+        let length = text.len();
+        while self.next(text) {
+            text.truncate(length);
+            self.pass(text);
         }
     }
 }
@@ -214,25 +210,27 @@ impl<'a> Reader<'a> {
                 self.at += 1;
                 Some(known(text))
             }
-            b'\\' => self.escaped(text.to_owned()).map(Text::from),
+            b'\\' => {
+                let mut text = text.to_owned();
+                self.escaped(&mut text)?;
+                Some(Text::from(text))
+            }
             _ => None,
         }
     }
 
-    /// Goes on with a text at its first escape.
-    fn escaped(&mut self, mut text: String) -> Option<String> {
+    /// Puts the rest of a text at the end of another.
+    fn escaped(&mut self, text: &mut String) -> Option<()> {
         loop {
+            let start = self.at;
+            self.at += plain(self.text.as_bytes().get(start..)?);
+            text.push_str(self.text.get(start..self.at)?);
             match self.peek()? {
                 b'"' => {
                     self.at += 1;
-                    return Some(text);
+                    return Some(());
                 }
-                b'\\' => {
-                    text.push(self.escape()?);
-                    let start = self.at;
-                    self.at += plain(self.text.as_bytes().get(start..)?);
-                    text.push_str(self.text.get(start..self.at)?);
-                }
+                b'\\' => text.push(self.escape()?),
                 _ => return None,
             }
         }
@@ -401,7 +399,7 @@ static KNOWN: [Text; 21] = [
 const INLINE_MAX: usize = 24;
 
 /// A text, without memory of its own where it is one of those.
-pub(crate) fn known(text: &str) -> Text {
+fn known(text: &str) -> Text {
     if text.len() > INLINE_MAX
         && let Some(known) = KNOWN.iter().find(|known| known.as_str() == text)
     {
