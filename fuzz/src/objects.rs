@@ -56,7 +56,8 @@ fn compared(target: &Value, live: &Value, base: Option<&Value>) -> Comparison {
         schema_known,
         ignore: &[],
         unowned: Some(&table),
-        secret_key: &KEY,
+        status: false,
+        secrecy: (&KEY).into(),
     };
     let comparison = compare(&input);
     for found in comparison.findings.iter().chain(&comparison.untold) {

@@ -99,7 +99,8 @@ fn hides_nothing_of_itself(spec: &IgnoreSpec, object: &Value) {
         schema_known: known.is_some(),
         ignore: &[&rule],
         unowned: None,
-        secret_key: &KEY,
+        status: false,
+        secrecy: (&KEY).into(),
     });
     assert_eq!(comparison.hidden.target, comparison.hidden.live);
     assert!(comparison.hidden.live.iter().all(|place| place.get(object).is_some()));
