@@ -46,13 +46,7 @@ pub struct DiffArguments {
     #[arg(long, requires = "against", conflicts_with_all = ["target", "live"])]
     directory_recurse: bool,
     /// What Git wants: a file, a folder, or - for standard input
-    #[arg(
-        long,
-        value_name = "FILE|DIR",
-        requires = "live",
-        required_unless_present = "path",
-        conflicts_with = "path"
-    )]
+    #[arg(long, value_name = "FILE|DIR", requires = "live", conflicts_with = "path")]
     target: Option<PathBuf>,
     /// What is live, as `kubectl get -o yaml --show-managed-fields` prints it
     #[arg(long, value_name = "FILE|DIR", requires = "target")]
@@ -136,6 +130,9 @@ impl Form {
                 text::print(document, view, &look)?;
             }
         }
+        if self.full && !matches!(self.output.as_str(), "json" | "yaml") {
+            output::tell("note: --full is about -o json and -o yaml");
+        }
         for condition in &view.comparison.conditions {
             output::tell(&format!("{}: {}", condition.kind.as_str(), condition.message));
         }
@@ -175,6 +172,9 @@ pub async fn run(arguments: &DiffArguments, globals: &Globals, persona: Persona)
     let compared = offline::compare(arguments, globals, target, live).await?;
     let view = compared.view();
     let document = Document::new(&view, None, arguments.form.extent());
+    if document.objects.is_empty() {
+        output::tell(&format!("note: there is no object in {} nor in {}", target.display(), live.display()));
+    }
     let wanted = format!("Git ({})", target.display());
     arguments.form.show(&document, &view, &wanted, None, persona)?;
     arguments.form.tell_of_notes(&document);

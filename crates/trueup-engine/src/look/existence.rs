@@ -65,7 +65,7 @@ pub fn unobserved(input: &LookInput<'_>, unobserved: &Unobserved) -> ObjectCompa
         .unwrap_or_else(|| Gvk::new(&key.group, "", &key.kind));
     let problem = ObjectProblem {
         message: unobserved.why.clone(),
-        remedy: "make the cause go away (rights, API server, manifest); it is looked at again by itself"
+        remedy: "make the cause go away (rights, API server, manifest or file); then it is compared anew"
             .to_owned(),
     };
     ObjectComparison { problem: Some(problem), ..blank(key, &gvk, Presence::Unobserved, SyncStatus::Unknown) }

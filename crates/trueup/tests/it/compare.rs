@@ -114,3 +114,48 @@ async fn every_object_is_asked_about_where_that_is_wanted() {
     assert_eq!(asked(&["--server-side-diff=false"]).await, (1, 1));
     assert_eq!(asked(&["--server-side-diff"]).await, (1, 2));
 }
+
+/// What a controller reports, logs and records of credentials outside of Secrets.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_credential_in_an_argument_or_a_file_leaves_the_controller() {
+    const OBJECTS: [(&str, &str); 2] = [
+        ("/api/v1/namespaces/web/configmaps/app", "ConfigMap"),
+        ("/apis/apps/v1/namespaces/web/deployments/web", "Deployment"),
+    ];
+    let target = crate::offline::LEAKY.replace("namespace: shop", "namespace: web");
+    let world = World::new().await;
+    world.commit("apps/web/leaky.yaml", &target).await;
+    let (_controller, _) = world.controller().await;
+    world.create().await;
+    world.ok(&["app", "sync", "web"]).await;
+    let by_hand = target.replace("c0ffee", "f00d").replace("YzBmZmVlOnNldmVu", "ZjAwZDpzZXZlbg==");
+    for ((path, kind), document) in OBJECTS.iter().zip(by_hand.split("---\n")) {
+        let object = Value::from_yaml(document.as_bytes()).unwrap();
+        assert_eq!(object.str_at(&["kind"]), Some(*kind));
+        world.patch(path, &object.to_json()).await;
+    }
+    let report = "/apis/trueup.dev/v1alpha1/namespaces/argocd/driftreports/web";
+    let told = async || world.live(report).await.map(|report| report.to_json()).unwrap_or_default();
+    world
+        .until("the report has both objects", async || {
+            let report = told().await;
+            report.contains(".args") && report.contains("app.properties") && report.contains("httpHeaders")
+        })
+        .await;
+    let log = std::fs::read_to_string(world.folder.path().join("controller.log")).unwrap();
+    let events = world.live("/api/v1/namespaces/argocd/events").await.unwrap().to_json();
+    let mut all = vec![told().await, world.application().await.to_json(), log, events];
+    for line in [
+        &["app", "diff", "web"][..],
+        &["app", "diff", "web", "-o=json", "--full"],
+        &["app", "explain", "web"],
+    ] {
+        let run = world.trueup(line).await;
+        all.push(format!("{}{}", run.out, run.err));
+    }
+    for text in all {
+        for value in ["c0ffee", "f00d", "YzBmZmVl", "ZjAwZD"] {
+            assert!(!text.contains(value), "{value}: {text}");
+        }
+    }
+}

@@ -89,6 +89,8 @@ fn named<'a>(document: &'a Value, name: &str) -> &'a Value {
     found.unwrap_or_else(|| panic!("no {name} in {}", document.to_json_pretty()))
 }
 
+pub use secrets::LEAKY;
+
 pub const DEPLOYMENT: &str = "
 apiVersion: apps/v1
 kind: Deployment
@@ -282,11 +284,24 @@ fn a_document_that_cannot_be_read_spoils_only_what_may_be_in_it() {
     assert_eq!((code, named(&document, "flags").str_at(&["status"])), (3, Some("Unknown")));
 }
 
+/// Nothing is the same as nothing, which is most likely not what was meant.
+#[test]
+fn that_there_is_nothing_to_compare_is_said() {
+    let folder = Folder::new(&[("target.yaml", ""), ("live.yaml", "---\n# nothing\n---\n")]);
+    let (document, code) = folder.document(&[]);
+    assert_eq!((code, document.list_at(&["objects"]).len()), (0, 0));
+    let run = folder.run(&["--target=target.yaml", "--live=live.yaml"]);
+    assert!(run.code == 0 && run.err.contains("no object in target.yaml nor in live.yaml"), "{run:?}");
+    let run = folder.run(&[]);
+    assert!(run.code == 2 && run.err.contains("--target and --live, or PATH and --against"), "{run:?}");
+}
+
 #[test]
 fn mistakes_end_with_2_and_say_what_to_do() {
     let folder = Folder::new(&[("target.yaml", CONFIG)]);
     for line in [
         &["--target=target.yaml"][..],
+        &["--live=target.yaml"],
         &["--target=target.yaml", "--live=nowhere.yaml"],
         &["--target=-", "--live=-"],
         &["--target=target.yaml", "--live=target.yaml", "-o", "html"],

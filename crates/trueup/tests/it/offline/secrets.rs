@@ -62,8 +62,8 @@ fn no_value_of_a_secret_is_in_any_form_of_the_result() {
     assert_ne!(side("normalizedLive", "password"), side("predictedLive", "password"));
 }
 
-/// A field manager's values in every place that names them.
-const LEAKY: &str = r#"
+/// Credentials in every place in which they stand beside their names.
+pub const LEAKY: &str = r#"
 apiVersion: v1
 kind: ConfigMap
 metadata: {name: app, namespace: shop}
