@@ -150,6 +150,18 @@ fn a_look_becomes_a_report() {
 }
 
 #[test]
+fn what_no_schema_describes_is_told_beside_what_is_unknown() {
+    let mut comparison = comparison();
+    comparison.objects[0].structural = true;
+    let report = DriftReport::new(&an_app(), &comparison, Vec::new(), Timestamp::from_second(0).unwrap());
+    let [structural, unknown] = report.problems.as_slice() else { panic!("{:?}", report.problems) };
+    assert_eq!(structural.status, "OutOfSync", "a mark is no verdict");
+    assert!(structural.message.contains("is compared by structure alone"), "{}", structural.message);
+    assert!(structural.message.contains("OpenAPI"), "what to do is told: {}", structural.message);
+    assert_eq!(unknown.message, "forbidden: grant list");
+}
+
+#[test]
 fn an_operation_is_told() {
     let request = SyncRequest { prune: true, ..SyncRequest::default() };
     let mut state = running::OperationState::begin(request, Timestamp::from_second(0).unwrap());

@@ -13,5 +13,6 @@ mod offline;
 mod persona;
 mod program;
 mod scripted;
+mod settings;
 mod ssh;
 mod world;
