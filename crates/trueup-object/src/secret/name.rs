@@ -1,7 +1,7 @@
 //! Names that mark a value as sensitive (contracts: "Masks"), and those that only say something about one.
 
 /// The names of contracts, and what else is written for the same, as the words that they are made of.
-const SENSITIVE: [&[&str]; 24] = [
+const SENSITIVE: [&[&str]; 25] = [
     &["password"],
     &["passwords"],
     &["passwd"],
@@ -26,6 +26,7 @@ const SENSITIVE: [&[&str]; 24] = [
     &["credential"],
     &["credentials"],
     &["creds"],
+    &["pgpass"],
 ];
 
 /// Words that mark a value only at the end of a name: `DB_PASS`, and not `pass_through`.

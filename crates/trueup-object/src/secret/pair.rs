@@ -73,6 +73,8 @@ struct Name<'t> {
     before: Option<u8>,
     /// Blanks stand between it and the separator.
     spaced: bool,
+    /// A shell sets it: what follows behind a blank is something else.
+    exported: bool,
 }
 
 struct Scan<'t> {
@@ -93,7 +95,7 @@ impl<'t> Scan<'t> {
                 b'=' => self.after(Separator::Equals),
                 b'>' => self.element(),
                 b'-' => self.flag(),
-                b'r' | b'm' => self.directive(),
+                b'r' | b'm' | b'p' => self.directive(),
                 _ => {}
             }
             self.position = self.position.max(before + 1);
@@ -142,6 +144,10 @@ impl<'t> Scan<'t> {
             }
             end
         };
+        // `:=` is one separator.
+        let is_assigned =
+            self.at(separator) == Some(b'=') && separator > 0 && self.at(separator - 1) == Some(b':');
+        let separator = if is_assigned { separator - 1 } else { separator };
         let mut end = back(separator, &is_blank);
         let spaced = end < separator;
         let quote = end.checked_sub(1).and_then(|at| self.at(at)).filter(|it| matches!(it, b'"' | b'\''));
@@ -158,15 +164,12 @@ impl<'t> Scan<'t> {
         if quote.is_some() && !quoted {
             return None;
         }
-        Some(Name { name, quoted, before: self.significant_before(start), spaced })
-    }
-
-    /// What stands before a position on its line, blanks, a list's dash and `export` apart.
-    fn significant_before(&self, start: usize) -> Option<u8> {
+        // A list's dash and blanks say nothing.
         let line = self.slice(self.line..start);
         let rest = line.trim_matches(|char| matches!(char, ' ' | '\t' | '-' | '\r'));
-        let rest = rest.strip_suffix("export").or_else(|| rest.strip_suffix("ENV")).unwrap_or(rest);
-        rest.trim_end().bytes().last()
+        let shell = rest.strip_suffix("export").or_else(|| rest.strip_suffix("ENV"));
+        let before = shell.unwrap_or(rest).trim_end().bytes().last();
+        Some(Name { name, quoted, before, spaced, exported: shell.is_some() })
     }
 
     fn after(&mut self, separator: Separator) {
@@ -187,6 +190,8 @@ impl<'t> Scan<'t> {
             self.header(&name, start);
         } else if is_value_name(name.name) {
             self.value(&name, separator, start);
+        } else if name.name == "auth" && name.quoted {
+            self.registry(start);
         }
     }
 
@@ -202,6 +207,16 @@ impl<'t> Scan<'t> {
         }
     }
 
+    /// `"auth": "..."` of a registry: its user and password in base64.
+    fn registry(&mut self, start: usize) {
+        let quote = self.skip(start, |byte| is_blank(byte) || byte == b'\\');
+        let value = quote + 1;
+        let end = self.skip(value, |byte| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte));
+        if self.at(quote) == Some(b'"') && super::shape::is_user_and_password(self.slice(value..end)) {
+            self.take("auth", value..end);
+        }
+    }
+
     fn value(&mut self, name: &Name<'t>, separator: Separator, after: usize) {
         let start = self.skip(after, is_blank);
         let is_flow = matches!(name.before, Some(b'{' | b',' | b'['));
@@ -213,7 +228,8 @@ impl<'t> Scan<'t> {
                 let parted = start > after || self.at(start).is_none_or(|byte| b"\"'\\\n\r[".contains(&byte));
                 starts && (parted || name.quoted)
             }
-            Separator::Equals => starts || !name.spaced,
+            // In code a text in quotes is assigned.
+            Separator::Equals => starts || !name.spaced || matches!(self.at(start), Some(b'"' | b'\'')),
         };
         if !is_pair {
             return;
@@ -247,7 +263,10 @@ impl<'t> Scan<'t> {
         let to_line_end = match separator {
             Separator::Colon => true,
             // In a file a line holds one pair; a command goes on behind a blank.
-            Separator::Equals => at_line_start && (name.spaced || self.text.trim_end().contains('\n')),
+            Separator::Equals => {
+                let is_file = self.text.trim_end().contains('\n') && !name.exported;
+                at_line_start && (name.spaced || is_file)
+            }
         };
         let ends = |byte: u8| match byte {
             b'\n' | b'\r' => true,
@@ -419,14 +438,20 @@ impl<'t> Scan<'t> {
         }
     }
 
-    /// The lines of redis.conf that have no separator.
+    /// What has no separator: lines of redis.conf, and the `password` behind the `login` of .netrc.
     fn directive(&mut self) {
         let start = self.position;
-        for directive in ["requirepass", "masterauth"] {
+        for directive in ["requirepass", "masterauth", "password"] {
             let end = start + directive.len();
             let value = self.skip(end, is_blank);
-            let is_directive = self.slice(start..end) == directive && value > end;
-            if is_directive && self.slice(self.line..start).trim().is_empty() {
+            if self.slice(start..end) != directive || value == end {
+                continue;
+            }
+            let before = self.slice(self.line..start);
+            if directive == "password" && before.contains("login ") {
+                return self.take(directive, value..self.skip(value, |byte| !byte.is_ascii_whitespace()));
+            }
+            if directive != "password" && before.trim().is_empty() {
                 let line_end = self.line_end(value);
                 let text = self.slice(value..line_end).trim_end();
                 let inner = text.trim_matches(['"', '\'']);
@@ -458,142 +483,4 @@ fn before_next_pair(value: &str) -> &str {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn masked(text: &str) -> String {
-        super::super::replace_ranges(text, pairs(text), |_| "#".to_owned()).into_owned()
-    }
-
-    #[test]
-    fn values_beside_their_names_in_every_format() {
-        for (text, wanted) in [
-            // Command lines.
-            ("--password=hunter2", "--password=#"),
-            ("--db.password=hunter2 --port=1", "--db.password=# --port=1"),
-            ("run --api-key hunter2 --port 1", "run --api-key # --port 1"),
-            ("run --password 'hunter 2' x", "run --password '#' x"),
-            ("curl -u app:hunter2 https://a", "curl -u app:# https://a"),
-            ("PASSWORD=hunter2 ./run --fast", "PASSWORD=# ./run --fast"),
-            ("sh -c 'export DB_PASS=hunter2; run'", "sh -c 'export DB_PASS=#; run'"),
-            // Properties, INI, environment files.
-            ("a=1\nspring.datasource.password=hunter 2\nb=2\n", "a=1\nspring.datasource.password=#\nb=2\n"),
-            ("[db]\npassword = hunter2 ; x\r\nport = 1\r\n", "[db]\npassword = #\r\nport = 1\r\n"),
-            ("token = \"hunter2\"\nx = 1\n", "token = \"#\"\nx = 1\n"),
-            ("//registry.example.com/:_authToken=hunter2\n", "//registry.example.com/:_authToken=#\n"),
-            // YAML.
-            ("db:\n  password: hunter2\n  port: 1\n", "db:\n  password: #\n  port: 1\n"),
-            ("- name: a\n- password: 'hunter''2' # old\n", "- name: a\n- password: '#' # old\n"),
-            ("{user: a, password: hunter2, port: 1}", "{user: a, password: #, port: 1}"),
-            (
-                "key:\n  private_key: |\n    one\n\n    two\n  b: c\n",
-                "key:\n  private_key: |\n    #\n  b: c\n",
-            ),
-            ("tokens:\n- abc\n- 'def'\nport: 1\n", "tokens:\n- #\n- '#'\nport: 1\n"),
-            ("tokens: [abc, \"def\"]\nport: 1\n", "tokens: [#, \"#\"]\nport: 1\n"),
-            ("pwd: 12345\n", "pwd: #\n"),
-            // JSON, and JSON in JSON.
-            (
-                "{\"user\":\"a\",\"password\":\"hun\\\"ter2\",\"b\":1}",
-                "{\"user\":\"a\",\"password\":\"#\",\"b\":1}",
-            ),
-            (
-                "{\n  \"apiKey\": \"hunter2\",\n  \"pin_token\": 1234\n}",
-                "{\n  \"apiKey\": \"#\",\n  \"pin_token\": #\n}",
-            ),
-            (
-                "{\"a\":\"{\\\"token\\\":\\\"hunter2\\\",\\\"b\\\":1}\"}",
-                "{\"a\":\"{\\\"token\\\":\\\"#\\\",\\\"b\\\":1}\"}",
-            ),
-            ("{\"secrets\":[\"a b\",\"c\"],\"d\":1}", "{\"secrets\":[\"#\",\"#\"],\"d\":1}"),
-            // XML, PHP, connection strings, addresses, headers, redis.conf.
-            ("<server><password>hunter2</password></server>", "<server><password>#</password></server>"),
-            ("<db password=\"hunter2\" port=\"1\"/>", "<db password=\"#\" port=\"1\"/>"),
-            ("'password' => 'hunter2',", "'password' => '#',"),
-            ("Server=db;Password=hunter2;Port=1", "Server=db;Password=#;Port=1"),
-            ("host=db password=hunter2 port=1", "host=db password=# port=1"),
-            ("user=a,password=b,port=1", "user=a,password=#,port=1"),
-            ("https://a/b?token=hunter2&c=d", "https://a/b?token=#&c=d"),
-            ("curl -H 'X-Api-Key: hunter2' https://a", "curl -H 'X-Api-Key: #' https://a"),
-            ("Authorization: Token hunter2\nAccept: a\n", "Authorization: Token #\nAccept: a\n"),
-            ("{\"Authorization\": \"Bearer short\"}", "{\"Authorization\": \"Bearer #\"}"),
-            ("port 1\nrequirepass hunter2\n", "port 1\nrequirepass #\n"),
-        ] {
-            assert_eq!(masked(text), wanted, "{text}");
-        }
-    }
-
-    #[test]
-    fn what_is_no_value_is_left() {
-        for text in [
-            "password: ${DB_PASSWORD}",
-            "password: $(DB_PASSWORD)",
-            "password={{ .Values.password }}",
-            "--password=$DB_PASSWORD",
-            "run --password \"$PASSWORD\"",
-            "TOKEN=$(cat /run/token)\nrun\n",
-            "passwordPolicy: strict\n",
-            "tokenExpirationSeconds: 3600\n",
-            "secretName: tls\nsecretKeyRef: {name: a, key: b}\n",
-            "secretStoreRef:\n  name: vault\n",
-            "imagePullSecrets:\n- name: registry\n",
-            "max_tokens: 4096\n",
-            "\"useToken\": true, \"token\": null",
-            "password: \"\"\nuser: a\n",
-            "password:\n",
-            "password: <your password>\n",
-            "password: ********\n",
-            "the secret: nobody knows it",
-            "example.com/secret:1.2",
-            "image: vault-secret:1.2",
-            "if token == \"abc\" { return }",
-            "proxy_pass http://web;",
-            "authorization:\n  mode: Webhook\n",
-            "authorization: RBAC\n",
-            "--token-file=/run/token",
-            "--password-file /run/password",
-            "--token --verbose",
-            "docker run -u app:app web",
-            "x => y",
-            "",
-            "=",
-            ":",
-            "password",
-            "password=",
-            "ü: ü=ü",
-        ] {
-            assert_eq!(masked(text), text);
-        }
-    }
-
-    #[test]
-    fn odd_texts_are_gone_through() {
-        for text in [
-            "password: \"",
-            "password=\\",
-            "token: [",
-            "token: [\"",
-            "secret: |",
-            "secret: |\n",
-            "a\\\"=",
-            "--",
-            "--password ü",
-        ] {
-            let _found = masked(text);
-        }
-        let many = "\"password\": \"x\" ".repeat(5_000);
-        assert!(!pairs(&many).is_empty());
-        let nested = "password: [".repeat(5_000);
-        assert!(!pairs(&nested).is_empty());
-    }
-
-    #[test]
-    fn a_flag_that_takes_a_password() {
-        for flag in ["--password", "--db-password", "-token"] {
-            assert!(is_password_flag(flag), "{flag}");
-        }
-        for flag in ["password", "--password-file", "--password=x", "--port", "--", ""] {
-            assert!(!is_password_flag(flag), "{flag}");
-        }
-    }
-}
+mod tests;

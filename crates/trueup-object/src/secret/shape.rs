@@ -271,8 +271,14 @@ fn basic(rest: &str) -> Option<Range<usize>> {
     let is_letter = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/-_".contains(byte);
     let letters = after.bytes().take_while(is_letter).count();
     let padding = after.bytes().skip(letters).take_while(|byte| *byte == b'=').count().min(2);
-    let is_pair = letters >= BASIC_MIN && decoded(after.get(..letters)?).contains(&b':');
+    let is_pair = is_user_and_password(after.get(..letters)?);
     is_pair.then_some(head.len()..head.len() + letters + padding)
+}
+
+/// Whether a text is `user:password` in base64, with its padding or without.
+pub(super) fn is_user_and_password(text: &str) -> bool {
+    let run = text.trim_end_matches('=');
+    run.len() >= BASIC_MIN && decoded(run).contains(&b':')
 }
 
 /// The bytes of a run of base64 letters, whichever of both alphabets it is in; nothing where they are not text.
