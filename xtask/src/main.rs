@@ -6,6 +6,7 @@ mod codegen;
 mod corpus;
 mod differential;
 mod fuzz;
+mod kubectl;
 mod story;
 mod tidy;
 
@@ -39,6 +40,8 @@ enum Task {
     Differential(differential::Options),
     /// Feed everything that reads what others wrote with anything: no panic, and bounded time and memory.
     Fuzz(fuzz::Options),
+    /// Let kubectl judge the sandbox: the same commands there and on a real control plane.
+    KubectlJudge(kubectl::Options),
     /// Play drift stories in the sandbox and on a real control plane.
     Story(story::Options),
     /// Check the rules of the project that no compiler checks: crate edges, file lengths, headers, banned dependencies.
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
         Task::Corpus(options) => return finish(corpus::run(&options)),
         Task::Differential(options) => return finish(differential::run(&options)),
         Task::Fuzz(options) => fuzz::run(&options),
+        Task::KubectlJudge(options) => return finish(kubectl::run(&options)),
         Task::Story(options) => return finish(story::run(&options)),
         Task::Tidy => tidy::run(&workspace_root()),
     };

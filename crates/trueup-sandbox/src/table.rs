@@ -6,8 +6,10 @@
 mod age;
 mod builtin;
 mod cell;
+mod cluster;
 mod json_path;
 mod pod;
+mod storage;
 mod workload;
 
 use trueup_object::value::Map;

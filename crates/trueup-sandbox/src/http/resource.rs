@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use http::header::ACCEPT;
 use http::{Method, Response};
-use trueup_object::Value;
 use trueup_object::value::Map;
+use trueup_object::{Gvk, Value};
 
 use super::options;
 use super::path::ResourcePath;
@@ -213,7 +213,9 @@ impl Handler<'_> {
                 let scale = write::scale::scale_of(self.kind(), &object).ok_or_else(|| {
                     ApiStatus::internal(format!("{} has no replicas to scale", self.kind().qualified_kind()))
                 })?;
-                Ok(Reply::json(200, &scale))
+                let kind = KindInfo { gvk: scale_kind(), ..self.kind().clone() };
+                let presentation = Presentation { kind: &kind, ..presentation };
+                Ok(Reply::text(200, JSON, presentation.object(&scale)))
             }
             // Nothing runs here, so nothing is logged.
             Some("log") => Ok(Reply::text(200, "text/plain", "")),
@@ -338,6 +340,11 @@ impl Handler<'_> {
         let listing = crate::api::Listing { items, revision, continue_token: None, n_remaining: None };
         Ok(Reply::text(200, JSON, presentation.list(&listing)))
     }
+}
+
+/// What `/scale` speaks.
+fn scale_kind() -> Gvk {
+    Gvk::new("autoscaling", "v1", "Scale")
 }
 
 /// The kind of a patch, by its content type.

@@ -19,7 +19,8 @@ pub(super) fn between(start: Option<&str>, end: Option<&str>) -> String {
     }
 }
 
-fn human(seconds: i64) -> String {
+/// A number of seconds in the two units that matter.
+pub(super) fn human(seconds: i64) -> String {
     // Clocks that differ by a second are no news.
     if seconds < -1 {
         return "<invalid>".to_owned();

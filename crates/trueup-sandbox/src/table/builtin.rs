@@ -1,13 +1,12 @@
 //! Columns and cells of the built-in kinds.
 
-use trueup_object::value::Map;
 use trueup_object::{Timestamp, Value};
 
 use super::cell::{age_of, int, label_selector, labels, name, or_none, scalar_or, text};
 use super::workload::{
     controller_revision, cron_job, daemon_set, deployment, job, replica_set, stateful_set,
 };
-use super::{Printer, age, pod};
+use super::{Printer, age, cluster, pod, storage};
 use crate::kind::KindInfo;
 
 /// Makes the cells of one object.
@@ -24,6 +23,9 @@ pub(super) fn printer(kind: &KindInfo) -> Printer<'static> {
     let (columns, cells) = workloads(kind)
         .or_else(|| networking(kind))
         .or_else(|| configuration(kind))
+        .or_else(|| storage(kind))
+        .or_else(|| machinery(kind))
+        .or_else(|| admission(kind))
         .unwrap_or(("Name,@Created At", name_and_creation));
     Printer::Builtin { columns, cells }
 }
@@ -58,6 +60,13 @@ fn networking(kind: &KindInfo) -> Option<(Columns, Cells)> {
     Some(match (kind.gvk.group.as_str(), kind.gvk.kind.as_str()) {
         ("", "Service") => ("Name,Type,Cluster-IP,External-IP,Port(s),Age,+Selector", service),
         ("networking.k8s.io", "Ingress") => ("Name,Class,Hosts,Address,Ports,Age", ingress),
+        ("networking.k8s.io", "IngressClass") => ("Name,Controller,Parameters,Age", cluster::ingress_class),
+        ("networking.k8s.io", "IPAddress") => ("Name,ParentRef", cluster::address),
+        ("networking.k8s.io", "ServiceCIDR") => ("Name,CIDRs,Age", cluster::service_range),
+        ("discovery.k8s.io", "EndpointSlice") => {
+            ("Name,AddressType,Ports,Endpoints,Age", cluster::endpoint_slice)
+        }
+        ("", "Endpoints") => ("Name,Endpoints,Age", cluster::endpoints),
         ("networking.k8s.io", "NetworkPolicy") => ("Name,Pod-Selector,Age", network_policy),
         _ => return None,
     })
@@ -73,20 +82,88 @@ fn configuration(kind: &KindInfo) -> Option<(Columns, Cells)> {
         ("policy", "PodDisruptionBudget") => {
             ("Name,Min Available,Max Unavailable,#Allowed Disruptions,Age", disruption_budget)
         }
+        ("", "PodTemplate") => ("Name,Containers,Images,Pod Labels", cluster::pod_template),
+        ("autoscaling", "Scale") => ("Name,#Desired,#Available,Age", cluster::scale),
         ("autoscaling", "HorizontalPodAutoscaler") => {
             ("Name,Reference,Targets,MinPods,MaxPods,Replicas,Age", autoscaler)
         }
-        ("", "Event") => {
+        ("" | "events.k8s.io", "Event") => {
             ("Last Seen,Type,Reason,Object,+Subobject,+Source,Message,+First Seen,+Count,+Name", event)
         }
-        ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => {
-            ("Name,Role,Age", role_binding)
+        _ => return None,
+    })
+}
+
+fn storage(kind: &KindInfo) -> Option<(Columns, Cells)> {
+    Some(match (kind.gvk.group.as_str(), kind.gvk.kind.as_str()) {
+        ("", "PersistentVolume") => (
+            "Name,Capacity,Access Modes,Reclaim Policy,Status,Claim,StorageClass,VolumeAttributesClass,Reason,Age,+VolumeMode",
+            storage::volume,
+        ),
+        ("", "PersistentVolumeClaim") => (
+            "Name,Status,Volume,Capacity,Access Modes,StorageClass,VolumeAttributesClass,Age,+VolumeMode",
+            storage::claim,
+        ),
+        ("", "ResourceQuota") => ("Name,Request,Limit,Age", storage::quota),
+        ("storage.k8s.io", "StorageClass") => (
+            "Name,Provisioner,ReclaimPolicy,VolumeBindingMode,AllowVolumeExpansion,Age",
+            storage::storage_class,
+        ),
+        ("storage.k8s.io", "CSIDriver") => (
+            "Name,?AttachRequired,?PodInfoOnMount,?StorageCapacity,TokenRequests,?RequiresRepublish,Modes,Age",
+            storage::driver,
+        ),
+        ("storage.k8s.io", "CSINode") => ("Name,#Drivers,Age", storage::node_drivers),
+        ("storage.k8s.io", "VolumeAttachment") => {
+            ("Name,Attacher,PV,Node,?Attached,Age", storage::attachment)
         }
-        (
-            "admissionregistration.k8s.io",
-            "MutatingWebhookConfiguration" | "ValidatingWebhookConfiguration",
-        ) => ("Name,#Webhooks,Age", webhooks),
-        ("", "Node") => ("Name,Status,Roles,Age,Version", node),
+        ("storage.k8s.io", "VolumeAttributesClass") => ("Name,DriverName,Age", storage::attributes_class),
+        ("scheduling.k8s.io", "PriorityClass") => {
+            ("Name,#Value,?Global-Default,Age,PreemptionPolicy", storage::priority_class)
+        }
+        _ => return None,
+    })
+}
+
+fn machinery(kind: &KindInfo) -> Option<(Columns, Cells)> {
+    Some(match (kind.gvk.group.as_str(), kind.gvk.kind.as_str()) {
+        ("", "Node") => (
+            "Name,Status,Roles,Age,Version,+Internal-IP,+External-IP,+OS-Image,+Kernel-Version,+Container-Runtime",
+            cluster::node,
+        ),
+        ("node.k8s.io", "RuntimeClass") => ("Name,Handler,Age", cluster::runtime_class),
+        ("apiregistration.k8s.io", "APIService") => ("Name,Service,Available,Age", cluster::api_service),
+        ("flowcontrol.apiserver.k8s.io", "FlowSchema") => (
+            "Name,PriorityLevel,MatchingPrecedence,DistinguisherMethod,Age,MissingPL",
+            cluster::flow_schema,
+        ),
+        ("flowcontrol.apiserver.k8s.io", "PriorityLevelConfiguration") => (
+            "Name,Type,NominalConcurrencyShares,Queues,HandSize,QueueLengthLimit,Age",
+            cluster::priority_level,
+        ),
+        ("certificates.k8s.io", "CertificateSigningRequest") => {
+            ("Name,Age,SignerName,Requestor,RequestedDuration,Condition", cluster::signing_request)
+        }
+        ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => {
+            ("Name,Role,Age,+Users,+Groups,+ServiceAccounts", cluster::role_binding)
+        }
+        _ => return None,
+    })
+}
+
+fn admission(kind: &KindInfo) -> Option<(Columns, Cells)> {
+    if kind.gvk.group != "admissionregistration.k8s.io" {
+        return None;
+    }
+    Some(match kind.gvk.kind.as_str() {
+        "MutatingWebhookConfiguration" | "ValidatingWebhookConfiguration" => {
+            ("Name,#Webhooks,Age", cluster::webhooks)
+        }
+        "ValidatingAdmissionPolicy" => ("Name,#Validations,ParamKind,Age", cluster::validating_policy),
+        "MutatingAdmissionPolicy" => ("Name,#Mutations,ParamKind,Age", cluster::mutating_policy),
+        "ValidatingAdmissionPolicyBinding" | "MutatingAdmissionPolicyBinding" => {
+            ("Name,PolicyName,ParamRef,Age", cluster::policy_binding)
+        }
         _ => return None,
     })
 }
@@ -295,42 +372,5 @@ fn event(object: &Value, now: Timestamp) -> Vec<Value> {
         age::since(first, now).into(),
         count.into(),
         name(object),
-    ]
-}
-
-fn role_binding(object: &Value, now: Timestamp) -> Vec<Value> {
-    let role = format!("{}/{}", text(object, &["roleRef", "kind"]), text(object, &["roleRef", "name"]));
-    vec![name(object), role.into(), age_of(object, now)]
-}
-
-fn webhooks(object: &Value, now: Timestamp) -> Vec<Value> {
-    let n_webhooks = i64::try_from(object.list_at(&["webhooks"]).len()).unwrap_or(i64::MAX);
-    vec![name(object), n_webhooks.into(), age_of(object, now)]
-}
-
-fn node(object: &Value, now: Timestamp) -> Vec<Value> {
-    let conditions = object.list_at(&["status", "conditions"]);
-    let ready = conditions.iter().find(|condition| text(condition, &["type"]) == "Ready");
-    let mut status = match ready.map(|condition| text(condition, &["status"])) {
-        None => "Unknown",
-        Some("True") => "Ready",
-        Some(_) => "NotReady",
-    }
-    .to_owned();
-    if object.at(&["spec", "unschedulable"]).and_then(Value::as_bool) == Some(true) {
-        status.push_str(",SchedulingDisabled");
-    }
-    let labels = object.at(&["metadata", "labels"]).and_then(Value::as_map);
-    let roles: Vec<&str> = labels
-        .into_iter()
-        .flat_map(Map::iter)
-        .filter_map(|(key, _)| key.strip_prefix("node-role.kubernetes.io/"))
-        .collect();
-    vec![
-        name(object),
-        status.into(),
-        or_none(&roles.join(",")).into(),
-        age_of(object, now),
-        text(object, &["status", "nodeInfo", "kubeletVersion"]).into(),
     ]
 }

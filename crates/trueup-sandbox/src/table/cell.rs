@@ -77,3 +77,24 @@ pub(super) fn name(object: &Value) -> Value {
 pub(super) fn age_of(object: &Value, now: Timestamp) -> Value {
     age::since(object.str_at(&["metadata", "creationTimestamp"]), now).into()
 }
+
+/// A boolean field; the server's default where it is absent.
+pub(super) fn flag(object: &Value, keys: &[&str], default: bool) -> Value {
+    Value::Bool(object.at(keys).and_then(Value::as_bool).unwrap_or(default))
+}
+
+/// The phase; an object that is being deleted is terminating.
+pub(super) fn phase(object: &Value) -> &str {
+    if object.str_at(&["metadata", "deletionTimestamp"]).is_some() {
+        "Terminating"
+    } else {
+        text(object, &["status", "phase"])
+    }
+}
+
+/// The name, with a note where one of the annotations makes the object the default of its kind.
+pub(super) fn is_marked_default(object: &Value, annotations: &[&str]) -> Value {
+    let marked = annotations.iter().any(|key| text(object, &["metadata", "annotations", key]) == "true");
+    let name = text(object, &["metadata", "name"]);
+    if marked { format!("{name} (default)").into() } else { name.into() }
+}
