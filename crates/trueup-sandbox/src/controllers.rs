@@ -5,14 +5,20 @@
 //! everybody else. What to do is decided by pure functions of the objects, one module for each kind; here is only who is
 //! asked when, and the carrying out. Nothing takes longer than it must: a rollout's steps follow each other at once.
 
+mod aggregation;
 mod autoscaler;
 mod budget;
 mod daemon_set;
 mod deployment;
+mod endpoints;
+mod events;
 mod job;
 mod kubelet;
 mod objects;
+mod quota;
 mod replica_set;
+mod revision;
+mod scheduler;
 mod stateful_set;
 
 use std::collections::BTreeSet;
@@ -21,8 +27,11 @@ use std::sync::Arc;
 use trueup_object::{Timestamp, Value};
 
 use crate::api::{Api, Change, DeleteOptions, Propagation, Target};
+use crate::registry::ServedResource;
 use crate::state::{self, Name, ResourceId, WatchCursor};
-use crate::write::{FieldValidation, WriteVerb};
+use crate::status::ApiStatus;
+use crate::write::{FieldValidation, PatchKind, WriteVerb};
+use events::Event;
 use objects::{Resource, Step, is_controlled_by, text};
 
 /// What becomes of workloads and their pods.
@@ -71,7 +80,7 @@ struct Loop {
 }
 
 /// The resources that something here looks after.
-const RESOURCES: [Resource; 12] = [
+const RESOURCES: [Resource; 15] = [
     objects::NAMESPACES,
     objects::NODES,
     objects::PODS,
@@ -84,6 +93,9 @@ const RESOURCES: [Resource; 12] = [
     objects::JOBS,
     objects::BUDGETS,
     objects::AUTOSCALERS,
+    objects::SERVICES,
+    objects::QUOTAS,
+    objects::CLUSTER_ROLES,
 ];
 
 impl Loop {
@@ -92,7 +104,9 @@ impl Loop {
         let (all, revision) = self.api.store().snapshot();
         self.cursor = self.api.store().watch(revision);
         if self.ready() && !all.iter().any(|(resource, _, _)| objects::NODES.is(resource)) {
-            self.perform(&kubelet::node(self.now()));
+            kubelet::node(self.now(), self.api.registry().builtin().kubernetes())
+                .iter()
+                .for_each(|step| self.perform(step));
         }
         for (resource, name, _) in all {
             self.enqueue(resource, name);
@@ -122,9 +136,19 @@ impl Loop {
         }
         if objects::NODES.is(&change.resource) {
             self.enqueue_all(objects::DAEMON_SETS, "");
+            // A node that takes pods again is what some may wait for.
+            self.enqueue_all(objects::PODS, "");
         }
         if objects::PODS.is(&change.resource) {
             self.enqueue_all(objects::BUDGETS, &namespace);
+            self.enqueue_all(objects::SERVICES, &namespace);
+        }
+        let comes_or_goes = change.kind != state::ChangeKind::Modified || objects::PODS.is(&change.resource);
+        if comes_or_goes && !namespace.is_empty() {
+            self.enqueue_all(objects::QUOTAS, &namespace);
+        }
+        if objects::CLUSTER_ROLES.is(&change.resource) {
+            self.enqueue_all(objects::CLUSTER_ROLES, "");
         }
         if autoscaler::may_be_target(&change.resource) {
             self.enqueue_all(objects::AUTOSCALERS, &namespace);
@@ -164,44 +188,82 @@ impl Loop {
 
     fn reconcile(&self, place: &Place) {
         let Some(object) = self.api.store().get(&place.0, &place.1) else { return };
-        let is = |resource: Resource| resource.is(&place.0);
-        let now = self.now();
         let steps = if objects::protection(&place.0).is_some() {
-            objects::end_protection(&place.0, &object)
+            let mut steps = objects::end_protection(&place.0, &object);
+            if steps.is_empty() && self.options.workloads != Workloads::Untouched {
+                steps.extend(objects::available(&place.0, &object, self.now()));
+            }
+            steps
+        } else if objects::CLUSTER_ROLES.is(&place.0) {
+            let (all, _) = self.api.store().list(&objects::CLUSTER_ROLES.id(), "");
+            aggregation::reconcile(&object, &all)
         } else if objects::is_deleting(&object) || self.options.workloads == Workloads::Untouched {
             Vec::new()
-        } else if is(objects::NAMESPACES) {
-            self.namespace_content(&object)
-        } else if is(objects::PODS) {
-            if self.ready() { kubelet::run(&object, now) } else { Vec::new() }
-        } else if is(objects::DEPLOYMENTS) {
-            let sets = self.controlled(objects::REPLICA_SETS, &object);
-            deployment::reconcile(&object, &sets, now)
-        } else if is(objects::REPLICA_SETS) {
-            let pods = self.controlled(objects::PODS, &object);
-            replica_set::reconcile(&object, &pods, self.ready())
-        } else if is(objects::STATEFUL_SETS) {
-            let pods = self.controlled(objects::PODS, &object);
-            stateful_set::reconcile(&object, &pods, self.ready())
-        } else if is(objects::DAEMON_SETS) {
-            let pods = self.controlled(objects::PODS, &object);
-            let (nodes, _) = self.api.store().list(&objects::NODES.id(), "");
-            daemon_set::reconcile(&object, &pods, &nodes)
-        } else if is(objects::BUDGETS) {
-            let (pods, _) = self.api.store().list(&objects::PODS.id(), text(&object, "namespace"));
-            budget::reconcile(&object, &pods, now)
-        } else if is(objects::AUTOSCALERS) {
-            let live = autoscaler::target(&object).and_then(|(resource, name)| {
-                self.api.store().get(&resource.id(), &Name::new(text(&object, "namespace"), name))
-            });
-            autoscaler::reconcile(&object, live.as_ref(), now)
-        } else if is(objects::JOBS) {
-            let pods = self.controlled(objects::PODS, &object);
-            job::reconcile(&object, &pods, now, self.ready())
         } else {
-            Vec::new()
+            self.workload(place, &object).unwrap_or_else(|| self.around(place, &object))
         };
         steps.iter().for_each(|step| self.perform(step));
+    }
+
+    /// What the controllers of workloads do about an object; None where it is none of theirs.
+    fn workload(&self, place: &Place, object: &Arc<Value>) -> Option<Vec<Step>> {
+        let is = |resource: Resource| resource.is(&place.0);
+        let now = self.now();
+        let pods = || self.controlled(objects::PODS, object);
+        Some(if is(objects::PODS) {
+            if self.ready() { self.pod(object) } else { Vec::new() }
+        } else if is(objects::DEPLOYMENTS) {
+            let sets = self.controlled(objects::REPLICA_SETS, object);
+            deployment::reconcile(object, &sets, now)
+        } else if is(objects::REPLICA_SETS) {
+            replica_set::reconcile(object, &pods())
+        } else if is(objects::STATEFUL_SETS) {
+            stateful_set::reconcile(object, &pods(), &self.controlled(objects::REVISIONS, object))
+        } else if is(objects::DAEMON_SETS) {
+            let (nodes, _) = self.api.store().list(&objects::NODES.id(), "");
+            let revisions = self.controlled(objects::REVISIONS, object);
+            daemon_set::reconcile(object, &pods(), &nodes, &revisions)
+        } else if is(objects::JOBS) {
+            job::reconcile(object, &pods(), now)
+        } else {
+            return None;
+        })
+    }
+
+    /// A pod is given a node first, and then runs on it.
+    fn pod(&self, pod: &Value) -> Vec<Step> {
+        let (nodes, _) = self.api.store().list(&objects::NODES.id(), "");
+        let steps = scheduler::reconcile(pod, &nodes);
+        if steps.is_empty() { kubelet::run(pod, self.now()) } else { steps }
+    }
+
+    /// What the other controllers do: those of namespaces, services, budgets, autoscalers and quotas.
+    fn around(&self, place: &Place, object: &Value) -> Vec<Step> {
+        let is = |resource: Resource| resource.is(&place.0);
+        let namespace = text(object, "namespace");
+        let listed = |resource: Resource| self.api.store().list(&resource.id(), namespace).0;
+        if is(objects::NAMESPACES) {
+            self.namespace_content(object)
+        } else if is(objects::BUDGETS) {
+            budget::reconcile(object, &listed(objects::PODS), self.now())
+        } else if is(objects::SERVICES) {
+            let name = Name::new(namespace, text(object, "name"));
+            let found = endpoints::Found {
+                pods: &listed(objects::PODS),
+                slices: &listed(objects::ENDPOINT_SLICES),
+                endpoints: self.api.store().get(&objects::ENDPOINTS.id(), &name),
+            };
+            endpoints::reconcile(object, &found)
+        } else if is(objects::QUOTAS) {
+            quota::reconcile(object, self.api.store())
+        } else if is(objects::AUTOSCALERS) {
+            let live = autoscaler::target(object).and_then(|(resource, name)| {
+                self.api.store().get(&resource.id(), &Name::new(namespace, name))
+            });
+            autoscaler::reconcile(object, live.as_ref(), self.now())
+        } else {
+            Vec::new()
+        }
     }
 
     /// The account and the certificate that every namespace has.
@@ -220,44 +282,50 @@ impl Loop {
         steps
     }
 
-    /// Carries out a step. One that is refused was decided on an older state; the change that made it old asks again.
+    /// Carries out a step, and tells about it. One that is refused was decided on an older state; the change that made it
+    /// old asks again.
     fn perform(&self, step: &Step) {
         let kinds = self.api.registry().kinds();
         let resource = step.resource();
         let Some(served) = kinds.resource(resource.group, resource.version, resource.plural) else { return };
-        let change = |target, verb, body: &[u8], manager: &str| {
-            let change = Change {
-                target,
-                verb,
-                body,
-                content_type: "application/json",
-                field_manager: Some(manager),
-                user_agent: manager,
-                force: false,
-                field_validation: FieldValidation::Ignore,
-                dry_run: false,
-            };
-            if let Err(status) = self.api.change(&change) {
-                tracing::debug!(
-                    resource = resource.plural,
-                    message = status.message,
-                    "a controller's write was refused"
-                );
+        let before = match step {
+            Step::Update { object, .. } => {
+                let name = Name::new(text(object, "namespace"), text(object, "name"));
+                self.api.store().get(&resource.id(), &name)
             }
+            Step::Create { .. } | Step::Apply { .. } | Step::Delete { .. } | Step::Bind { .. } => None,
         };
+        match self.carry_out(step, served) {
+            Ok(after) => {
+                if let Some(event) = events::of(step, before.as_deref(), &after) {
+                    self.tell(&event);
+                }
+            }
+            Err(status) => tracing::debug!(
+                resource = resource.plural,
+                message = status.message,
+                "a controller's write was refused"
+            ),
+        }
+    }
+
+    fn carry_out(&self, step: &Step, served: &ServedResource) -> Result<Value, ApiStatus> {
+        let named = |object: &Value| (text(object, "namespace").to_owned(), text(object, "name").to_owned());
         match step {
             Step::Create { object, manager, .. } => {
                 let target = Target::collection(served, text(object, "namespace"));
-                change(target, WriteVerb::Create, object.to_json().as_bytes(), manager);
+                self.write(target, WriteVerb::Create, object, manager)
             }
             Step::Update { object, manager, subresource, .. } => {
-                let target = Target {
-                    served,
-                    namespace: text(object, "namespace"),
-                    name: Some(text(object, "name")),
-                    subresource: *subresource,
-                };
-                change(target, WriteVerb::Update, object.to_json().as_bytes(), manager);
+                let (namespace, name) = named(object);
+                let target =
+                    Target { subresource: *subresource, ..Target::object(served, &namespace, &name) };
+                self.write(target, WriteVerb::Update, object, manager)
+            }
+            Step::Apply { object, manager, .. } => {
+                let (namespace, name) = named(object);
+                let target = Target::object(served, &namespace, &name);
+                self.write(target, WriteVerb::Patch(PatchKind::Apply), object, manager)
             }
             Step::Delete { object, .. } => {
                 let options = DeleteOptions {
@@ -265,10 +333,48 @@ impl Loop {
                     uid: Some(text(object, "uid").into()),
                     ..DeleteOptions::default()
                 };
-                let target = Target::object(served, text(object, "namespace"), text(object, "name"));
-                // An object that is gone already is what was wanted.
-                let _ = self.api.delete(target, &options);
+                let (namespace, name) = named(object);
+                self.api.delete(Target::object(served, &namespace, &name), &options)?;
+                Ok(object.clone())
+            }
+            Step::Bind { pod, node } => {
+                let (namespace, name) = named(pod);
+                let mut binding = Value::default();
+                binding.set_at(&["target", "name"], node.as_str().into());
+                self.api.bind_pod(Target::object(served, &namespace, &name), &binding)
             }
         }
+    }
+
+    fn write(
+        &self,
+        target: Target<'_>,
+        verb: WriteVerb,
+        object: &Value,
+        manager: &str,
+    ) -> Result<Value, ApiStatus> {
+        let body = object.to_json();
+        let change = Change {
+            target,
+            verb,
+            body: body.as_bytes(),
+            content_type: "application/json",
+            field_manager: Some(manager),
+            user_agent: manager,
+            force: matches!(verb, WriteVerb::Patch(PatchKind::Apply)),
+            field_validation: FieldValidation::Ignore,
+            dry_run: false,
+        };
+        self.api.change(&change).map(|changed| changed.response)
+    }
+
+    fn tell(&self, event: &Event) {
+        let kinds = self.api.registry().kinds();
+        let resource = Event::RESOURCE;
+        let Some(served) = kinds.resource(resource.group, resource.version, resource.plural) else { return };
+        let object = event.object(self.api.ids().next_u64(), self.now());
+        let target = Target::collection(served, text(&object, "namespace"));
+        // Nothing is told in a namespace that goes.
+        let _ = self.write(target, WriteVerb::Create, &object, objects::CONTROLLER_MANAGER);
     }
 }

@@ -1,12 +1,16 @@
 //! What the server says it serves: versions, groups, resources (plain and aggregated), OpenAPI.
 
+mod descriptions;
 mod openapi;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest as _, Sha256};
 use trueup_object::value::{Map, Text};
 use trueup_object::{Gvk, Value};
 
-use crate::kind::Scope;
-use crate::registry::{Builtin, Group, Kinds, ServedResource};
+use crate::kind::{KindInfo, Scope};
+use crate::registry::{Builtin, Group, Kinds, ServedResource, storage_of};
 
 pub use openapi::{openapi_document, openapi_index};
 
@@ -65,7 +69,7 @@ pub fn group(kinds: &Kinds, name: &str) -> Option<Value> {
 /// `/apis/GROUP/VERSION` and `/api/VERSION`.
 pub fn resources(kinds: &Kinds, group: &str, version: &str) -> Option<Value> {
     let served = kinds.resources(group, version)?;
-    let resources = served.iter().flat_map(|served| plain_resources(served)).collect();
+    let resources = served.iter().flat_map(|served| plain_resources(kinds, served)).collect();
     let group_version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
     let mut list = map([
         ("groupVersion", group_version.into()),
@@ -120,7 +124,7 @@ fn group_value(group: &Group) -> Value {
     ])
 }
 
-fn plain_resources(served: &ServedResource) -> Vec<Value> {
+fn plain_resources(kinds: &Kinds, served: &ServedResource) -> Vec<Value> {
     let kind = &served.kind;
     let mut resource = Map::from_iter([
         ("kind", Value::from(kind.gvk.kind.clone())),
@@ -134,6 +138,9 @@ fn plain_resources(served: &ServedResource) -> Vec<Value> {
     }
     if !kind.categories.is_empty() {
         resource.insert("categories", texts(&kind.categories));
+    }
+    if served.serves("watch") {
+        resource.insert("storageVersionHash", storage_version_hash(kinds, kind).into());
     }
     let subresources = served.subresources.iter().map(|subresource| {
         let mut value = Map::from_iter([
@@ -150,6 +157,21 @@ fn plain_resources(served: &ServedResource) -> Vec<Value> {
         Value::Map(value)
     });
     std::iter::once(Value::Map(resource)).chain(subresources).collect()
+}
+
+/// How clients learn in which version a kind is stored, without being told (`discovery.StorageVersionHash`).
+fn storage_version_hash(kinds: &Kinds, kind: &KindInfo) -> String {
+    /// How much of the digest is shown.
+    const N_BYTES: usize = 8;
+    let id = storage_of(kind);
+    let version = match kind.custom() {
+        Some(custom) => custom.storage_version.clone(),
+        None => {
+            kinds.preferred(&id).map_or_else(|| kind.gvk.version.clone(), |it| it.kind.gvk.version.clone())
+        }
+    };
+    let digest = Sha256::digest(format!("{}/{version}/{}", id.group, kind.gvk.kind));
+    STANDARD.encode(digest.get(..N_BYTES).unwrap_or_default())
 }
 
 fn aggregated_group(kinds: &Kinds, group: &Group) -> Value {

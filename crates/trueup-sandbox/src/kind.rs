@@ -86,6 +86,20 @@ impl KindInfo {
         }
     }
 
+    /// What the server warns everybody of who uses a kind that has had its day.
+    pub fn deprecation(&self) -> Option<&'static str> {
+        if !self.is_builtin() || !self.gvk.group.is_empty() {
+            return None;
+        }
+        match self.gvk.kind.as_str() {
+            "Endpoints" => {
+                Some("v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice")
+            }
+            "ComponentStatus" => Some("v1 ComponentStatus is deprecated in v1.19+"),
+            _ => None,
+        }
+    }
+
     pub fn group_kind(&self) -> GroupKind {
         self.gvk.group_kind()
     }

@@ -6,6 +6,7 @@
 
 pub mod admission;
 pub mod api;
+pub mod authorize;
 pub mod clock;
 pub mod controllers;
 pub mod discovery;

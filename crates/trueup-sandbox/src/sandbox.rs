@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use trueup_merge::SchemaSet;
 use trueup_object::Value;
 
-use crate::api::{Api, WriteRecord, collect_garbage, create_system_namespaces};
+use crate::api::{Api, WriteRecord, collect_garbage, create_first_objects, create_system_namespaces};
 use crate::clock::Clock;
 use crate::controllers::{Controllers, Workloads, run_controllers};
 use crate::faults::Faults;
@@ -80,6 +80,7 @@ impl Sandbox {
         let api =
             Api::new(Arc::new(Builtin::new(table)), SchemaSet::builtin().clone(), clock, seed, n_changes_max);
         create_system_namespaces(&api).map_err(StartError::FirstObjects)?;
+        create_first_objects(&api, address.port()).map_err(StartError::FirstObjects)?;
         let shutdown = CancellationToken::new();
         let front = Arc::new(Front {
             faults: Faults::new(seed),

@@ -7,6 +7,7 @@ use trueup_object::value::Map;
 
 use super::change::body_of;
 use super::delete::DEFINITION_CLEANUP;
+use super::first::register_definitions;
 use super::{Api, Change, DeleteOptions, Propagation, Target};
 use crate::clock::wire_time;
 use crate::state::{Commit, Name, ResourceId, revision_of};
@@ -26,6 +27,7 @@ impl Api {
             schemas.add_crd(definition);
         }
         *self.shared.schemas.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(schemas);
+        register_definitions(self);
     }
 
     /// After a definition was written: serves it and says so in its status.

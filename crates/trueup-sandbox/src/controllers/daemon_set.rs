@@ -8,15 +8,22 @@ use super::objects::{
     self, DAEMON_SETS, Step, annotation, content_hash, count, int, is_ready, set_count, text,
 };
 use super::replica_set::is_active;
+use super::revision::{self, Style};
 
 const HASH: &str = "controller-revision-hash";
+const STYLE: Style = Style { resource: DAEMON_SETS, hash_label: HASH };
 const GENERATION: &str = "pod-template-generation";
 
-pub fn reconcile(set: &Value, pods: &[Arc<Value>], nodes: &[Arc<Value>]) -> Vec<Step> {
+pub fn reconcile(
+    set: &Value,
+    pods: &[Arc<Value>],
+    nodes: &[Arc<Value>],
+    revisions: &[Arc<Value>],
+) -> Vec<Step> {
     let hash = content_hash(&set.at(&["spec", "template"]).cloned().unwrap_or_default());
     let active: Vec<&Value> = pods.iter().map(Arc::as_ref).filter(|pod| is_active(pod)).collect();
     let rolls = set.str_at(&["spec", "updateStrategy", "type"]) != Some("OnDelete");
-    let mut steps = Vec::new();
+    let mut steps = revision::reconcile(set, revisions, &hash, &STYLE);
     for pod in &active {
         let misplaced =
             !nodes.iter().any(|node| Some(text(node, "name")) == pod.str_at(&["spec", "nodeName"]));

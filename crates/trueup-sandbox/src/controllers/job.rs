@@ -4,12 +4,11 @@ use std::sync::Arc;
 
 use trueup_object::{Map, Timestamp, Value};
 
-use super::kubelet::NODE;
 use super::objects::{self, Condition, JOBS, Step, condition, count, set_count, text};
 use super::replica_set::{N_PODS_MAX, is_active};
 use crate::clock::wire_time;
 
-pub fn reconcile(job: &Value, pods: &[Arc<Value>], now: Timestamp, ready: bool) -> Vec<Step> {
+pub fn reconcile(job: &Value, pods: &[Arc<Value>], now: Timestamp) -> Vec<Step> {
     if condition(job.list_at(&["status", "conditions"]), "Complete").is_some() {
         return Vec::new();
     }
@@ -23,7 +22,7 @@ pub fn reconcile(job: &Value, pods: &[Arc<Value>], now: Timestamp, ready: bool) 
     let have = i64::try_from(active.len()).unwrap_or(i64::MAX);
     let mut steps: Vec<Step> = Vec::new();
     for _ in have..wanted {
-        let mut pod = objects::pod(JOBS, job, ready.then_some(NODE));
+        let mut pod = objects::pod(JOBS, job, None);
         pod.set_at(&["metadata", "generateName"], format!("{}-", text(job, "name")).into());
         steps.push(Step::create(objects::PODS, pod));
     }

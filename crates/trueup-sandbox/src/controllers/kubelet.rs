@@ -7,31 +7,63 @@ use crate::clock::wire_time;
 
 /// The one node.
 pub const NODE: &str = "sandbox-0";
-const HOST_ADDRESS: &str = "10.244.0.1";
 
-/// The node, ready.
-pub fn node(now: Timestamp) -> Step {
+/// The node, ready: first itself, then what its kubelet says of it.
+pub fn node(now: Timestamp, kubernetes: &str) -> Vec<Step> {
     let mut node = objects::NODES.object("");
     node.set_at(&["metadata", "name"], NODE.into());
     node.set_at(&["metadata", "labels", "kubernetes.io/hostname"], NODE.into());
-    node.set_at(&["metadata", "labels", "kubernetes.io/os"], "linux".into());
-    let ready = Condition {
-        kind: "Ready",
-        status: "True",
-        reason: "KubeletReady",
-        message: "kubelet is posting ready status",
+    for key in ["kubernetes.io/os", "beta.kubernetes.io/os"] {
+        node.set_at(&["metadata", "labels", key], "linux".into());
+    }
+    let created = Step::Create { resource: objects::NODES, object: node.clone(), manager: KUBELET };
+    for key in ["capacity", "allocatable"] {
+        for (resource, amount) in [("cpu", "1k"), ("memory", "1Ti"), ("pods", "1M")] {
+            node.set_at(&["status", key, resource], amount.into());
+        }
+    }
+    let fine = |kind, status, reason, message| Condition { kind, status, reason, message }.to_value(now);
+    let conditions = [
+        fine("Ready", "True", "KubeletReady", "kubelet is posting ready status"),
+        fine(
+            "MemoryPressure",
+            "False",
+            "KubeletHasSufficientMemory",
+            "kubelet has sufficient memory available",
+        ),
+        fine("DiskPressure", "False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
+        fine("PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
+        fine("NetworkUnavailable", "False", "RouteCreated", "RouteController created a route"),
+    ];
+    let conditions = conditions.into_iter().map(|mut condition| {
+        condition.set_at(&["lastHeartbeatTime"], wire_time(now).into());
+        condition
+    });
+    node.set_at(&["status", "conditions"], Value::List(conditions.collect()));
+    node.set_at(&["status", "nodeInfo", "architecture"], "amd64".into());
+    node.set_at(&["status", "nodeInfo", "operatingSystem"], "linux".into());
+    for key in ["bootID", "machineID", "osImage", "systemUUID"] {
+        node.set_at(&["status", "nodeInfo", key], "".into());
+    }
+    // Nothing runs here, and the versions say so.
+    let version = format!("sandbox-{kubernetes}");
+    for key in ["containerRuntimeVersion", "kernelVersion", "kubeProxyVersion", "kubeletVersion"] {
+        node.set_at(&["status", "nodeInfo", key], version.clone().into());
+    }
+    node.set_at(&["status", "phase"], "Running".into());
+    let told = Step::Update {
+        resource: objects::NODES,
+        object: node,
+        manager: KUBELET,
+        subresource: Some("status"),
     };
-    node.set_at(&["status", "conditions"], Value::List(vec![ready.to_value(now)]));
-    Step::Create { resource: objects::NODES, object: node, manager: KUBELET }
+    vec![created, told]
 }
 
-/// Lets a pending pod run; one that is to end has ended well by then.
+/// Lets a pending pod run on its node; one that is to end has ended well by then.
 pub fn run(pod: &Value, now: Timestamp) -> Vec<Step> {
-    if pod.str_at(&["status", "phase"]) != Some("Pending") {
-        return Vec::new();
-    }
-    let gated = !pod.list_at(&["spec", "schedulingGates"]).is_empty();
-    if gated {
+    let placed = pod.str_at(&["spec", "nodeName"]).is_some_and(|node| !node.is_empty());
+    if !placed || pod.str_at(&["status", "phase"]) != Some("Pending") {
         return Vec::new();
     }
     let ends = pod.str_at(&["spec", "restartPolicy"]).is_some_and(|policy| policy != "Always");
@@ -43,7 +75,6 @@ pub fn run(pod: &Value, now: Timestamp) -> Vec<Step> {
     };
     set("phase", if ends { "Succeeded" } else { "Running" }.into());
     set("startTime", wire_time(now).into());
-    set("hostIP", HOST_ADDRESS.into());
     let address = address(text(pod, "uid"));
     set("podIP", address.clone().into());
     let mut listed = Value::Map(Map::new());

@@ -40,6 +40,14 @@ pub const AUTOSCALERS: Resource = Resource {
     ..resource("autoscaling", "horizontalpodautoscalers", "HorizontalPodAutoscaler")
 };
 
+pub const SERVICES: Resource = resource("", "services", "Service");
+pub const ENDPOINTS: Resource = resource("", "endpoints", "Endpoints");
+pub const EVENTS: Resource = resource("", "events", "Event");
+pub const QUOTAS: Resource = resource("", "resourcequotas", "ResourceQuota");
+pub const ENDPOINT_SLICES: Resource = resource("discovery.k8s.io", "endpointslices", "EndpointSlice");
+pub const REVISIONS: Resource = resource("apps", "controllerrevisions", "ControllerRevision");
+pub const CLUSTER_ROLES: Resource = resource("rbac.authorization.k8s.io", "clusterroles", "ClusterRole");
+
 impl Resource {
     pub fn id(self) -> ResourceId {
         ResourceId::new(self.group, self.plural)
@@ -84,9 +92,20 @@ pub enum Step {
         manager: &'static str,
         subresource: Option<&'static str>,
     },
+    /// Server-side, forced.
+    Apply {
+        resource: Resource,
+        object: Value,
+        manager: &'static str,
+    },
     Delete {
         resource: Resource,
         object: Value,
+    },
+    /// A pod gets its node.
+    Bind {
+        pod: Value,
+        node: String,
     },
 }
 
@@ -117,9 +136,11 @@ impl Step {
 
     pub fn resource(&self) -> Resource {
         match self {
-            Self::Create { resource, .. } | Self::Update { resource, .. } | Self::Delete { resource, .. } => {
-                *resource
-            }
+            Self::Create { resource, .. }
+            | Self::Update { resource, .. }
+            | Self::Apply { resource, .. }
+            | Self::Delete { resource, .. } => *resource,
+            Self::Bind { .. } => PODS,
         }
     }
 }
@@ -278,4 +299,18 @@ pub fn end_protection(resource: &ResourceId, object: &Value) -> Vec<Step> {
     let mut changed = object.clone();
     changed.set_at(&["metadata", "finalizers"], Value::List(rest));
     vec![Step::update(if CLAIMS.is(resource) { CLAIMS } else { VOLUMES }, changed)]
+}
+
+/// A volume that nobody has claimed is there to be claimed.
+pub fn available(resource: &ResourceId, object: &Value, now: Timestamp) -> Option<Step> {
+    let waits = VOLUMES.is(resource)
+        && object.at(&["spec", "claimRef"]).is_none()
+        && matches!(object.str_at(&["status", "phase"]), None | Some("" | "Pending"));
+    if !waits || is_deleting(object) {
+        return None;
+    }
+    let mut status = object.get("status").cloned().unwrap_or_else(|| Value::Map(Map::new()));
+    status.set_at(&["phase"], "Available".into());
+    status.set_at(&["lastPhaseTransitionTime"], wire_time(now).into());
+    Step::status(VOLUMES, object, status)
 }

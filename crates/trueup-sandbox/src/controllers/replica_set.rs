@@ -4,20 +4,19 @@ use std::sync::Arc;
 
 use trueup_object::{Map, Value};
 
-use super::kubelet::NODE;
 use super::objects::{self, REPLICA_SETS, Step, count, int, is_deleting, is_ready, set_count, text};
 
 /// How many pods one replica set really gets. A sandbox that is asked for more stays progressing instead of running out
 /// of memory.
 pub const N_PODS_MAX: i64 = 500;
 
-pub fn reconcile(set: &Value, pods: &[Arc<Value>], ready: bool) -> Vec<Step> {
+pub fn reconcile(set: &Value, pods: &[Arc<Value>]) -> Vec<Step> {
     let active: Vec<&Value> = pods.iter().map(Arc::as_ref).filter(|pod| is_active(pod)).collect();
     let wanted = int(set, &["spec", "replicas"]).min(N_PODS_MAX);
     let have = i64::try_from(active.len()).unwrap_or(i64::MAX);
     let mut steps = Vec::new();
     for _ in have..wanted {
-        let mut pod = objects::pod(REPLICA_SETS, set, ready.then_some(NODE));
+        let mut pod = objects::pod(REPLICA_SETS, set, None);
         pod.set_at(&["metadata", "generateName"], format!("{}-", text(set, "name")).into());
         steps.push(Step::create(objects::PODS, pod));
     }

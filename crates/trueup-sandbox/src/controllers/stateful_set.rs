@@ -4,24 +4,26 @@ use std::sync::Arc;
 
 use trueup_object::{Map, Value};
 
-use super::kubelet::NODE;
 use super::objects::{self, STATEFUL_SETS, Step, content_hash, count, int, is_ready, set_count, text};
 use super::replica_set::{N_PODS_MAX, is_active};
+use super::revision::{self, Style};
 
 const HASH: &str = "controller-revision-hash";
+const STYLE: Style = Style { resource: STATEFUL_SETS, hash_label: "controller.kubernetes.io/hash" };
 
-pub fn reconcile(set: &Value, pods: &[Arc<Value>], ready: bool) -> Vec<Step> {
+pub fn reconcile(set: &Value, pods: &[Arc<Value>], revisions: &[Arc<Value>]) -> Vec<Step> {
     let hash = content_hash(&set.at(&["spec", "template"]).cloned().unwrap_or_default());
     let revision = format!("{}-{hash}", text(set, "name"));
     let active: Vec<&Value> = pods.iter().map(Arc::as_ref).filter(|pod| is_active(pod)).collect();
-    let mut steps = next_steps(set, &active, &revision, ready);
+    let mut steps = revision::reconcile(set, revisions, &hash, &STYLE);
+    steps.extend(next_steps(set, &active, &revision));
     if let Some(step) = Step::status(STATEFUL_SETS, set, status(set, &active, &revision)) {
         steps.push(step);
     }
     steps
 }
 
-fn next_steps(set: &Value, pods: &[&Value], revision: &str, ready: bool) -> Vec<Step> {
+fn next_steps(set: &Value, pods: &[&Value], revision: &str) -> Vec<Step> {
     let start = int(set, &["spec", "ordinals", "start"]);
     let wanted = int(set, &["spec", "replicas"]).min(N_PODS_MAX);
     let parallel = set.str_at(&["spec", "podManagementPolicy"]) == Some("Parallel");
@@ -29,7 +31,7 @@ fn next_steps(set: &Value, pods: &[&Value], revision: &str, ready: bool) -> Vec<
     let mut steps = Vec::new();
     for ordinal in start..start.saturating_add(wanted) {
         let Some(pod) = pods.iter().find(|pod| text(pod, "name") == name(ordinal)) else {
-            steps.extend(create(set, &name(ordinal), ordinal, revision, ready));
+            steps.extend(create(set, &name(ordinal), ordinal, revision));
             if parallel {
                 continue;
             }
@@ -71,9 +73,9 @@ fn is_updated(pod: &Value, revision: &str) -> bool {
 }
 
 /// The pod and the claims that it mounts. A claim that is there already is kept: its create is refused.
-fn create(set: &Value, name: &str, ordinal: i64, revision: &str, ready: bool) -> Vec<Step> {
+fn create(set: &Value, name: &str, ordinal: i64, revision: &str) -> Vec<Step> {
     let mut steps = Vec::new();
-    let mut pod = objects::pod(STATEFUL_SETS, set, ready.then_some(NODE));
+    let mut pod = objects::pod(STATEFUL_SETS, set, None);
     pod.set_at(&["metadata", "name"], name.into());
     pod.set_at(&["metadata", "labels", HASH], revision.into());
     pod.set_at(&["metadata", "labels", "statefulset.kubernetes.io/pod-name"], name.into());

@@ -13,13 +13,26 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, 
 use rustls::ServerConfig;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use sha2::{Digest, Sha256};
-use trueup_object::value::Text;
+use trueup_object::Value;
+use trueup_object::value::{Map, Text};
+
+use crate::authorize::MASTERS;
 
 /// Someone who makes requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
     pub name: Text,
+    /// Empty for users whom somebody stands in for.
+    pub uid: Text,
     pub groups: Vec<Text>,
+}
+
+/// A service account, as a token stands for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    pub namespace: Text,
+    pub name: Text,
+    pub uid: Text,
 }
 
 /// The users that every sandbox knows.
@@ -42,6 +55,8 @@ pub struct Credentials {
     ca_pem: String,
     tls: Arc<ServerConfig>,
     users_by_token: BTreeMap<String, User>,
+    /// What tokens of service accounts are signed with.
+    secret: Vec<u8>,
 }
 
 /// Tokens and keys are not for logs.
@@ -58,9 +73,10 @@ impl Credentials {
         // The private key is the randomness that tokens are derived from.
         let users_by_token =
             USERS.into_iter().map(|name| (token(ca_key.serialized_der(), name), user(name))).collect();
+        let secret = Sha256::digest(ca_key.serialized_der()).to_vec();
         let ca = authority(ca_key).map_err(CredentialError::Certificate)?;
         let tls = server_config(&ca, address)?;
-        Ok(Self { ca_pem: ca.pem(), tls: Arc::new(tls), users_by_token })
+        Ok(Self { ca_pem: ca.pem(), tls: Arc::new(tls), users_by_token, secret })
     }
 
     pub fn tls(&self) -> Arc<ServerConfig> {
@@ -80,6 +96,49 @@ impl Credentials {
     /// The token of a user.
     pub fn token_of(&self, name: &str) -> Option<&str> {
         self.users_by_token.iter().find(|(_, user)| user.name == name).map(|(token, _)| token.as_str())
+    }
+
+    /// A token for a service account, in the form of a JSON web token, that holds until a second.
+    pub fn account_token(&self, account: &Account, until: i64) -> String {
+        let Account { namespace, name, uid } = account;
+        let claims = Map::from_iter([
+            ("exp", Value::Int(until)),
+            ("sub", format!("system:serviceaccount:{namespace}:{name}").into()),
+            ("uid", uid.clone().into()),
+        ]);
+        let encode = |text: &str| URL_SAFE_NO_PAD.encode(text);
+        let signed = format!(
+            "{}.{}",
+            encode("{\"alg\":\"sandbox\",\"typ\":\"JWT\"}"),
+            encode(&Value::Map(claims).to_json())
+        );
+        format!("{signed}.{}", self.signature(&signed))
+    }
+
+    /// The service account that a token stands for, unless it is not ours or its time is over.
+    pub fn account_of_token(&self, token: &str, now: i64) -> Option<Account> {
+        let (signed, signature) = token.rsplit_once('.')?;
+        if self.signature(signed) != signature {
+            return None;
+        }
+        let (_, claims) = signed.split_once('.')?;
+        let claims = Value::from_json(&URL_SAFE_NO_PAD.decode(claims).ok()?).ok()?;
+        let subject = claims.str_at(&["sub"])?.strip_prefix("system:serviceaccount:")?;
+        let (namespace, name) = subject.split_once(':')?;
+        let holds = claims.int_at(&["exp"])? > now;
+        holds.then(|| Account {
+            namespace: namespace.into(),
+            name: name.into(),
+            uid: Text::from(claims.str_at(&["uid"]).unwrap_or_default()),
+        })
+    }
+
+    fn signature(&self, text: &str) -> String {
+        let mut digest = Sha256::new();
+        digest.update(&self.secret);
+        digest.update(text);
+        digest.update(&self.secret);
+        URL_SAFE_NO_PAD.encode(digest.finalize())
     }
 
     /// A kubeconfig with a context for every user, the given one being current.
@@ -103,13 +162,19 @@ impl Credentials {
     }
 }
 
-/// A named user. Only `admin` is of the group that may do anything without being asked.
+/// The group of the people who may do everything because a binding says so.
+const PEOPLE: &str = "trueup:people";
+
+/// A named user. Only `admin` is of the group that may do anything without being asked; the others are bound to
+/// `cluster-admin`, as people are.
 fn user(name: &str) -> User {
-    let mut groups = vec![Text::from("system:authenticated")];
-    if name == ADMIN {
-        groups.insert(0, Text::from("system:masters"));
-    }
-    User { name: Text::from(name), groups }
+    let groups: &[&str] = match name {
+        ADMIN => &[MASTERS],
+        "alice@example.com" => &[PEOPLE, "team-a"],
+        _ => &[PEOPLE, "team-b"],
+    };
+    let groups = groups.iter().chain(&["system:authenticated"]).map(|group| Text::from(*group)).collect();
+    User { name: Text::from(name), uid: Text::from(name), groups }
 }
 
 fn token(secret: &[u8], name: &str) -> String {
@@ -166,5 +231,15 @@ mod tests {
             assert_eq!(credentials.user_of_token(token).unwrap().name, name);
         }
         assert!(credentials.user_of_token("guess").is_none());
+    }
+
+    #[test]
+    fn a_token_of_an_account_holds_for_its_time() {
+        let credentials = Credentials::generate("127.0.0.1:6443".parse().unwrap()).unwrap();
+        let account = Account { namespace: "web".into(), name: "robot".into(), uid: "u".into() };
+        let token = credentials.account_token(&account, 100);
+        assert_eq!(credentials.account_of_token(&token, 99), Some(account));
+        assert_eq!(credentials.account_of_token(&token, 100), None);
+        assert_eq!(credentials.account_of_token(&format!("{token}x"), 99), None);
     }
 }

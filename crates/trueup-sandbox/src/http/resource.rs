@@ -7,6 +7,7 @@ use http::{Method, Response};
 use trueup_object::value::Map;
 use trueup_object::{Gvk, Value};
 
+use super::credentials::Account;
 use super::options;
 use super::path::ResourcePath;
 use super::present::Presentation;
@@ -15,11 +16,13 @@ use super::serve::{Call, Front};
 use super::watching::Watching;
 use super::{negotiate, protobuf, reply};
 use crate::admission;
-use crate::api::{Change, Deleted, ListOptions, Target, WriteRecord};
+use crate::api::{Change, Deleted, ListOptions, Target, WriteRecord, pods};
+use crate::authorize::{self, Deed};
+use crate::clock::wire_time;
 use crate::faults::{Attributes, Interference};
 use crate::kind::KindInfo;
 use crate::registry::ServedResource;
-use crate::status::{ApiStatus, StatusReason};
+use crate::status::{ApiStatus, StatusCause, StatusReason};
 use crate::write::{self, PatchKind, WriteVerb};
 
 /// How long a watch lasts when the client gives no time; the real server draws between half an hour and an hour.
@@ -27,6 +30,10 @@ const WATCH_TIMEOUT: Duration = Duration::from_secs(45 * 60);
 
 /// The longest that a watch lasts, whatever the client says.
 const WATCH_TIMEOUT_MAX: Duration = Duration::from_secs(24 * 3600);
+
+/// How long a service account's token holds where nobody says, and the least that may be asked for.
+const TOKEN_SECONDS: i64 = 3600;
+const TOKEN_SECONDS_MIN: i64 = 600;
 
 /// What a request does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,6 +93,9 @@ enum Answer {
 
 /// Answers a request for a resource; an error drops the connection.
 pub(super) async fn answer(front: &Front, call: &Call, path: &ResourcePath) -> Result<Response<Body>, Cut> {
+    if let Err(status) = authorized(front, call, path) {
+        return Ok(Reply::from(status).into_response());
+    }
     let kinds = front.api.registry().kinds();
     let served = kinds.resource(&path.group, &path.version, &path.resource);
     let Some(served) = served.filter(|served| leads_somewhere(served, path)) else {
@@ -115,13 +125,38 @@ pub(super) async fn answer(front: &Front, call: &Call, path: &ResourcePath) -> R
     let answer = answered.unwrap_or_else(|status| Answer::Whole(Reply::from(status)));
     match answer {
         Answer::Watch(watching) => Ok(watching.into_response()),
-        Answer::Whole(reply) => {
+        Answer::Whole(mut reply) => {
+            reply.warnings.extend(request.kind.deprecation().map(str::to_owned));
             if verb.is_write() {
                 record(front, call, verb, reply.code);
             }
             if interference == Interference::Cut { Err(reply::Cut) } else { Ok(reply.into_response()) }
         }
     }
+}
+
+/// Whether the caller may do this, before anybody looks whether there is such a thing.
+fn authorized(front: &Front, call: &Call, path: &ResourcePath) -> Result<(), ApiStatus> {
+    let Some(verb) = Verb::of(call, path) else { return Ok(()) };
+    // A namespace is asked about as if it were in itself, and a collection that a field selector limits to one name as that one.
+    let is_namespace = path.resource == "namespaces" && path.group.is_empty();
+    let name = path.name.as_deref().unwrap_or_default();
+    let selected = call.query.text("fieldSelector").and_then(|selector| {
+        selector
+            .split(',')
+            .find_map(|part| part.strip_prefix("metadata.name="))
+            .map(|it| it.trim_start_matches('='))
+    });
+    let selectable = matches!(verb, Verb::List | Verb::Watch | Verb::DeleteCollection);
+    let deed = Deed::Resource {
+        verb: verb.as_str(),
+        group: &path.group,
+        resource: &path.resource,
+        subresource: path.subresource.as_deref().unwrap_or_default(),
+        namespace: if is_namespace { name } else { &path.namespace },
+        name: if name.is_empty() && selectable { selected.unwrap_or_default() } else { name },
+    };
+    authorize::check(&front.api, &call.user, deed)
 }
 
 fn record(front: &Front, call: &Call, verb: Verb, code: u16) {
@@ -299,6 +334,9 @@ impl Handler<'_> {
         if let Some(review) = self.front.api.review(target, &call.user, &call.body) {
             return review.map(|review| Reply::json(201, &review));
         }
+        if let Some(done) = self.own_subresource(target) {
+            return done.map(|answer| Reply::json(201, &answer));
+        }
         let change = Change {
             target,
             verb,
@@ -320,6 +358,67 @@ impl Handler<'_> {
         let mut reply = Reply::text(code, JSON, body);
         reply.warnings = changed.warnings;
         Ok(reply)
+    }
+
+    /// What some subresources do in place of a write.
+    fn own_subresource(&self, target: Target<'_>) -> Option<Result<Value, ApiStatus>> {
+        let api = &self.front.api;
+        let work: fn(&Self, Target<'_>, &Value) -> Result<Value, ApiStatus> =
+            match (self.kind().plural.as_str(), target.subresource?) {
+                ("pods", "eviction") => |it, target, body| it.front.api.evict_pod(target, body),
+                ("pods", "binding") => |it, target, body| it.front.api.bind_pod(target, body),
+                ("serviceaccounts", "token") => Self::issue_token,
+                _ => return None,
+            };
+        let body = Value::from_json(&self.call.body);
+        let body = match body {
+            Ok(body) => body,
+            Err(error) => return Some(Err(ApiStatus::bad_request(error.to_string()))),
+        };
+        match options::dry_run(&self.call.query, "CreateOptions") {
+            // A dry run says what would be refused for want of the object.
+            Ok(true) => Some(api.get(Target { subresource: None, ..target }).map(|_| pods::success())),
+            Ok(false) => Some(work(self, target, &body)),
+            Err(status) => Some(Err(status)),
+        }
+    }
+
+    /// A token for a service account, that authenticates for as long as it is asked for.
+    fn issue_token(&self, target: Target<'_>, request: &Value) -> Result<Value, ApiStatus> {
+        let account = self.front.api.get(Target { subresource: None, ..target })?;
+        let seconds = request.int_at(&["spec", "expirationSeconds"]).unwrap_or(TOKEN_SECONDS);
+        if seconds < TOKEN_SECONDS_MIN {
+            let cause = StatusCause::invalid(
+                "spec.expirationSeconds",
+                &Value::Int(seconds),
+                "may not specify a duration less than 10 minutes",
+            );
+            let kind = KindInfo {
+                gvk: Gvk::new("authentication.k8s.io", "", "TokenRequest"),
+                ..self.kind().clone()
+            };
+            let mut status = ApiStatus::invalid(&kind, "", vec![cause]);
+            status.details.group = "authentication.k8s.io".into();
+            return Err(status);
+        }
+        let now = self.front.api.clock().now();
+        let ends = now.checked_add(Duration::from_secs(seconds.unsigned_abs())).unwrap_or(now);
+        let bearer = Account {
+            namespace: target.namespace.into(),
+            name: target.name.unwrap_or_default().into(),
+            uid: account.str_at(&["metadata", "uid"]).unwrap_or_default().into(),
+        };
+        let mut answer = request.clone();
+        answer.set_at(&["apiVersion"], "authentication.k8s.io/v1".into());
+        answer.set_at(&["kind"], "TokenRequest".into());
+        answer.set_at(&["metadata", "name"], bearer.name.clone().into());
+        answer.set_at(&["metadata", "namespace"], bearer.namespace.clone().into());
+        answer.set_at(&["metadata", "creationTimestamp"], wire_time(now).into());
+        answer.set_at(&["spec", "expirationSeconds"], seconds.into());
+        answer.set_at(&["status", "expirationTimestamp"], wire_time(ends).into());
+        let token = self.front.credentials.account_token(&bearer, ends.as_second());
+        answer.set_at(&["status", "token"], token.into());
+        Ok(answer)
     }
 
     fn delete(&self) -> Result<Reply, ApiStatus> {

@@ -10,20 +10,26 @@ use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use tokio_util::sync::CancellationToken;
 use trueup_object::Value;
+use trueup_object::value::Text;
 
-use super::credentials::{ADMIN, Credentials, User};
+use super::credentials::{ADMIN, Account, Credentials, User};
 use super::path::Route;
 use super::query::Query;
 use super::reply::{Body, Cut, JSON, Reply};
 use super::{negotiate, protobuf, resource};
 use crate::api::Api;
+use crate::authorize::{self, Deed};
 use crate::discovery;
 use crate::faults::Faults;
 use crate::registry::Kinds;
+use crate::state::{Name, ResourceId};
 use crate::status::{ApiStatus, StatusReason};
 
 /// The largest body that is read: etcd's limit with the room that the API server gives it.
 const N_BODY_BYTES_MAX: usize = 3 * 1024 * 1024;
+
+/// The group of everybody who is known.
+const AUTHENTICATED: &str = "system:authenticated";
 
 /// How long a client may take to send a body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -92,7 +98,14 @@ impl Front {
         match Route::parse(&call.path) {
             None => Ok(Reply::no_such_path().into_response()),
             Some(Route::Resource(path)) => resource::answer(self, &call, &path).await,
-            Some(Route::Other(segments)) => Ok(self.other(&call, &segments).into_response()),
+            Some(Route::Other(segments)) => {
+                let verb = call.method.as_str().to_ascii_lowercase();
+                let deed = Deed::Path { verb: &verb, path: &call.path };
+                match authorize::check(&self.api, &call.user, deed) {
+                    Ok(()) => Ok(self.other(&call, &segments).into_response()),
+                    Err(status) => Ok(Reply::from(status).into_response()),
+                }
+            }
         }
     }
 
@@ -109,27 +122,54 @@ impl Front {
         Ok(())
     }
 
-    /// Who makes a request: by token, or whom the administrator stands in for.
+    /// Who makes a request: by token, or whom somebody who may do so stands in for.
     fn caller(&self, headers: &HeaderMap) -> Result<User, ApiStatus> {
         let authorization = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
         let token = authorization.and_then(|value| value.strip_prefix("Bearer ")).map(str::trim);
-        let user = token
-            .and_then(|token| self.credentials.user_of_token(token))
-            .ok_or_else(ApiStatus::unauthorized)?;
+        let user = token.and_then(|token| self.user_of_token(token)).ok_or_else(ApiStatus::unauthorized)?;
         let Some(name) = headers.get("impersonate-user").and_then(|value| value.to_str().ok()) else {
-            return Ok(user.clone());
+            return Ok(user);
         };
-        if user.name != ADMIN {
-            let message = format!(
-                "users {name:?} is forbidden: User {:?} cannot impersonate resource \"users\" in API group \"\" at the \
-                 cluster scope",
-                user.name
-            );
-            return Err(ApiStatus::new(403, StatusReason::Forbidden, message));
-        }
         let groups = headers.get_all("impersonate-group").iter().filter_map(|value| value.to_str().ok());
-        let groups = groups.chain(["system:authenticated"]).map(Into::into).collect();
-        Ok(User { name: name.into(), groups })
+        let groups: Vec<&str> = groups.collect();
+        let account = name.strip_prefix("system:serviceaccount:").and_then(|rest| rest.split_once(':'));
+        let may = |group, resource, namespace, name| {
+            let deed =
+                Deed::Resource { verb: "impersonate", group, resource, subresource: "", namespace, name };
+            authorize::check(&self.api, &user, deed)
+        };
+        match account {
+            Some((namespace, name)) => may("", "serviceaccounts", namespace, name)?,
+            None => may("", "users", "", name)?,
+        }
+        groups.iter().try_for_each(|group| may("", "groups", "", group))?;
+        let mut all: Vec<Text> = groups.into_iter().map(Text::from).collect();
+        if let Some((namespace, _)) = account.filter(|_| all.is_empty()) {
+            all.extend(account_groups(namespace));
+        }
+        if !all.iter().any(|group| group == AUTHENTICATED) {
+            all.push(AUTHENTICATED.into());
+        }
+        Ok(User { name: name.into(), uid: Text::default(), groups: all })
+    }
+
+    /// Who holds a token: one of the sandbox's users, or a service account that still is the one it was issued to.
+    fn user_of_token(&self, token: &str) -> Option<User> {
+        if let Some(user) = self.credentials.user_of_token(token) {
+            return Some(user.clone());
+        }
+        let account = self.credentials.account_of_token(token, self.api.clock().now().as_second())?;
+        let Account { namespace, name, uid } = account;
+        let stored = self
+            .api
+            .store()
+            .get(&ResourceId::new("", "serviceaccounts"), &Name::new(&namespace, &name))
+            .filter(|stored| stored.str_at(&["metadata", "uid"]) == Some(uid.as_str()));
+        stored.map(|_| {
+            let mut groups: Vec<Text> = account_groups(&namespace).into();
+            groups.push(AUTHENTICATED.into());
+            User { name: format!("system:serviceaccount:{namespace}:{name}").into(), uid, groups }
+        })
     }
 
     /// Paths that are no resources.
@@ -197,6 +237,11 @@ impl Front {
         }
         Reply::json(200, &self.faults.to_value())
     }
+}
+
+/// The groups of every service account of a namespace.
+fn account_groups(namespace: &str) -> [Text; 2] {
+    ["system:serviceaccounts".into(), format!("system:serviceaccounts:{namespace}").into()]
 }
 
 /// The resources of a group version; what is missing in a group that is there is told as a `Status`.

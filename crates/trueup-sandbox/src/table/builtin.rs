@@ -133,10 +133,9 @@ fn machinery(kind: &KindInfo) -> Option<(Columns, Cells)> {
         ),
         ("node.k8s.io", "RuntimeClass") => ("Name,Handler,Age", cluster::runtime_class),
         ("apiregistration.k8s.io", "APIService") => ("Name,Service,Available,Age", cluster::api_service),
-        ("flowcontrol.apiserver.k8s.io", "FlowSchema") => (
-            "Name,PriorityLevel,MatchingPrecedence,DistinguisherMethod,Age,MissingPL",
-            cluster::flow_schema,
-        ),
+        ("flowcontrol.apiserver.k8s.io", "FlowSchema") => {
+            ("Name,PriorityLevel,MatchingPrecedence,DistinguisherMethod,Age,MissingPL", cluster::flow_schema)
+        }
         ("flowcontrol.apiserver.k8s.io", "PriorityLevelConfiguration") => (
             "Name,Type,NominalConcurrencyShares,Queues,HandSize,QueueLengthLimit,Age",
             cluster::priority_level,

@@ -4,7 +4,9 @@ use trueup_object::value::Map;
 use trueup_object::{Timestamp, Value};
 
 use super::age;
-use super::cell::{age_of, containers, int, is_marked_default, label_selector, labels, name, or_none, scalar_or, text};
+use super::cell::{
+    age_of, containers, int, is_marked_default, label_selector, labels, name, or_none, scalar_or, text,
+};
 
 fn count(items: &[Value]) -> Value {
     Value::Int(i64::try_from(items.len()).unwrap_or(i64::MAX))
