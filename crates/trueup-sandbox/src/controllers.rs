@@ -187,22 +187,30 @@ impl Loop {
     }
 
     fn reconcile(&self, place: &Place) {
-        let Some(object) = self.api.store().get(&place.0, &place.1) else { return };
+        let Some(object) = self.api.store().get(&place.0, &place.1) else { return self.clear_away(place) };
         let steps = if objects::protection(&place.0).is_some() {
             let mut steps = objects::end_protection(&place.0, &object);
             if steps.is_empty() && self.options.workloads != Workloads::Untouched {
                 steps.extend(objects::available(&place.0, &object, self.now()));
             }
             steps
-        } else if objects::CLUSTER_ROLES.is(&place.0) {
-            let (all, _) = self.api.store().list(&objects::CLUSTER_ROLES.id(), "");
-            aggregation::reconcile(&object, &all)
         } else if objects::is_deleting(&object) || self.options.workloads == Workloads::Untouched {
             Vec::new()
         } else {
             self.workload(place, &object).unwrap_or_else(|| self.around(place, &object))
         };
         steps.iter().for_each(|step| self.perform(step));
+    }
+
+    /// What an object that is gone leaves behind and no owner names: the Endpoints of a service.
+    fn clear_away(&self, place: &Place) {
+        if !objects::SERVICES.is(&place.0) || self.options.workloads == Workloads::Untouched {
+            return;
+        }
+        let left = self.api.store().get(&objects::ENDPOINTS.id(), &place.1);
+        if let Some(left) = left.filter(|left| endpoints::is_ours(left)) {
+            self.perform(&Step::delete(objects::ENDPOINTS, &left));
+        }
     }
 
     /// What the controllers of workloads do about an object; None where it is none of theirs.
@@ -254,6 +262,8 @@ impl Loop {
                 endpoints: self.api.store().get(&objects::ENDPOINTS.id(), &name),
             };
             endpoints::reconcile(object, &found)
+        } else if is(objects::CLUSTER_ROLES) {
+            aggregation::reconcile(object, &listed(objects::CLUSTER_ROLES))
         } else if is(objects::QUOTAS) {
             quota::reconcile(object, self.api.store())
         } else if is(objects::AUTOSCALERS) {

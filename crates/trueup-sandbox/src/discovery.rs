@@ -2,6 +2,7 @@
 
 mod descriptions;
 mod openapi;
+mod openapi_v2;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -13,6 +14,7 @@ use crate::kind::{KindInfo, Scope};
 use crate::registry::{Builtin, Group, Kinds, ServedResource, storage_of};
 
 pub use openapi::{openapi_document, openapi_index};
+pub use openapi_v2::{PROTOBUF as OPENAPI_V2_PROTOBUF, encode as encode_openapi_v2, openapi_v2};
 
 /// The media type of aggregated discovery.
 pub const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
@@ -102,7 +104,9 @@ pub fn paths(kinds: &Kinds) -> Value {
         paths.push(format!("/apis/{}", group.name));
         paths.extend(group.versions.iter().map(|version| format!("/apis/{}/{version}", group.name)));
     }
-    paths.extend(["/healthz", "/livez", "/openapi/v3", "/readyz", "/version"].map(str::to_owned));
+    paths.extend(
+        ["/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version"].map(str::to_owned),
+    );
     map([("paths", Value::List(paths.into_iter().map(Value::from).collect()))])
 }
 

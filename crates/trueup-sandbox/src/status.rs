@@ -59,6 +59,8 @@ pub struct StatusDetails {
     pub uid: Text,
     pub causes: Vec<StatusCause>,
     pub retry_after_seconds: u32,
+    /// What is told beside the failure, in headers.
+    pub warnings: Vec<String>,
     /// The server made the failure from a bare status code: details are there though they say nothing.
     pub generic: bool,
 }
@@ -330,7 +332,7 @@ impl ApiStatus {
 
 impl StatusDetails {
     fn to_value(&self) -> Value {
-        let Self { name, group, kind, uid, causes, retry_after_seconds, generic: _ } = self;
+        let Self { name, group, kind, uid, causes, retry_after_seconds, warnings: _, generic: _ } = self;
         let mut details = Map::new();
         insert_text(&mut details, "name", name);
         insert_text(&mut details, "group", group);

@@ -141,6 +141,15 @@ impl<'r, 'a> Pipeline<'r, 'a> {
     }
 
     fn run(mut self) -> Result<WriteOutcome, ApiStatus> {
+        // What there is to warn of is told beside a refusal as well.
+        let outcome = self.outcome();
+        outcome.map_err(|mut status| {
+            status.details.warnings.append(&mut self.warnings);
+            status
+        })
+    }
+
+    fn outcome(&mut self) -> Result<WriteOutcome, ApiStatus> {
         let object = match self.request.admitted {
             Some(admitted) => self.admitted(admitted)?,
             None => self.proposed()?,
@@ -154,7 +163,7 @@ impl<'r, 'a> Pipeline<'r, 'a> {
             object,
             changed,
             created: self.live().is_none(),
-            warnings: self.warnings,
+            warnings: std::mem::take(&mut self.warnings),
         })
     }
 

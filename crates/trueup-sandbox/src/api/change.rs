@@ -56,6 +56,7 @@ impl Api {
             let outcome = self.compute(change, live.as_deref(), None)?;
             if change.dry_run || !outcome.changed {
                 let created = outcome.created;
+                self.refuse_existing(change, &outcome)?;
                 return Ok(Changed { response: outcome.response, created, warnings: outcome.warnings });
             }
             let name = name_of(&outcome.object);
@@ -103,6 +104,7 @@ impl Api {
         }
         let outcome = self.compute(change, live.as_deref(), Some(&admitted.object))?;
         if change.dry_run || !outcome.changed {
+            self.refuse_existing(change, &outcome)?;
             let WriteOutcome { response, created, warnings, .. } = outcome;
             return Ok(Some(Changed { response, created, warnings }));
         }
@@ -119,6 +121,14 @@ impl Api {
             }
             Err(CommitError::Exists | CommitError::Missing | CommitError::Changed) => Ok(None),
         }
+    }
+
+    /// A create that is only tried is refused where the name is taken, as the real one would be.
+    fn refuse_existing(&self, change: &Change<'_>, outcome: &WriteOutcome) -> Result<(), ApiStatus> {
+        let name = name_of(&outcome.object);
+        let taken = change.verb == WriteVerb::Create
+            && self.store().get(&change.target.served.storage(), &name).is_some();
+        if taken { Err(ApiStatus::already_exists(&change.target.served.kind, &name.name)) } else { Ok(()) }
     }
 
     fn compute(

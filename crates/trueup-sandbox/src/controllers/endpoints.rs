@@ -15,6 +15,13 @@ const SERVICE_NAME: &str = "kubernetes.io/service-name";
 const HEADLESS: &str = "service.kubernetes.io/headless";
 const OLDER_MANAGED_BY: &str = "endpoints.kubernetes.io/managed-by";
 
+const OLDER_CONTROLLER: &str = "endpoint-controller";
+
+/// Whether Endpoints were made here, and not by hand for a service without a selector.
+pub fn is_ours(endpoints: &Value) -> bool {
+    endpoints.str_at(&["metadata", "labels", OLDER_MANAGED_BY]) == Some(OLDER_CONTROLLER)
+}
+
 /// What there is about one service.
 pub struct Found<'a> {
     pub pods: &'a [Arc<Value>],
@@ -173,7 +180,7 @@ fn endpoints(service: &Value, present: Option<&Value>, pods: &[&Value], ports: &
             object
         }
     };
-    object.set_at(&["metadata", "labels"], labels(service, &[(OLDER_MANAGED_BY, "endpoint-controller")]));
+    object.set_at(&["metadata", "labels"], labels(service, &[(OLDER_MANAGED_BY, OLDER_CONTROLLER)]));
     if pods.is_empty() {
         object.remove_at(&["subsets"]);
     } else {

@@ -72,6 +72,7 @@ impl From<ApiStatus> for Reply {
     fn from(status: ApiStatus) -> Self {
         let mut reply = Self::json(status.code, &status.to_value());
         reply.retry_after_seconds = status.details.retry_after_seconds;
+        reply.warnings = status.details.warnings.into_iter().collect();
         reply
     }
 }

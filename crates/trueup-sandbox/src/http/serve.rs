@@ -201,12 +201,23 @@ impl Front {
             },
             ["api", version] => return resources_reply(&kinds, "", version),
             ["apis", group, version] => return resources_reply(&kinds, group, version),
+            ["openapi", "v2"] => return self.older_openapi(accept),
             ["openapi", "v3"] => discovery::openapi_index(&kinds),
             ["openapi", "v3", "api", version] => return self.openapi("", version),
             ["openapi", "v3", "apis", group, version] => return self.openapi(group, version),
             [] => discovery::paths(&kinds),
             _ => return Reply::no_such_path(),
         };
+        Reply::json(200, &document)
+    }
+
+    fn older_openapi(&self, accept: Option<&str>) -> Reply {
+        let kinds = self.api.registry().kinds();
+        let document = discovery::openapi_v2(self.api.registry().builtin(), &kinds);
+        if accept.unwrap_or_default().contains("proto-openapi.spec.v2") {
+            let encoded = discovery::encode_openapi_v2(&document);
+            return Reply::text(200, discovery::OPENAPI_V2_PROTOBUF, encoded);
+        }
         Reply::json(200, &document)
     }
 

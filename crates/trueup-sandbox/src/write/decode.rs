@@ -72,7 +72,11 @@ impl Pipeline<'_, '_> {
 
     /// A patched object: the same, refused in the words for patches. `shown` is how the message shows the patch.
     pub(super) fn decoded_patched(&mut self, patched: &Value, shown: &str) -> Result<Value, ApiStatus> {
-        let decoded = self.decode(patched).map_err(|error| invalid_patch(shown, &error.0))?;
+        let strategic = self.request.verb == WriteVerb::Patch(PatchKind::Strategic);
+        let decoded = self.decode(patched).map_err(|error| {
+            let message = if strategic { converted(&error.0) } else { error.0 };
+            invalid_patch(shown, &message)
+        })?;
         if !decoded.strict.is_empty() {
             match self.request.field_validation {
                 FieldValidation::Ignore => {}
@@ -192,6 +196,13 @@ impl Pipeline<'_, '_> {
         body.set_at(&["apiVersion"], self.request.kind.gvk.api_version().into());
         body.set_at(&["kind"], self.request.kind.gvk.kind.clone().into());
     }
+}
+
+/// The same mismatch in the words of the conversion that a strategic merge ends with, which knows types and no fields.
+fn converted(message: &str) -> String {
+    const SCALARS: [&str; 6] = ["int32", "int64", "bool", "string", "float64", "float32"];
+    let wanted = message.rsplit_once(" of type ").map(|(_, wanted)| wanted).filter(|it| SCALARS.contains(it));
+    wanted.map_or_else(|| message.to_owned(), |wanted| format!("unrecognized type: {wanted}"))
 }
 
 fn unknown_fields(found: &Found) -> Vec<String> {

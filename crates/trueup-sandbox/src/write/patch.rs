@@ -12,6 +12,8 @@ pub use json_patch::json_patch;
 pub use merge_patch::merge_patch;
 pub use strategic::{FieldPatch, PatchSchema, strategic_merge};
 
+use trueup_object::Value;
+
 use crate::status::{ApiStatus, StatusReason};
 
 /// A patch that could not be applied.
@@ -23,6 +25,18 @@ pub enum PatchError {
     /// The patch does not fit the object (a `test` that fails, a path that is not there).
     #[error("{0}")]
     DoesNotApply(String),
+}
+
+/// What Go's decoder calls a value.
+fn json_type(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "bool",
+        Value::Int(_) | Value::Float(_) => "number",
+        Value::Str(_) => "string",
+        Value::List(_) => "array",
+        Value::Map(_) => "object",
+    }
 }
 
 impl PatchError {

@@ -3,6 +3,7 @@
 //! Not every rule of every kind is here; an object that this accepts may still be refused by a real server.
 
 mod core;
+mod custom;
 mod metadata;
 mod names;
 mod pod;
@@ -138,6 +139,7 @@ pub fn validate(kind: &KindInfo, part: Part, object: &Value, live: Option<&Value
     }
     if let Some(custom) = kind.custom() {
         report.causes.extend(custom.schema.validate(object));
+        custom::replicas(&mut report, kind, part, object);
     }
     report.causes
 }

@@ -1,6 +1,8 @@
 //! The sandbox as clients see it: through `kube`, over TLS.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod access;
+mod cluster;
 mod definitions;
 mod deletion;
 mod discovery;

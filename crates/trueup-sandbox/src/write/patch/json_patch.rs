@@ -3,7 +3,7 @@
 
 use trueup_object::{Map, Value};
 
-use super::PatchError;
+use super::{PatchError, json_type};
 
 /// The server refuses longer patches.
 const OPERATIONS_MAX: usize = 10_000;
@@ -11,9 +11,10 @@ const OPERATIONS_MAX: usize = 10_000;
 /// Applies a JSON patch.
 pub fn json_patch(document: &Value, patch: &Value) -> Result<Value, PatchError> {
     let Some(operations) = patch.as_list() else {
-        return Err(PatchError::Malformed(
-            "json: cannot unmarshal object into Go value of type jsonpatch.Patch".to_owned(),
-        ));
+        return Err(PatchError::Malformed(format!(
+            "error decoding patch: json: cannot unmarshal {} into Go value of type []handlers.jsonPatchOp",
+            json_type(patch)
+        )));
     };
     if operations.len() > OPERATIONS_MAX {
         return Err(PatchError::Malformed(format!(

@@ -37,7 +37,10 @@ pub fn strategic_merge<S: PatchSchema>(
     schema: &S,
 ) -> Result<Value, PatchError> {
     let Some(changes) = patch.as_map() else {
-        return Err(malformed("invalid JSON document"));
+        let found = super::json_type(patch);
+        return Err(malformed(&format!(
+            "json: cannot unmarshal {found} into Go value of type map[string]interface {{}}"
+        )));
     };
     let original = document.as_map().cloned().unwrap_or_default();
     merge_map(original, changes.clone(), schema).map(Value::Map)

@@ -151,7 +151,7 @@ fn pod(report: &mut Report, object: &Value, live: &Value) {
                 container.remove_at(&["image"]);
             });
         }
-        for field in ["activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds", "nodeName"] {
+        for field in ["activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds"] {
             spec.remove_at(&[field]);
         }
         spec
