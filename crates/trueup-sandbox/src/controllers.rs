@@ -58,7 +58,13 @@ type Place = (ResourceId, Name);
 
 /// Runs the controllers until it is dropped.
 pub async fn run_controllers(api: Api, options: Controllers) {
-    let mut controllers = Loop { cursor: api.store().watch(0), api, options, waiting: BTreeSet::new() };
+    let mut controllers = Loop {
+        cursor: api.store().watch(0),
+        api,
+        options,
+        waiting: BTreeSet::new(),
+        told: std::cell::Cell::new(0),
+    };
     controllers.rebuild();
     loop {
         while let Some(place) = controllers.waiting.pop_first() {
@@ -77,6 +83,8 @@ struct Loop {
     options: Controllers,
     cursor: WatchCursor,
     waiting: BTreeSet<Place>,
+    /// The number in the name of the last event.
+    told: std::cell::Cell<u64>,
 }
 
 /// The resources that something here looks after.
@@ -382,7 +390,10 @@ impl Loop {
         let kinds = self.api.registry().kinds();
         let resource = Event::RESOURCE;
         let Some(served) = kinds.resource(resource.group, resource.version, resource.plural) else { return };
-        let object = event.object(self.api.ids().next_u64(), self.now());
+        // Names of events follow from their time, so that a list of them is in its order.
+        let time = u64::try_from(self.now().as_nanosecond()).unwrap_or_default();
+        self.told.set(time.max(self.told.get() + 1));
+        let object = event.object(self.told.get(), self.now());
         let target = Target::collection(served, text(&object, "namespace"));
         // Nothing is told in a namespace that goes.
         let _ = self.write(target, WriteVerb::Create, &object, objects::CONTROLLER_MANAGER);

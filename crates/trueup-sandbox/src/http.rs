@@ -14,4 +14,4 @@ mod serve;
 mod watching;
 
 pub use listen::{ListenError, Listener};
-pub use serve::Front;
+pub use serve::{Documents, Front};

@@ -13,7 +13,7 @@ use crate::clock::Clock;
 use crate::controllers::{Controllers, Workloads, run_controllers};
 use crate::faults::Faults;
 use crate::http::credentials::{CredentialError, Credentials};
-use crate::http::{Front, ListenError, Listener};
+use crate::http::{Documents, Front, ListenError, Listener};
 use crate::registry::Builtin;
 use crate::status::ApiStatus;
 
@@ -87,6 +87,7 @@ impl Sandbox {
             credentials,
             address,
             shutdown: shutdown.clone(),
+            documents: Documents::default(),
             api: api.clone(),
         });
         let controllers =

@@ -38,7 +38,9 @@ pub struct Table<'a> {
     printer: Printer<'a>,
     include: IncludeObject,
     now: Timestamp,
-    rows: Vec<Value>,
+    /// With what they are sorted by before their order.
+    rows: Vec<(i64, Value)>,
+    kind: &'a KindInfo,
 }
 
 impl<'a> Table<'a> {
@@ -51,7 +53,7 @@ impl<'a> Table<'a> {
             Some(_) => Printer::Builtin { columns: builtin::NAME_AND_AGE, cells: builtin::name_and_age },
             None => builtin::printer(kind),
         };
-        Self { printer, include, now, rows: Vec::new() }
+        Self { printer, include, now, rows: Vec::new(), kind }
     }
 
     pub fn add(&mut self, object: &Value) {
@@ -74,24 +76,26 @@ impl<'a> Table<'a> {
                 row.insert("object", object.clone());
             }
         }
-        self.rows.push(Value::Map(row));
+        self.rows.push((cluster::rank(self.kind, object), Value::Map(row)));
     }
 
     /// The table; of a watch's tables only the first names the columns.
     pub fn finish(
-        self,
+        mut self,
         revision: &str,
         continue_token: Option<&str>,
         n_remaining: Option<usize>,
         with_columns: bool,
     ) -> Value {
+        self.rows.sort_by_key(|(rank, _)| *rank);
+        let rows = self.rows.into_iter().map(|(_, row)| row).collect();
         let columns = if with_columns { self.printer.definitions() } else { Value::Null };
         Value::Map(Map::from_iter([
             ("apiVersion", Value::from("meta.k8s.io/v1")),
             ("columnDefinitions", columns),
             ("kind", Value::from("Table")),
             ("metadata", list_metadata(revision, continue_token, n_remaining)),
-            ("rows", Value::List(self.rows)),
+            ("rows", Value::List(rows)),
         ]))
     }
 }

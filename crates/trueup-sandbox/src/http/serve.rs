@@ -1,6 +1,7 @@
 //! One request from its head to its answer: who calls, what the path means, who serves it.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -43,6 +44,32 @@ pub struct Front {
     pub address: std::net::SocketAddr,
     /// Ends watches when the server stops.
     pub shutdown: CancellationToken,
+    pub documents: Documents,
+}
+
+/// OpenAPI documents that were asked for, as long as the kinds stay what they are: they are large, and every client begins
+/// with them.
+#[derive(Debug, Default)]
+pub struct Documents {
+    kept: Mutex<Option<(Arc<Kinds>, BTreeMap<String, Bytes>)>>,
+}
+
+impl Documents {
+    fn find(&self, kinds: &Arc<Kinds>, path: &str) -> Option<Bytes> {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let (of, documents) = kept.as_ref()?;
+        if Arc::ptr_eq(of, kinds) { documents.get(path).cloned() } else { None }
+    }
+
+    fn keep(&self, kinds: &Arc<Kinds>, path: String, document: Bytes) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        match kept.as_mut().filter(|(of, _)| Arc::ptr_eq(of, kinds)) {
+            Some((_, documents)) => {
+                documents.insert(path, document);
+            }
+            None => *kept = Some((kinds.clone(), BTreeMap::from([(path, document)]))),
+        }
+    }
 }
 
 /// A request with its body read and its caller known.
@@ -223,8 +250,16 @@ impl Front {
 
     fn openapi(&self, group: &str, version: &str) -> Reply {
         let kinds = self.api.registry().kinds();
-        let document = discovery::openapi_document(self.api.registry().builtin(), &kinds, group, version);
-        document.map_or_else(Reply::no_such_path, |document| Reply::json(200, &document))
+        let path = format!("{group}/{version}");
+        let known = self.documents.find(&kinds, &path);
+        let body = known.or_else(|| {
+            let builtin = self.api.registry().builtin();
+            let document = discovery::openapi_document(builtin, &kinds, group, version)?;
+            let body = Bytes::from(document.to_json());
+            self.documents.keep(&kinds, path, body.clone());
+            Some(body)
+        });
+        body.map_or_else(Reply::no_such_path, |body| Reply::text(200, JSON, body))
     }
 
     /// `/sandbox/faults`: GET tells the rules, POST adds some, DELETE removes all.

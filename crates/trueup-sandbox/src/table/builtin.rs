@@ -131,6 +131,7 @@ fn machinery(kind: &KindInfo) -> Option<(Columns, Cells)> {
             "Name,Status,Roles,Age,Version,+Internal-IP,+External-IP,+OS-Image,+Kernel-Version,+Container-Runtime",
             cluster::node,
         ),
+        ("", "ComponentStatus") => ("Name,Status,Message,Error", cluster::component_status),
         ("node.k8s.io", "RuntimeClass") => ("Name,Handler,Age", cluster::runtime_class),
         ("apiregistration.k8s.io", "APIService") => ("Name,Service,Available,Age", cluster::api_service),
         ("flowcontrol.apiserver.k8s.io", "FlowSchema") => {

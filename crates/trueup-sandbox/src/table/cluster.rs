@@ -7,6 +7,7 @@ use super::age;
 use super::cell::{
     age_of, containers, int, is_marked_default, label_selector, labels, name, or_none, scalar_or, text,
 };
+use crate::kind::KindInfo;
 
 fn count(items: &[Value]) -> Value {
     Value::Int(i64::try_from(items.len()).unwrap_or(i64::MAX))
@@ -229,6 +230,24 @@ pub(super) fn api_service(object: &Value, now: Timestamp) -> Vec<Value> {
         },
     );
     vec![name(object), service.into(), available.into(), age_of(object, now)]
+}
+
+pub(super) fn component_status(object: &Value, _now: Timestamp) -> Vec<Value> {
+    let conditions = object.list_at(&["conditions"]).iter();
+    let mut health = conditions.filter(|condition| text(condition, &["type"]) == "Healthy");
+    let health = health.next();
+    let part = |key: &str| health.map(|condition| text(condition, &[key])).unwrap_or_default();
+    let status = match part("status") {
+        "True" => "Healthy",
+        "False" => "Unhealthy",
+        _ => "Unknown",
+    };
+    vec![name(object), status.into(), part("message").into(), part("error").into()]
+}
+
+/// What the rows of a kind are sorted by, where that is not the name.
+pub(super) fn rank(kind: &KindInfo, object: &Value) -> i64 {
+    if kind.gvk.kind == "FlowSchema" { int(object, &["spec", "matchingPrecedence"]) } else { 0 }
 }
 
 pub(super) fn flow_schema(object: &Value, now: Timestamp) -> Vec<Value> {

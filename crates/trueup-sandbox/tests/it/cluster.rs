@@ -2,6 +2,7 @@
 
 use kube::api::{DynamicObject, EvictParams, ListParams, Patch, PatchParams, PostParams};
 use serde_json::json;
+use trueup_sandbox::api::Target;
 use trueup_sandbox::{SandboxOptions, Workloads};
 
 use crate::world::{World, object, refusal, until};
@@ -82,7 +83,11 @@ async fn an_eviction_asks_the_budget() {
         async move { budgets.get("web").await.unwrap().data["status"]["expectedPods"] == 1 }
     })
     .await;
-    let refused = refusal(pods.evict("web", &EvictParams::default()).await);
+    // Not through the client, which asks again for minutes after such an answer.
+    let kinds = world.sandbox.api().registry().kinds();
+    let served = kinds.resource("", "v1", "pods").unwrap();
+    let target = Target::object(served, "default", "web");
+    let refused = world.sandbox.api().evict_pod(target, &trueup_object::Value::default()).unwrap_err();
     assert_eq!(refused.code, 429);
     assert_eq!(refused.message, "Cannot evict pod as it would violate the pod's disruption budget.");
     budgets.delete("web", &kube::api::DeleteParams::default()).await.unwrap();
@@ -128,7 +133,8 @@ async fn a_service_has_its_endpoints() {
     until("both go with the service", || {
         let (slices, older, of_service) = (slices.clone(), older.clone(), of_service.clone());
         async move {
-            slices.list(&of_service).await.unwrap().items.is_empty() && older.get_opt("web").await.unwrap().is_none()
+            slices.list(&of_service).await.unwrap().items.is_empty()
+                && older.get_opt("web").await.unwrap().is_none()
         }
     })
     .await;
