@@ -1,7 +1,7 @@
 //! One request from its head to its answer: who calls, what the path means, who serves it.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -51,24 +51,38 @@ pub struct Front {
 /// with them.
 #[derive(Debug, Default)]
 pub struct Documents {
-    kept: Mutex<Option<(Arc<Kinds>, BTreeMap<String, Bytes>)>>,
+    kept: Mutex<Kept>,
+}
+
+/// The documents of one picture of the kinds, by path.
+#[derive(Debug, Default)]
+struct Kept {
+    kinds: Option<Arc<Kinds>>,
+    documents: BTreeMap<String, Bytes>,
+}
+
+impl Kept {
+    fn is_of(&self, kinds: &Arc<Kinds>) -> bool {
+        self.kinds.as_ref().is_some_and(|own| Arc::ptr_eq(own, kinds))
+    }
 }
 
 impl Documents {
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn find(&self, kinds: &Arc<Kinds>, path: &str) -> Option<Bytes> {
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let (of, documents) = kept.as_ref()?;
-        if Arc::ptr_eq(of, kinds) { documents.get(path).cloned() } else { None }
+        let kept = self.kept();
+        if kept.is_of(kinds) { kept.documents.get(path).cloned() } else { None }
     }
 
     fn keep(&self, kinds: &Arc<Kinds>, path: String, document: Bytes) {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        match kept.as_mut().filter(|(of, _)| Arc::ptr_eq(of, kinds)) {
-            Some((_, documents)) => {
-                documents.insert(path, document);
-            }
-            None => *kept = Some((kinds.clone(), BTreeMap::from([(path, document)]))),
+        let mut kept = self.kept();
+        if !kept.is_of(kinds) {
+            *kept = Kept { kinds: Some(kinds.clone()), documents: BTreeMap::new() };
         }
+        kept.documents.insert(path, document);
     }
 }
 
