@@ -4,8 +4,6 @@ check "control plane module: vet" env CGO_ENABLED=0 go -C tools/controlplane vet
 tests "control plane" cargo test --quiet --package trueup-testkit --features cluster --test cluster
 # The full number is docs/proof.md's business.
 tests "differential" cargo xtask differential --cases 150 --seed 1
-# Every command of the script in the sandbox and on the control plane.
-tests "kubectl" cargo xtask kubectl-judge --quiet
 tests "corpus" cargo xtask corpus --manifests 60 --edits 30
 tests "cluster crate" cargo test --quiet --package trueup-cluster --features cluster --test cluster
 # Argo CD's own scripts and their published cases, which Go fetches (about 40 MB the first time).
