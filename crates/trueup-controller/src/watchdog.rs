@@ -51,9 +51,14 @@ impl Watchdog {
 
     /// Does some work, each rule of which may take so long.
     pub fn watch<T>(&self, limit: Duration, work: impl FnOnce() -> T) -> T {
-        let patience: Arc<Patience> = Arc::default();
-        self.shared.watched().looks.push(Look { patience: patience.clone(), limit, seen: None });
-        self.shared.arrival.notify_one();
+        let patience = Arc::new(Patience::new(limit.as_secs()));
+        let mut watched = self.shared.watched();
+        let was_idle = watched.looks.is_empty();
+        watched.looks.push(Look { patience: patience.clone(), limit, seen: None });
+        drop(watched);
+        if was_idle {
+            self.shared.arrival.notify_one();
+        }
         let _forgotten = Forgotten { shared: &self.shared, patience: &patience };
         patience.during(work)
     }

@@ -97,11 +97,8 @@ impl<'a> Report<'a> {
             return Self { input, sides, rules, hidden, hidden_base: Vec::new(), sealed: open, masked: None };
         }
         let seal = |object: &Value| seal(&normalise(object, input.status), input.ty, input.secrecy);
-        let sealed = Versions {
-            target: seal(input.target),
-            live: seal(input.live),
-            base: input.base.map(seal),
-        };
+        let sealed =
+            Versions { target: seal(input.target), live: seal(input.live), base: input.base.map(seal) };
         let mut masks = Masks::default();
         let masked = Versions {
             target: masks.mask(&sealed.target),
@@ -313,8 +310,7 @@ fn open<'a>(
         let is_there = |path: &FieldPath| path.starts_with_fields(&[name]);
         found.iter().any(|found| is_there(&found.path) || found.leaves.iter().any(is_there))
     };
-    let is_open =
-        all.into_iter().flatten().all(|object| is_open(object, input.ty, input.secrecy, &is_told));
+    let is_open = all.into_iter().flatten().all(|object| is_open(object, input.ty, input.secrecy, &is_told));
     is_open.then_some(Versions {
         target: Cow::Borrowed(sides.target?),
         live: Cow::Borrowed(sides.live?),

@@ -12,15 +12,31 @@ thread_local! {
 }
 
 /// What the one who works and the one who watches share.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Patience {
+    /// How many times the usual number of steps a run may take.
+    factor: u64,
     /// Odd while a run goes on; another number for each.
     run: AtomicU64,
     /// The run that was ended last.
     ended: AtomicU64,
 }
 
+/// No run may take more than so many times the usual number of steps, whatever is asked for.
+const FACTOR_MAX: u64 = 60;
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self::new(1)
+    }
+}
+
 impl Patience {
+    /// For runs that may take so many seconds, and the steps that go with them.
+    pub fn new(seconds: u64) -> Self {
+        Self { factor: seconds.clamp(1, FACTOR_MAX), run: AtomicU64::new(0), ended: AtomicU64::new(0) }
+    }
+
     /// Does some work, the rules of which are watched meanwhile.
     pub fn during<T>(self: &Arc<Self>, work: impl FnOnce() -> T) -> T {
         let outer = WATCHED.replace(Some(self.clone()));
@@ -65,6 +81,11 @@ impl Run {
         Self { patience }
     }
 
+    /// How many times the usual number of steps it may take.
+    pub fn factor(&self) -> u64 {
+        self.patience.as_ref().map_or(1, |(patience, _)| patience.factor)
+    }
+
     pub fn is_ended(&self) -> bool {
         self.patience.as_ref().is_some_and(|(patience, run)| patience.ended.load(Ordering::Relaxed) == *run)
     }
@@ -99,6 +120,15 @@ mod tests {
         assert!(why.contains("longer than"), "{why}");
         assert_eq!(second.map(|places| places.len()), Ok(1));
         assert_eq!(patience.running(), None);
+    }
+
+    #[test]
+    fn who_may_take_longer_may_take_more_steps() {
+        let object = Value::from_json(br#"{"a":1}"#).unwrap();
+        let heavy = Program::new(".a | select(reduce range(500000) as $i (0; . + 1) > 0)").unwrap();
+        let places = |seconds| Arc::new(Patience::new(seconds)).during(|| heavy.places(&object));
+        assert!(matches!(places(1), Err(RuleFailure::Exhausted(why)) if why.contains("2000000 steps")));
+        assert_eq!(places(60).map(|places| places.len()), Ok(1));
     }
 
     #[test]

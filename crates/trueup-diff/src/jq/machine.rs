@@ -70,6 +70,7 @@ pub const RAISED: &str =
 #[derive(Debug)]
 pub struct Machine {
     steps: u64,
+    steps_max: u64,
     /// When it is looked next whether somebody has ended the run.
     look_at: u64,
     run: Run,
@@ -86,7 +87,9 @@ pub fn error<T>(message: impl Into<String>) -> Flow<T> {
 
 impl Machine {
     pub fn new() -> Self {
-        Self { steps: 0, look_at: LOOK_STEPS, run: Run::begin(), room: 0, depth: 0, labels: 0, raised: false }
+        let run = Run::begin();
+        let steps_max = STEPS_MAX.saturating_mul(run.factor());
+        Self { steps: 0, steps_max, look_at: LOOK_STEPS, run, room: 0, depth: 0, labels: 0, raised: false }
     }
 
     /// Raises an error as `error` does.
@@ -98,8 +101,8 @@ impl Machine {
     /// Counts steps.
     pub fn step(&mut self, steps: u64) -> Flow {
         self.steps = self.steps.saturating_add(steps);
-        if self.steps > STEPS_MAX {
-            return Err(Stop::Exhausted(format!("it takes more than {STEPS_MAX} steps")));
+        if self.steps > self.steps_max {
+            return Err(Stop::Exhausted(format!("it takes more than {} steps", self.steps_max)));
         }
         if self.steps >= self.look_at {
             self.look_at = self.steps + LOOK_STEPS;

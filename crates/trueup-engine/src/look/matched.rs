@@ -130,7 +130,9 @@ fn obscured(
         if let Some(RuleFailure::Exhausted(why)) = &matched.failure {
             return Some(ObjectProblem {
                 message: format!("the ignore rule {} {}: {why}", matched.place, matched.path),
-                remedy: "write it with fewer steps; until then nothing is done to the object".to_owned(),
+                remedy: "write it with fewer steps, or allow it more time (ignore.normalizer.jq.timeout in argocd-cm); until \
+                         then nothing is done to the object"
+                    .to_owned(),
             });
         }
     }
