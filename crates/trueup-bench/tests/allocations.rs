@@ -12,10 +12,10 @@ static COUNTED: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 /// Allocations and growths of one pair, on average, at most: a little above what they were when this was written.
 fn budget(from: From) -> usize {
     match from {
-        From::Yaml => 1050,
-        From::Json => 1040,
-        From::JsonWithBase => 1380,
-        From::Parsed => 1060,
+        From::Yaml => 200,
+        From::Json => 145,
+        From::JsonWithBase => 190,
+        From::Parsed => 88,
     }
 }
 

@@ -1,9 +1,7 @@
 //! One object as a server sent it: its head read from the bytes, its content compressed.
 //!
-//! A parsed tree of a Pod costs fifty kilobytes, its compressed bytes one and a half: so content stays bytes, with
-//! managedFields, until somebody compares it.
+//! Content stays packed bytes, with managedFields, until somebody compares it.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -11,6 +9,8 @@ use serde::Deserialize;
 use trueup_engine::tracking::Tracking;
 use trueup_object::value::Text;
 use trueup_object::{Gvk, ResourceKey, Value};
+
+use crate::pack::Packed;
 
 /// What the metadata of an object says about it; enough to decide whether its content matters.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,7 +55,7 @@ pub type Interests = Arc<dyn Fn(&Head) -> Interest + Send + Sync>;
 #[derive(Debug, Clone)]
 pub struct Observed {
     gvk: Arc<Gvk>,
-    pub uid: Text,
+    pub uid: Uid,
     pub resource_version: Text,
     pub generation: i64,
     pub deleting: bool,
@@ -65,6 +65,34 @@ pub struct Observed {
     /// Equal while the labels are: a cheap way to see that they changed.
     pub labels_digest: u64,
     content: Packed,
+}
+
+/// An object's uid. API servers give UUIDs, which take sixteen bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Uid {
+    Uuid([u8; 16]),
+    Other(Box<str>),
+}
+
+impl Uid {
+    pub fn of(text: &str) -> Self {
+        uuid(text).map_or_else(|| Self::Other(text.into()), Self::Uuid)
+    }
+}
+
+/// The bytes of a UUID as it is usually written: in groups, in lower case.
+fn uuid(text: &str) -> Option<[u8; 16]> {
+    const LENGTH: usize = 36;
+    let is_hyphen = |at: usize| matches!(at, 8 | 13 | 18 | 23);
+    let is_right = |(at, byte): (usize, u8)| match byte {
+        b'-' => is_hyphen(at),
+        b'0'..=b'9' | b'a'..=b'f' => !is_hyphen(at),
+        _ => false,
+    };
+    if text.len() != LENGTH || !text.bytes().enumerate().all(is_right) {
+        return None;
+    }
+    u128::from_str_radix(&text.replace('-', ""), 16).ok().map(u128::to_be_bytes)
 }
 
 /// An object that could not be read.
@@ -148,7 +176,7 @@ impl Observed {
         };
         Self {
             gvk: gvk.clone(),
-            uid,
+            uid: Uid::of(&uid),
             resource_version,
             generation,
             deleting,
@@ -179,7 +207,7 @@ impl Observed {
 
     /// The bytes kept for it.
     pub fn packed_len(&self) -> usize {
-        self.content.bytes.len()
+        self.content.len()
     }
 }
 
@@ -192,60 +220,6 @@ fn digest(labels: &BTreeMap<String, String>) -> u64 {
     let mut first = [0; 8];
     hasher.finalize_xof().fill(&mut first);
     u64::from_le_bytes(first)
-}
-
-/// Bytes compressed by zstd at level 1: 28 us for a Pod, which becomes a third to a quarter of its size.
-#[derive(Clone)]
-struct Packed {
-    bytes: Box<[u8]>,
-    unpacked_len: u32,
-}
-
-const LEVEL: i32 = 1;
-
-thread_local! {
-    // A context is hundreds of kilobytes: one for each thread, not one for each object.
-    static PACKER: RefCell<Option<zstd::bulk::Compressor<'static>>> = const { RefCell::new(None) };
-    static UNPACKER: RefCell<Option<zstd::bulk::Decompressor<'static>>> = const { RefCell::new(None) };
-}
-
-impl Packed {
-    fn of(bytes: &[u8]) -> Self {
-        let packed = PACKER.with_borrow_mut(|packer| {
-            if packer.is_none() {
-                *packer = zstd::bulk::Compressor::new(LEVEL).ok();
-            }
-            packer.as_mut().and_then(|packer| packer.compress(bytes).ok())
-        });
-        match (packed, u32::try_from(bytes.len())) {
-            (Some(packed), Ok(unpacked_len)) if packed.len() < bytes.len() => {
-                Self { bytes: packed.into_boxed_slice(), unpacked_len }
-            }
-            // What does not shrink (or a library that fails) is kept as it is, marked by a length of zero.
-            (Some(_) | None, Ok(_) | Err(_)) => Self { bytes: bytes.into(), unpacked_len: 0 },
-        }
-    }
-
-    fn bytes(&self) -> Vec<u8> {
-        if self.unpacked_len == 0 {
-            return self.bytes.to_vec();
-        }
-        UNPACKER
-            .with_borrow_mut(|unpacker| {
-                if unpacker.is_none() {
-                    *unpacker = zstd::bulk::Decompressor::new().ok();
-                }
-                unpacker.as_mut()?.decompress(&self.bytes, self.unpacked_len as usize).ok()
-            })
-            .unwrap_or_default()
-    }
-}
-
-/// Content may be a Secret's.
-impl std::fmt::Debug for Packed {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(out, "{} bytes", self.bytes.len())
-    }
 }
 
 #[derive(Deserialize)]
@@ -303,6 +277,26 @@ mod tests {
         assert_eq!(value.int_at(&["spec", "replicas"]), Some(3));
         assert_eq!(value.list_at(&["metadata", "managedFields"]).len(), 1);
         assert_eq!(kept.tracked_by.as_deref(), Some("shop"));
+    }
+
+    #[test]
+    fn uids_are_equal_where_their_texts_are() {
+        let texts = [
+            "6f1c2d3e-0000-4000-8000-000000000001",
+            "6f1c2d3e-0000-4000-8000-000000000002",
+            "6F1C2D3E-0000-4000-8000-000000000001",
+            "6f1c2d3e-00004-000-8000-000000000001",
+            "6f1c2d3e00004000800000000000000000001",
+            "+f1c2d3e-0000-4000-8000-000000000001",
+            "u1",
+            "",
+        ];
+        for (place, text) in texts.iter().enumerate() {
+            for (other_place, other) in texts.iter().enumerate() {
+                assert_eq!(Uid::of(text) == Uid::of(other), place == other_place, "{text} {other}");
+            }
+            assert_eq!(matches!(Uid::of(text), Uid::Uuid(_)), place < 2, "{text}");
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use trueup_object::value::Text;
 use trueup_object::{Gvk, ResourceKey, Timestamp};
 
-use crate::observed::{Head, Interest, Observed};
+use crate::observed::{Head, Interest, Observed, Uid};
 
 /// How far the store can be believed about a kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -149,7 +149,7 @@ impl Content {
         }
     }
 
-    fn uid(&self) -> Option<&Text> {
+    fn uid(&self) -> Option<&Uid> {
         match self {
             Self::Version(_) => None,
             Self::Whole(observed) => Some(&observed.uid),
@@ -256,6 +256,7 @@ impl KindStore {
             Delivery::Listed(page) => page.into_iter().for_each(|object| self.put(object, &mut folded)),
             Delivery::ListCompleted => {
                 self.drop_unlisted(&mut folded);
+                self.close_ranks();
                 self.become_state(KindState::Complete { at: now }, &mut folded);
             }
             Delivery::Written(object) => {
@@ -356,6 +357,14 @@ impl KindStore {
             .collect();
         for name in gone {
             self.remove(&name, folded);
+        }
+    }
+
+    /// Lists come sorted, and a tree that grows at its end stays half empty: built anew it is full.
+    fn close_ranks(&mut self) {
+        self.entries = std::mem::take(&mut self.entries).into_iter().collect();
+        for names in self.tracked.values_mut() {
+            *names = std::mem::take(names).into_iter().collect();
         }
     }
 

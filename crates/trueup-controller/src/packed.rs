@@ -1,20 +1,16 @@
 //! What a worker keeps between turns, compressed: a parsed object costs ten times its compressed bytes, and most
 //! applications sleep most of the time.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use trueup_cluster::pack::{pack, unpack};
 use trueup_engine::app::Unsupported;
 use trueup_engine::condition::Condition;
 use trueup_engine::desired::{Completeness, ResolvedRevision, Target, TargetSet};
 use trueup_engine::memory::Memory;
 use trueup_object::manifest::Origin;
 use trueup_object::{Gvk, ResourceKey, Value};
-use zstd::bulk::{Compressor, Decompressor};
-
-/// Speed matters more than the last byte: an object is packed at every commit and unpacked at every turn.
-const LEVEL: i32 = 1;
 
 /// A value as compressed JSON. Equal values pack to equal bytes; clones share them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,20 +19,12 @@ pub struct Packed {
     length: usize,
 }
 
-thread_local! {
-    // A context is hundreds of kilobytes, which the system would give and take back for each value: one for each thread.
-    static PACKER: RefCell<Option<Compressor<'static>>> = RefCell::new(Compressor::new(LEVEL).ok());
-    static UNPACKER: RefCell<Option<Decompressor<'static>>> = RefCell::new(Decompressor::new().ok());
-}
-
 impl Packed {
     pub fn new(value: &Value) -> Self {
         let json = value.to_json();
-        let packed = PACKER.with_borrow_mut(|packer| packer.as_mut()?.compress(json.as_bytes()).ok());
-        match packed {
-            Some(bytes) if bytes.len() < json.len() => Self { length: json.len(), bytes: bytes.into() },
-            // Compressing into memory fails only without memory; the plain text is then as good.
-            Some(_) | None => Self { length: 0, bytes: json.into_bytes().into() },
+        match pack(json.as_bytes()) {
+            Some(bytes) => Self { length: json.len(), bytes: bytes.into() },
+            None => Self { length: 0, bytes: json.into_bytes().into() },
         }
     }
 
@@ -48,9 +36,7 @@ impl Packed {
         if self.length == 0 {
             return self.bytes.to_vec();
         }
-        UNPACKER
-            .with_borrow_mut(|unpacker| unpacker.as_mut()?.decompress(&self.bytes, self.length).ok())
-            .expect("it was compressed here")
+        unpack(&self.bytes, self.length).expect("it was compressed here")
     }
 }
 

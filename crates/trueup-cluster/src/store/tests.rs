@@ -93,7 +93,7 @@ fn watch_events_move_objects_forward_only() {
     assert!(store.is_empty());
     // Made again under the same name: another object.
     store.fold(Delivery::Written(object(&store, "a", "2", 13, &shop())), at(13));
-    assert_eq!(store.tracked_by("shop").next().unwrap().1.uid, "2");
+    assert_eq!(store.tracked_by("shop").next().unwrap().1.uid, Uid::of("2"));
 }
 
 #[test]

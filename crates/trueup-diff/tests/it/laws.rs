@@ -42,6 +42,35 @@ pub(super) fn look_with(
     })
 }
 
+#[test]
+fn a_declared_status_shows_nothing_sensitive() {
+    let with = |token: &str| {
+        object(&format!(
+            r#"{{"apiVersion":"example.org/v1","kind":"Odd","metadata":{{"name":"a"}},"status":{{"token":"{token}","phase":"{token}"}}}}"#
+        ))
+    };
+    let (target, live) = (with("zebra-of-git"), with("zebra-of-live"));
+    let comparison = compare(&CompareInput {
+        target: &target,
+        live: &live,
+        base: None,
+        managed: &ManagedFields::default().into(),
+        our_manager: &FieldManager::new(FieldManager::TRUEUP),
+        ty: TypeRef::untyped(),
+        schema_known: false,
+        ignore: &[],
+        unowned: None,
+        status: true,
+        secrecy: (&KEY).into(),
+    });
+    let told: Vec<String> = comparison
+        .findings
+        .iter()
+        .map(|found| format!("{} {}", found.path, found.live.as_ref().unwrap().as_value().to_json()))
+        .collect();
+    assert_eq!(told, [r#".status.phase "zebra-of-live""#, r#".status.token "++++++++++++""#]);
+}
+
 /// Somebody else owns everything that live has.
 fn all_foreign(live: &Value) -> ManagedFields {
     let (ty, _) = type_of(live);
