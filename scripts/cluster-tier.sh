@@ -1,10 +1,12 @@
 # Sourced by scripts/test: what runs against the real control plane. Each line is one check.
 
 check "control plane module: vet" env CGO_ENABLED=0 go -C tools/controlplane vet ./...
+check "operators module: vet" env CGO_ENABLED=0 go -C tools/operators vet ./...
 tests "control plane" cargo test --quiet --package trueup-testkit --features cluster --test cluster
 # The full number is docs/proof.md's business.
 tests "differential" cargo xtask differential --cases 150 --seed 1
-tests "corpus" cargo xtask corpus --manifests 60 --edits 30
+# With cert-manager and Argo Rollouts, which are built once (about 3 minutes).
+tests "corpus" cargo xtask corpus --manifests 80 --edits 80
 tests "cluster crate" cargo test --quiet --package trueup-cluster --features cluster --test cluster
 # Argo CD's own scripts and their published cases, which Go fetches (about 40 MB the first time).
 tests "corpus of health checks and actions" cargo test --quiet --package trueup-lua --features corpus --test corpus

@@ -111,6 +111,7 @@ fn start_detached(programs: &Programs, dir: &Path, up: &Up) -> Result<Ready> {
         audit: up.audit,
         audit_webhook: up.audit_webhook.clone(),
         fsync: up.fsync,
+        operators: false,
     };
     let mut supervisor = controlplane::serve_command(programs, &options)
         .stdin(Stdio::null())

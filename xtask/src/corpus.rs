@@ -3,7 +3,7 @@
 //! nothing else.
 //!
 //! A shape (`corpus/shapes/NAME.yaml`) is a set of manifests with choices in it; `NAME.edits.yaml` lists edits and the
-//! differences that they are. Each instance of a shape becomes an Application, and all of them one story, which the story
+//! differences that they are, none for one that is an action or makes something of its own. Each instance of a shape becomes an Application, and all of them one story, which the story
 //! runner plays with the real program. The same seed makes the same corpus.
 
 use std::{
@@ -15,47 +15,79 @@ use std::{
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use trueup_object::{Map, Value, yaml::read_documents};
+use trueup_testkit::controlplane;
 
 use crate::story;
 use trueup_dice::Dice;
 
-/// Name, manifests, edits, and the workloads that become ready.
-const SHAPES: [Shape; 6] = [
+/// In the order in which instances are made, so that a small corpus has operators too.
+const SHAPES: [Shape; 8] = [
     Shape {
         name: "web-service",
         manifests: include_str!("corpus/shapes/web-service.yaml"),
         edits: include_str!("corpus/shapes/web-service.edits.yaml"),
-        ready: &["deployment/NAME"],
+        rest: &["rollout status deployment/NAME --timeout=90s"],
+        operators: false,
+    },
+    Shape {
+        name: "certificates",
+        manifests: include_str!("corpus/shapes/certificates.yaml"),
+        edits: include_str!("corpus/shapes/certificates.edits.yaml"),
+        rest: &[
+            "wait certificate/NAME-ca certificate/NAME certificate/NAME-tls --for=condition=Ready --timeout=90s",
+            "wait validatingwebhookconfiguration/NAME mutatingwebhookconfiguration/NAME --for=jsonpath={.webhooks[0].clientConfig.caBundle} --timeout=90s",
+            "wait crd/gizmos.NAME.example.org --for=jsonpath={.spec.conversion.webhook.clientConfig.caBundle} --timeout=90s",
+            "wait apiservice/v1.gizmos.NAME.example.org --for=jsonpath={.spec.caBundle} --timeout=90s",
+        ],
+        operators: true,
     },
     Shape {
         name: "database",
         manifests: include_str!("corpus/shapes/database.yaml"),
         edits: include_str!("corpus/shapes/database.edits.yaml"),
-        ready: &[],
+        rest: &[],
+        operators: false,
+    },
+    Shape {
+        name: "rollout",
+        manifests: include_str!("corpus/shapes/rollout.yaml"),
+        edits: include_str!("corpus/shapes/rollout.edits.yaml"),
+        rest: &[
+            "wait rollout/NAME rollout/NAME-bluegreen rollout/NAME-ref --for=jsonpath={.status.phase}=Healthy --timeout=90s",
+            "wait service/NAME-stable service/NAME-canary service/NAME-active service/NAME-preview --for=jsonpath={.spec.selector.rollouts-pod-template-hash} --timeout=90s",
+        ],
+        operators: true,
     },
     Shape {
         name: "agent",
         manifests: include_str!("corpus/shapes/agent.yaml"),
         edits: include_str!("corpus/shapes/agent.edits.yaml"),
-        ready: &[],
+        rest: &[],
+        operators: false,
     },
     Shape {
         name: "operator",
         manifests: include_str!("corpus/shapes/operator.yaml"),
         edits: include_str!("corpus/shapes/operator.edits.yaml"),
-        ready: &["deployment/NAME"],
+        rest: &["rollout status deployment/NAME --timeout=90s"],
+        operators: false,
     },
     Shape {
         name: "autoscaled",
         manifests: include_str!("corpus/shapes/autoscaled.yaml"),
         edits: include_str!("corpus/shapes/autoscaled.edits.yaml"),
-        ready: &["deployment/NAME", "deployment/NAME-old"],
+        rest: &[
+            "rollout status deployment/NAME --timeout=90s",
+            "rollout status deployment/NAME-old --timeout=90s",
+        ],
+        operators: false,
     },
     Shape {
         name: "full",
         manifests: include_str!("corpus/shapes/full.yaml"),
         edits: include_str!("corpus/shapes/full.edits.yaml"),
-        ready: &[],
+        rest: &[],
+        operators: false,
     },
 ];
 
@@ -63,7 +95,10 @@ struct Shape {
     name: &'static str,
     manifests: &'static str,
     edits: &'static str,
-    ready: &'static [&'static str],
+    /// The kubectl commands that wait until everything has come to rest.
+    rest: &'static [&'static str],
+    /// Needs operators at work.
+    operators: bool,
 }
 
 #[derive(Args)]
@@ -93,12 +128,16 @@ struct Instance {
     name: String,
     manifests: String,
     n_manifests: usize,
-    ready: Vec<String>,
+    rest: Vec<String>,
     edits: Vec<Value>,
+    operators: bool,
 }
 
 pub fn run(options: &Options) -> Result<ExitCode> {
-    let instances = instances(options)?;
+    let mut instances = instances(options)?;
+    if instances.iter().any(|instance| instance.operators) {
+        instances.push(definitions()?);
+    }
     let n_manifests: usize = instances.iter().map(|instance| instance.n_manifests).sum();
     let n_edits: usize = instances.iter().map(|instance| instance.edits.len()).sum();
     let told = format!("{} applications, {n_manifests} manifests, {n_edits} edits", instances.len());
@@ -147,6 +186,16 @@ fn instances(options: &Options) -> Result<Vec<Instance>> {
     Ok(made)
 }
 
+/// The operators' own custom resource definitions: what they are served from is under GitOps too.
+fn definitions() -> Result<Instance> {
+    let built = controlplane::operators(&mut |line| println!("{line}"))?;
+    let manifests = fs::read_to_string(&built.definitions)
+        .with_context(|| format!("read {}", built.definitions.display()))?;
+    let n_manifests = read_documents(manifests.as_bytes()).len();
+    let name = "definitions".to_owned();
+    Ok(Instance { name, manifests, n_manifests, rest: Vec::new(), edits: Vec::new(), operators: true })
+}
+
 impl Shape {
     fn instance(&self, number: usize, dice: &mut Dice) -> Result<Instance> {
         let name = format!("{}-{number}", self.name);
@@ -161,8 +210,8 @@ impl Shape {
             Value::from_yaml(fill(self.edits).as_bytes()).with_context(|| format!("edits of {name}"))?;
         let mut edits = edits.as_list().unwrap_or_default().to_vec();
         shuffle(&mut edits, dice);
-        let ready = self.ready.iter().map(|workload| fill(workload)).collect();
-        Ok(Instance { name, manifests, n_manifests, ready, edits })
+        let rest = self.rest.iter().map(|command| fill(command)).collect();
+        Ok(Instance { name, manifests, n_manifests, rest, edits, operators: self.operators })
     }
 }
 
@@ -206,9 +255,8 @@ fn write(folder: &Path, instances: &[Instance]) -> Result<()> {
     for instance in instances {
         steps.push(expectation(&instance.name, "Synced", Vec::new()));
         let namespace = namespace(&instance.name);
-        for workload in &instance.ready {
-            let wait = format!("rollout status {workload} -n {namespace} --timeout=90s");
-            steps.push(step("kubectl", wait.into()));
+        for command in &instance.rest {
+            steps.push(step("kubectl", format!("{command} -n {namespace}").into()));
         }
     }
     // Everything has come to rest: what the controllers write by themselves is there.
@@ -216,7 +264,13 @@ fn write(folder: &Path, instances: &[Instance]) -> Result<()> {
     for instance in instances.iter().filter(|instance| !instance.edits.is_empty()) {
         let mut drifts = Vec::new();
         for edit in &instance.edits {
-            steps.push(step("kubectl", edit.get("kubectl").cloned().unwrap_or_default()));
+            let commands = edit.get("kubectl").cloned().unwrap_or_default();
+            match commands {
+                Value::List(commands) => {
+                    steps.extend(commands.iter().map(|command| step("kubectl", command.clone())));
+                }
+                command => steps.push(step("kubectl", command)),
+            }
             drifts.extend(edit.list_at(&["drifts"]).iter().cloned());
         }
         steps.push(expectation(&instance.name, "OutOfSync", drifts));
@@ -224,6 +278,8 @@ fn write(folder: &Path, instances: &[Instance]) -> Result<()> {
     let mut story = Value::default();
     story.set_at(&["name"], "corpus".into());
     story.set_at(&["about"], "Charts and operators show no drift; every edit by hand is found.".into());
+    story.set_at(&["world"], "cluster".into());
+    story.set_at(&["operators"], instances.iter().any(|instance| instance.operators).into());
     story.set_at(&["applications"], applications.into());
     story.set_at(&["steps"], steps.into());
     fs::write(folder.join("story.yaml"), story.to_json_pretty())?;

@@ -1,6 +1,7 @@
 //! `cargo xtask story`: plays drift stories in the sandbox and on a real control plane, and says what came of each step.
 
 use std::{
+    collections::BTreeMap,
     path::PathBuf,
     process::{Command, ExitCode},
     time::{Duration, Instant},
@@ -10,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use futures::StreamExt;
 use trueup_testkit::story::{
-    self, ClusterWorld, Located, Outcome, Player, StepResult, World, WorldName, find_kubectl, play,
+    self, ClusterWorld, Located, Needs, Outcome, Player, StepResult, World, WorldName, find_kubectl, play,
 };
 
 use crate::workspace_root;
@@ -137,7 +138,7 @@ async fn play_all(options: &Options, player: &Player, stories: &[Located]) -> Re
     let mut played = Vec::new();
     if options.world != Worlds::Cluster {
         let kubectl = tokio::task::block_in_place(|| find_kubectl(&mut |line| eprintln!("{line}")))?;
-        let each = stories.iter().map(|located| {
+        let each = stories.iter().filter(|it| plays_in(it, WorldName::Sandbox)).map(|located| {
             let kubectl = &kubectl;
             async move {
                 let world = async |folder: &std::path::Path| {
@@ -152,14 +153,14 @@ async fn play_all(options: &Options, player: &Player, stories: &[Located]) -> Re
         }
     }
     if options.world != Worlds::Sandbox {
-        // Where workloads are to become Ready and where not are two control planes; each runs as long as it is needed.
-        for ready in [true, false] {
-            let group: Vec<&Located> =
-                stories.iter().filter(|located| located.story.ready == ready).collect();
-            if group.is_empty() {
-                continue;
-            }
-            let plane = ClusterWorld::start(ready, &mut |line| eprintln!("{line}")).await?;
+        // Stories that need the same share a control plane; each runs as long as it is needed.
+        let mut groups: BTreeMap<Needs, Vec<&Located>> = BTreeMap::new();
+        for located in stories.iter().filter(|it| plays_in(it, WorldName::Cluster)) {
+            let needs = Needs { ready: located.story.ready, operators: located.story.operators };
+            groups.entry(needs).or_default().push(located);
+        }
+        for (needs, group) in groups {
+            let plane = ClusterWorld::start(needs, &mut |line| eprintln!("{line}")).await?;
             for located in group {
                 let world = async |folder: &std::path::Path| World::cluster(&plane, folder).await;
                 played.push(tell(options, play_one(player, located, world, WorldName::Cluster).await?));
@@ -167,6 +168,11 @@ async fn play_all(options: &Options, player: &Player, stories: &[Located]) -> Re
         }
     }
     Ok(played)
+}
+
+/// Whether a story can be played there.
+fn plays_in(located: &Located, world: WorldName) -> bool {
+    located.story.world.is_none_or(|only| only == world)
 }
 
 async fn play_one<'w>(

@@ -226,11 +226,12 @@ fn route_object(site: &Site, routes: &Routes, staff: &Staff, news: &News, key: &
 }
 
 /// The versions in which autoscalers are watched.
-pub fn scaler_kinds() -> [Gvk; 3] {
+pub fn scaler_kinds() -> [Gvk; 4] {
     [
         Gvk::new("autoscaling", "v2", "HorizontalPodAutoscaler"),
         Gvk::new("keda.sh", "v1alpha1", "ScaledObject"),
         Gvk::new("autoscaling.k8s.io", "v1", "VerticalPodAutoscaler"),
+        Gvk::new("argoproj.io", "v1alpha1", "Rollout"),
     ]
 }
 

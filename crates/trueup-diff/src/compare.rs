@@ -230,7 +230,8 @@ impl<'a> Report<'a> {
             git |= !agree(of_target.as_ref().or(target.value), of_base, &target.spot, Mode::Same);
             cluster |= match (present(of_base), present(of_live.as_ref().or(live.value))) {
                 (Some(base), live_value) => !agree(Some(base), live_value, &live.spot, Mode::Covers),
-                (None, Some(value)) if base.is_none() => !self.was_there(value, &live, &path),
+                // A declared `null` is nothing; what is hidden of base is something.
+                (None, Some(value)) if present(base).is_none() => !self.was_there(value, &live, &path),
                 (None, Some(_) | None) => false,
             };
         }

@@ -23,11 +23,12 @@ pub struct Autoscalers {
 }
 
 /// The kinds that scale workloads, in the order in which they are looked for.
-pub fn kinds() -> [GroupKind; 3] {
+pub fn kinds() -> [GroupKind; 4] {
     [
         GroupKind::new("autoscaling", "HorizontalPodAutoscaler"),
         GroupKind::new("keda.sh", "ScaledObject"),
         GroupKind::new("autoscaling.k8s.io", "VerticalPodAutoscaler"),
+        GroupKind::new("argoproj.io", "Rollout"),
     ]
 }
 
@@ -97,6 +98,14 @@ fn target_of(object: &Value) -> Option<(Scales, ResourceKey, ResourceKey)> {
             }
             (Scales::Resources, "targetRef", None)
         }
+        ("argoproj.io", "Rollout") => {
+            // Argo Rollouts runs the Pods itself and scales the workload whose template it uses down; by default it does not.
+            let scales_down = object.str_at(&["spec", "workloadRef", "scaleDown"]);
+            if matches!(scales_down, None | Some("" | "never")) {
+                return None;
+            }
+            (Scales::Replicas, "workloadRef", None)
+        }
         _ => return None,
     };
     let reference = object.at(&["spec", reference])?;
@@ -160,6 +169,21 @@ mod tests {
         );
         let workload = ResourceKey::new("apps", "Deployment", "shop", "web");
         assert!(keda.owner(&workload, &FieldPath::fields(&["spec", "replicas"])).is_some());
+    }
+
+    #[test]
+    fn a_rollout_that_scales_a_workload_down_owns_its_replicas() {
+        let rollout = |how: &str| {
+            scalers(&format!(
+                r#"{{"apiVersion":"argoproj.io/v1alpha1","kind":"Rollout","metadata":{{"name":"r","namespace":"shop"}},
+                "spec":{{"workloadRef":{{"apiVersion":"apps/v1","kind":"Deployment","name":"web"{how}}}}}}}"#
+            ))
+        };
+        let workload = ResourceKey::new("apps", "Deployment", "shop", "web");
+        let replicas = FieldPath::fields(&["spec", "replicas"]);
+        assert!(rollout(r#","scaleDown":"onsuccess""#).owner(&workload, &replicas).is_some());
+        assert!(rollout(r#","scaleDown":"never""#).owner(&workload, &replicas).is_none());
+        assert!(rollout("").owner(&workload, &replicas).is_none());
     }
 
     #[test]

@@ -39,6 +39,7 @@ const TABLE: &[(Name, When, Class)] = &[
     (Is("eks"), Always, Controller),
     (Is("eks-internal"), Always, Controller),
     (Starts("deploy@"), Always, Controller),
+    (Is("rollouts-controller"), Always, Controller),
     (Is("manager"), Always, Controller),
     (Is("argocd-controller"), Always, Gitops),
     (Is("argocd-application-controller"), Always, Gitops),
@@ -122,8 +123,17 @@ pub fn owns(class: Class, key: &ResourceKey, path: &FieldPath, live: &Value) -> 
     }
 }
 
-const CONTROLLER_ANNOTATIONS: [&str; 4] =
-    ["deployment.kubernetes.io/", "pv.kubernetes.io/", "volume.kubernetes.io/", "endpoints.kubernetes.io/"];
+const CONTROLLER_ANNOTATIONS: [&str; 6] = [
+    "deployment.kubernetes.io/",
+    "pv.kubernetes.io/",
+    "volume.kubernetes.io/",
+    "endpoints.kubernetes.io/",
+    "rollout.argoproj.io/",
+    "argo-rollouts.argoproj.io/",
+];
+
+/// What Argo Rollouts adds to the selectors of the Services that it switches between versions.
+const ROLLOUTS_HASH: &str = "rollouts-pod-template-hash";
 
 const JOB_LABELS: [&str; 4] =
     ["controller-uid", "job-name", "batch.kubernetes.io/controller-uid", "batch.kubernetes.io/job-name"];
@@ -150,6 +160,7 @@ fn controller_owns(key: &ResourceKey, path: &FieldPath, live: &Value) -> bool {
                 .iter()
                 .any(|name| starts(&["spec", name]))
                 || (starts(&["spec", "ports"]) && last_field(path) == Some("nodePort"))
+                || (starts(&["spec", "selector"]) && last_field(path) == Some(ROLLOUTS_HASH))
         }
         ("rbac.authorization.k8s.io", "ClusterRole") => {
             starts(&["rules"]) && live.get("aggregationRule").is_some_and(|rule| !rule.is_null())

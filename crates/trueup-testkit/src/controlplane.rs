@@ -6,6 +6,7 @@
 
 mod build;
 mod kwok;
+mod operators;
 
 use std::{
     io::{BufRead, BufReader, Read},
@@ -21,6 +22,7 @@ use serde::Deserialize;
 
 pub use build::{Programs, build, cache_dir, go_present};
 pub use kwok::Kwok;
+pub use operators::{Operators, build as operators};
 
 /// Told one line whenever something that takes a while begins: what, and how long it usually takes.
 pub type Progress<'a> = &'a mut dyn FnMut(&str);
@@ -41,6 +43,8 @@ pub struct Options {
     pub audit_webhook: Option<String>,
     /// Let etcd wait for the disk, as in production. Measurements need it, tests do not.
     pub fsync: bool,
+    /// cert-manager with cainjector, and Argo Rollouts, at work in it.
+    pub operators: bool,
 }
 
 /// What the control plane says about itself once it is ready.
@@ -71,12 +75,16 @@ pub struct ControlPlane {
     supervisor: Child,
     /// The supervisor stops when this end of its standard input is closed.
     stdin: Option<ChildStdin>,
+    operators: Option<operators::Running>,
 }
 
 impl ControlPlane {
     /// Builds what is missing, starts a control plane and returns when it is ready to be used.
     pub fn start(options: &Options, progress: Progress) -> Result<Self> {
-        let programs = build(options.kwok, progress)?;
+        let mut programs = build(options.kwok, progress)?;
+        if options.operators {
+            programs.operators = Some(self::operators(progress)?);
+        }
         let mut supervisor = serve_command(&programs, options)
             .arg("--stop-with-stdin")
             .stdin(Stdio::piped())
@@ -86,7 +94,13 @@ impl ControlPlane {
             .context("start the control plane")?;
         let stdin = supervisor.stdin.take();
         match await_ready(&mut supervisor) {
-            Ok(ready) => Ok(Self { ready, programs, supervisor, stdin }),
+            Ok(ready) => {
+                let mut plane = Self { ready, programs, supervisor, stdin, operators: None };
+                if let Some(operators) = &plane.programs.operators {
+                    plane.operators = Some(operators.start(&plane.ready)?);
+                }
+                Ok(plane)
+            }
             Err(error) => {
                 drop(stdin);
                 let _ = supervisor.wait();
@@ -120,6 +134,7 @@ impl ControlPlane {
 
 impl Drop for ControlPlane {
     fn drop(&mut self) {
+        self.operators = None;
         self.stdin = None;
         let _ = self.supervisor.wait();
     }

@@ -14,6 +14,7 @@ mod result;
 mod stage;
 #[cfg(test)]
 mod tests;
+mod webhook;
 mod words;
 mod world;
 
@@ -25,7 +26,7 @@ pub use format::{Action, Expectation, Reference, Step, Story};
 pub use parse::story as parse;
 pub use play::{Player, play};
 pub use result::{Outcome, StepResult};
-pub use world::{ClusterWorld, World, WorldName, find_kubectl};
+pub use world::{ClusterWorld, Needs, World, WorldName, find_kubectl};
 
 /// A story and the folder that it lies in.
 #[derive(Debug, Clone)]

@@ -71,6 +71,16 @@ fn a_controller_owns_its_own_bookkeeping_only() {
 }
 
 #[test]
+fn argo_rollouts_owns_the_hash_in_a_services_selector() {
+    let key = ResourceKey::new("", "Service", "web", "a");
+    let hash = path(&["spec", "selector", "rollouts-pod-template-hash"]);
+    assert_eq!(class("rollouts-controller", ""), Controller);
+    assert!(owns(Controller, &key, &hash, &Value::default()));
+    assert!(!owns(Manual, &key, &hash, &Value::default()));
+    assert!(!owns(Controller, &key, &path(&["spec", "selector", "app"]), &Value::default()));
+}
+
+#[test]
 fn rules_belong_to_the_aggregation_only_where_there_is_one() {
     let key = ResourceKey::new("rbac.authorization.k8s.io", "ClusterRole", "", "view");
     let rules = path(&["rules"]);

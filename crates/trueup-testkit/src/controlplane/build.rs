@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context, Result, anyhow, bail};
 use sha2::{Digest, Sha256};
 
-use super::{Progress, kwok};
+use super::{Progress, kwok, operators};
 
 /// The version that `tools/controlplane/go.mod` requires; a test compares the two.
 pub(super) const KUBERNETES: &str = "1.36.3";
@@ -26,6 +26,8 @@ pub struct Programs {
     pub kubectl: PathBuf,
     /// The fake kubelets, where asked for.
     pub kwok: Option<kwok::Kwok>,
+    /// The operators, where asked for.
+    pub operators: Option<operators::Operators>,
 }
 
 /// Whether a Go toolchain is there to build with.
@@ -47,8 +49,8 @@ pub fn cache_dir() -> Result<PathBuf> {
 
 /// Builds what is not in the cache yet. Safe to call from several processes at once: the others wait.
 pub fn build(with_kwok: bool, progress: Progress) -> Result<Programs> {
-    let module = module_dir();
-    let dir = cache_dir()?.join("controlplane").join(key(&module)?);
+    let module = module_dir("controlplane");
+    let dir = cache_dir()?.join("controlplane").join(key(KUBERNETES, &module)?);
     let controlplane = dir.join("trueup-controlplane");
     let kubectl = dir.join("bin/kubectl");
     if !kubectl.exists() {
@@ -63,7 +65,7 @@ pub fn build(with_kwok: bool, progress: Progress) -> Result<Programs> {
         }
     }
     let kwok = if with_kwok { Some(kwok::build(progress)?) } else { None };
-    Ok(Programs { controlplane, kubectl, kwok })
+    Ok(Programs { controlplane, kubectl, kwok, operators: None })
 }
 
 /// Holds other processes off a cache folder until it is dropped.
@@ -82,12 +84,13 @@ pub(super) fn run(command: &mut Command, what: &str) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-fn module_dir() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tools/controlplane")
+/// A Go module of this project.
+pub(super) fn module_dir(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tools").join(name)
 }
 
 /// The version and a digest of the module's sources: a change of either makes a new folder.
-fn key(module: &Path) -> Result<String> {
+pub(super) fn key(version: &str, module: &Path) -> Result<String> {
     let mut files = Vec::new();
     for entry in fs::read_dir(module).with_context(|| format!("list {}", module.display()))? {
         let path = entry?.path();
@@ -104,7 +107,7 @@ fn key(module: &Path) -> Result<String> {
         digest.update(content);
     }
     let digest: String = digest.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    Ok(format!("{KUBERNETES}-{digest}"))
+    Ok(format!("{version}-{digest}"))
 }
 
 /// Compiles beside the target and renames, so that a half-written program is never taken for a built one.
@@ -150,7 +153,7 @@ mod tests {
 
     #[test]
     fn the_version_is_that_of_the_go_module() {
-        let go_mod = fs::read_to_string(module_dir().join("go.mod")).unwrap();
+        let go_mod = fs::read_to_string(module_dir("controlplane").join("go.mod")).unwrap();
         assert!(go_mod.contains(&format!("k8s.io/kubernetes v{KUBERNETES}\n")));
     }
 
@@ -158,12 +161,12 @@ mod tests {
     fn the_key_follows_the_sources() {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("a.go"), "package a").unwrap();
-        let before = key(dir.path()).unwrap();
-        assert_eq!(before, key(dir.path()).unwrap());
+        let before = key("1", dir.path()).unwrap();
+        assert_eq!(before, key("1", dir.path()).unwrap());
         fs::write(dir.path().join("a.go"), "package b").unwrap();
-        assert_ne!(before, key(dir.path()).unwrap());
+        assert_ne!(before, key("1", dir.path()).unwrap());
         fs::rename(dir.path().join("a.go"), dir.path().join("b.go")).unwrap();
         fs::write(dir.path().join("b.go"), "package a").unwrap();
-        assert_ne!(before, key(dir.path()).unwrap());
+        assert_ne!(before, key("1", dir.path()).unwrap());
     }
 }

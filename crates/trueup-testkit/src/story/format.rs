@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use trueup_object::{FieldPath, Value};
 
+use super::WorldName;
+
 /// A story.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Story {
@@ -12,6 +14,12 @@ pub struct Story {
     pub ready: bool,
     /// Wants the audit feed.
     pub audit: bool,
+    /// Needs what only this world has; `None`: is played in both.
+    pub world: Option<WorldName>,
+    /// Wants operators at work, which only the cluster has.
+    pub operators: bool,
+    /// Admission webhooks that the runner serves.
+    pub webhooks: Vec<StoryWebhook>,
     pub applications: Vec<StoryApplication>,
     pub steps: Vec<Step>,
 }
@@ -24,6 +32,14 @@ pub struct StoryApplication {
     /// Merged over the spec.
     pub spec: Value,
     pub annotations: Value,
+}
+
+/// An admission webhook that changes what it is asked about.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoryWebhook {
+    pub name: String,
+    /// What it wants to be there.
+    pub inject: Value,
 }
 
 /// One step.
@@ -48,10 +64,7 @@ pub enum Action {
         application: String,
         hard: bool,
     },
-    Kubectl {
-        arguments: Vec<String>,
-        user: Option<String>,
-    },
+    Kubectl(Box<KubectlStep>),
     Client(Box<ClientStep>),
     Commit {
         message: String,
@@ -69,6 +82,19 @@ pub enum Action {
     Beyond {
         application: Option<String>,
     },
+}
+
+/// What a person does.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct KubectlStep {
+    pub arguments: Vec<String>,
+    pub user: Option<String>,
+    /// For `-f -`.
+    pub stdin: String,
+    /// What `kubectl edit` calls with the file that it has made.
+    pub editor: Option<String>,
+    /// It is run again until its output has this text.
+    pub until: Option<String>,
 }
 
 /// What another program does under its own field manager.

@@ -6,8 +6,11 @@ use anyhow::{Context, Result, anyhow, bail};
 use trueup_object::{Map, Value, yaml::read_documents};
 
 use super::{
-    expectation,
-    format::{Action, ClientChange, ClientStep, Edit, Reference, Step, Story, StoryApplication},
+    WorldName, expectation,
+    format::{
+        Action, ClientChange, ClientStep, Edit, KubectlStep, Reference, Step, Story, StoryApplication,
+        StoryWebhook,
+    },
     words,
 };
 
@@ -38,13 +41,17 @@ pub fn story(bytes: &[u8]) -> Result<Story> {
         bail!("line {}: the key {:?} is there twice", twice.line, twice.key);
     }
     let map = map(&document.value)?;
-    known(map, &["name", "about", "ready", "audit", "applications", "steps"])?;
+    let keys = ["name", "about", "ready", "audit", "world", "operators", "webhooks", "applications", "steps"];
+    known(map, &keys)?;
     let applications = map.get("applications").ok_or_else(|| anyhow!("applications are missing"))?;
     let steps = map.get("steps").and_then(Value::as_list).ok_or_else(|| anyhow!("steps are missing"))?;
     let story = Story {
         name: text(map.get("name")).context("name")?,
         ready: flag(map.get("ready"), true).context("ready")?,
         audit: flag(map.get("audit"), false).context("audit")?,
+        world: map.get("world").map(world).transpose()?,
+        operators: flag(map.get("operators"), false).context("operators")?,
+        webhooks: map.get("webhooks").map_or_else(|| Ok(Vec::new()), webhooks)?,
         applications: self::map(applications)?
             .iter()
             .map(|(name, value)| application(name, value).with_context(|| format!("application {name}")))
@@ -55,6 +62,9 @@ pub fn story(bytes: &[u8]) -> Result<Story> {
             .map(|(index, value)| step(value).with_context(|| format!("step {}", index + 1)))
             .collect::<Result<_>>()?,
     };
+    if story.operators && story.world != Some(WorldName::Cluster) {
+        bail!("operators are at work in the cluster only: say world: cluster");
+    }
     check_names(&story)?;
     Ok(with_known_scopes(story))
 }
@@ -65,7 +75,7 @@ fn check_names(story: &Story) -> Result<()> {
             Action::Sync { application, .. } | Action::Refresh { application, .. } => Some(application),
             Action::Expect(expectation) => expectation.application.as_ref(),
             Action::Apply { .. }
-            | Action::Kubectl { .. }
+            | Action::Kubectl(_)
             | Action::Client(_)
             | Action::Commit { .. }
             | Action::Wait(_)
@@ -91,6 +101,26 @@ fn with_known_scopes(mut story: Story) -> Story {
         }
     }
     story
+}
+
+fn world(value: &Value) -> Result<WorldName> {
+    match value.as_str() {
+        Some("sandbox") => Ok(WorldName::Sandbox),
+        Some("cluster") => Ok(WorldName::Cluster),
+        _ => bail!("world is sandbox or cluster, not {}", value.to_json()),
+    }
+}
+
+fn webhooks(value: &Value) -> Result<Vec<StoryWebhook>> {
+    let one = |(name, value): (&str, &Value)| -> Result<StoryWebhook> {
+        let body = map(value)?;
+        known(body, &["inject"])?;
+        let inject = body.get("inject").filter(|it| it.as_map().is_some());
+        let inject = inject.ok_or_else(|| anyhow!("inject is missing, or no map"))?.clone();
+        Ok(StoryWebhook { name: name.to_owned(), inject })
+    };
+    let each = map(value).context("webhooks")?.iter();
+    each.map(|entry| one(entry).with_context(|| format!("webhook {}", entry.0))).collect()
 }
 
 fn application(name: &str, value: &Value) -> Result<StoryApplication> {
@@ -160,16 +190,26 @@ fn refresh(argument: &Value) -> Result<Action> {
 }
 
 fn kubectl(argument: &Value) -> Result<Action> {
+    let mut step = KubectlStep::default();
     if let Some(line) = argument.as_str() {
-        return Ok(Action::Kubectl { arguments: words::split(line)?, user: None });
+        step.arguments = words::split(line)?;
+        return Ok(Action::Kubectl(Box::new(step)));
     }
     let map = map(argument)?;
-    known(map, &["args", "as"])?;
-    let arguments = match map.get("args") {
+    known(map, &["args", "as", "stdin", "editor", "until"])?;
+    step.arguments = match map.get("args") {
         Some(Value::List(items)) => items.iter().map(|item| text(Some(item))).collect::<Result<_>>()?,
         line => words::split(&text(line)?)?,
     };
-    Ok(Action::Kubectl { arguments, user: map.get("as").map(|user| text(Some(user))).transpose()? })
+    step.user = map.get("as").map(|user| text(Some(user))).transpose()?;
+    step.editor = map.get("editor").map(|editor| text(Some(editor))).transpose()?;
+    step.until = map.get("until").map(|until| text(Some(until))).transpose()?;
+    // An object written out is one that is piped in; JSON is what kubectl reads as well.
+    step.stdin = map
+        .get("stdin")
+        .map(|it| it.as_str().map_or_else(|| it.to_json(), str::to_owned))
+        .unwrap_or_default();
+    Ok(Action::Kubectl(Box::new(step)))
 }
 
 fn client(argument: &Value) -> Result<ClientStep> {

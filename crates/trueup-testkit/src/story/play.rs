@@ -12,7 +12,7 @@ use trueup_object::{FileOrigin, Severity, Value, read_manifests};
 
 use super::{
     Located, Outcome, StepResult, World, WorldName,
-    format::{Action, ClientChange, ClientStep, Edit, Expectation, Step},
+    format::{Action, ClientChange, ClientStep, Edit, Expectation, KubectlStep, Step},
     judge::{Judge, Judgement},
     stage::{APPLICATIONS, Stage, run, until},
 };
@@ -171,11 +171,7 @@ impl Course {
             Action::Refresh { application, hard } => {
                 refresh(stage, application, *hard, !self.faults.is_empty()).await.map(Some)
             }
-            Action::Kubectl { arguments, user } => {
-                let mut command = stage.kubectl(user.as_deref());
-                let ran = run(command.args(arguments), "").await?.checked("kubectl")?;
-                Ok(Some(ran.stdout.trim().to_owned()))
-            }
+            Action::Kubectl(step) => kubectl(stage, step).await.map(Some),
             Action::Client(step) => client(stage, step).await.map(Some),
             Action::Commit { message, edits } => commit(stage, message, edits).map(Some),
             Action::Wait(duration) => {
@@ -214,12 +210,31 @@ impl Course {
     }
 }
 
+async fn kubectl(stage: &Stage<'_>, step: &KubectlStep) -> Result<String> {
+    let once = async || {
+        let mut command = stage.kubectl(step.user.as_deref());
+        if let Some(editor) = &step.editor {
+            command.env("KUBE_EDITOR", editor);
+        }
+        run(command.args(&step.arguments), &step.stdin).await
+    };
+    let Some(wanted) = &step.until else {
+        return Ok(once().await?.checked("kubectl")?.stdout.trim().to_owned());
+    };
+    let holds = || async { Ok(once().await?.stdout.contains(wanted)) };
+    until(&format!("kubectl says {wanted:?}"), holds).await?;
+    Ok(format!("it says {wanted:?}"))
+}
+
 /// Creates the objects of a file of the repository as a person does who sets up a cluster.
 async fn apply_file(stage: &mut Stage<'_>, path: &str) -> Result<String> {
     let file = stage.repository.work().join(path);
-    let bytes = std::fs::read(&file).with_context(|| format!("read {path}"))?;
+    let mut text = std::fs::read_to_string(&file).with_context(|| format!("read {path}"))?;
+    for webhook in &stage.webhooks {
+        text = webhook.fill(&text);
+    }
     let origin = FileOrigin { repo: "".into(), revision: "".into(), path: path.into() };
-    let (manifests, problems) = read_manifests(&bytes, &origin);
+    let (manifests, problems) = read_manifests(text.as_bytes(), &origin);
     if let Some(problem) = problems.iter().find(|problem| problem.severity == Severity::Error) {
         bail!("{path}, line {}: {}", problem.line, problem.message);
     }

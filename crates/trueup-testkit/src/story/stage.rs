@@ -16,6 +16,7 @@ use super::{
     controller::{Controller, Setup},
     format::StoryApplication,
     kinds::Kinds,
+    webhook::Webhook,
     world::wait_until_free,
 };
 use crate::{
@@ -45,6 +46,8 @@ pub struct Stage<'a> {
     pub kinds: Kinds,
     /// The namespace of all applications, where they have the same: names need not say it.
     pub only_namespace: Option<String>,
+    /// What the story serves.
+    pub webhooks: Vec<Webhook>,
     program: PathBuf,
 }
 
@@ -96,6 +99,10 @@ impl<'a> Stage<'a> {
         }
         let controller = Controller::start(setup)?;
         let kinds = Kinds::read(&client).await?;
+        let mut webhooks = Vec::new();
+        for webhook in &located.story.webhooks {
+            webhooks.push(Webhook::start(webhook).await?);
+        }
         let mut stage = Self {
             folder: folder.to_path_buf(),
             repository,
@@ -104,6 +111,7 @@ impl<'a> Stage<'a> {
             client,
             kinds,
             only_namespace: only_namespace(located),
+            webhooks,
             program: program.to_path_buf(),
         };
         stage.controller.wait_until_ready().await?;

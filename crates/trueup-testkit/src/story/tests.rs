@@ -39,8 +39,8 @@ fn steps_are_read() {
         Action::Sync { application: "web".into(), flags: vec!["--prune".into(), "--overwrite-drift".into()] }
     );
     assert_eq!(read[1], Action::Refresh { application: "web".into(), hard: true });
-    let Action::Kubectl { arguments, user } = &read[2] else { panic!("{:?}", read[2]) };
-    assert_eq!((arguments.len(), user.as_deref()), (3, Some("bob@example.com")));
+    let Action::Kubectl(step) = &read[2] else { panic!("{:?}", read[2]) };
+    assert_eq!((step.arguments.len(), step.user.as_deref()), (3, Some("bob@example.com")));
     let Action::Client(client) = &read[3] else { panic!("{:?}", read[3]) };
     assert!(client.apply && client.force && matches!(client.change, ClientChange::Apply(_)));
     let Action::Commit { edits, .. } = &read[4] else { panic!("{:?}", read[4]) };

@@ -69,6 +69,15 @@ enum Kind<'a> {
     Cluster { world: &'a ClusterWorld, proxy: Proxy, audit: Mutex<AuditLog> },
 }
 
+/// What a story needs of a control plane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Needs {
+    /// Workloads become Ready.
+    pub ready: bool,
+    /// Operators are at work.
+    pub operators: bool,
+}
+
 /// A control plane that stories share.
 pub struct ClusterWorld {
     plane: ControlPlane,
@@ -198,8 +207,9 @@ impl<'a> World<'a> {
 
 impl ClusterWorld {
     /// Starts a control plane. Blocks for some seconds, or minutes where it has to be built first.
-    pub async fn start(ready: bool, progress: Progress<'_>) -> Result<Self> {
-        let options = Options { kwok: ready, audit: true, ..Options::default() };
+    pub async fn start(needs: Needs, progress: Progress<'_>) -> Result<Self> {
+        let Needs { ready, operators } = needs;
+        let options = Options { kwok: ready, operators, audit: true, ..Options::default() };
         let plane = tokio::task::block_in_place(|| ControlPlane::start(&options, progress))?;
         let mut world = Self { plane, first: BTreeSet::new() };
         world.first = world.present().await?.into_iter().collect();
