@@ -28,7 +28,7 @@ use world::{Said, World};
 const SCRIPT: &str = include_str!("kubectl/script.txt");
 
 /// Controllers and caches of the real control plane take their time before a read shows what was written.
-const SETTLE_TIMEOUT: Duration = Duration::from_secs(5);
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(20);
 const SETTLE_POLL: Duration = Duration::from_millis(150);
 
 /// Enough lines of a difference to know what it is.

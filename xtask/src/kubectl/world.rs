@@ -4,7 +4,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Stdio,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, bail};
@@ -14,6 +14,10 @@ use super::{same::Sight, words};
 
 /// Longer than anything that a command of the script waits for.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// A node comes a moment after the API server.
+const NODE_TIMEOUT: Duration = Duration::from_secs(60);
+const NODE_POLL: Duration = Duration::from_millis(100);
 
 pub struct World {
     pub name: &'static str,
@@ -46,11 +50,18 @@ impl World {
             folder: folder.to_path_buf(),
             node: String::new(),
         };
-        let found = world.run("get nodes -o jsonpath={.items[0].metadata.name}").await?;
-        if found.code != Some(0) || found.out.is_empty() {
-            bail!("the {name} has no node: {}", found.err);
+        let deadline = Instant::now() + NODE_TIMEOUT;
+        while world.node.is_empty() {
+            let found = world.run("get nodes -o jsonpath={.items[*].metadata.name}").await?;
+            let first = found.out.split_whitespace().next().unwrap_or_default();
+            if found.code == Some(0) && !first.is_empty() {
+                world.node = first.to_owned();
+            } else if Instant::now() > deadline {
+                bail!("the {name} has no node: {}", found.err);
+            } else {
+                tokio::time::sleep(NODE_POLL).await;
+            }
         }
-        world.node = found.out;
         Ok(world)
     }
 
@@ -71,6 +82,8 @@ impl World {
             .env("KUBECONFIG", &self.kubeconfig)
             .env("KUBECACHEDIR", self.folder.with_extension("cache"))
             .env("TZ", "UTC")
+            // Nobody's own settings of kubectl.
+            .env("HOME", &self.folder)
             .env_remove("KUBECTL_EXTERNAL_DIFF")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
