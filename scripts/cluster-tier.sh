@@ -5,6 +5,8 @@ check "operators module: vet" env CGO_ENABLED=0 go -C tools/operators vet ./...
 tests "control plane" cargo test --quiet --package trueup-testkit --features cluster --test cluster
 # The full number is docs/proof.md's business.
 tests "differential" cargo xtask differential --cases 150 --seed 1
+# Every command of the script in the sandbox and on the control plane.
+tests "kubectl" cargo xtask kubectl-judge --quiet
 # With cert-manager and Argo Rollouts, which are built once (about 3 minutes).
 tests "corpus" cargo xtask corpus --manifests 80 --edits 80
 tests "cluster crate" cargo test --quiet --package trueup-cluster --features cluster --test cluster

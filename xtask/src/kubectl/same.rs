@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use regex::Regex;
+use serde_json::Value;
 
 /// What is a world's own.
 pub struct Sight<'a> {
@@ -59,9 +60,8 @@ static RULES: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
 impl Sight<'_> {
     pub fn comparable(&self, text: &str) -> String {
         let folder = self.folder.to_string_lossy();
-        // The order of keys in JSON means nothing.
-        let json = text.starts_with('{').then(|| serde_json::from_str::<serde_json::Value>(text).ok());
-        let sorted = json.flatten().and_then(|value| serde_json::to_string_pretty(&value).ok());
+        let json = text.starts_with('{').then(|| serde_json::from_str::<Value>(text).ok());
+        let sorted = json.flatten().map(in_order).and_then(|value| serde_json::to_string_pretty(&value).ok());
         let text = VERSION.replace_all(sorted.as_deref().unwrap_or(text), "<version>");
         let mut text = text.replace(&*folder, "<folder>").replace(self.node, "<node>");
         for (pattern, replacement) in RULES.iter() {
@@ -71,6 +71,17 @@ impl Sight<'_> {
         sort_generated(&mut lines);
         lines.join("\n")
     }
+}
+
+/// JSON without the orders that mean nothing: that of keys, and that of managed fields, whose entries stand by the seconds in
+/// which they were written.
+fn in_order(mut value: Value) -> Value {
+    if let Some(entries) = value.pointer_mut("/metadata/managedFields").and_then(Value::as_array_mut) {
+        entries.sort_by_key(|entry| {
+            ["manager", "operation", "subresource", "apiVersion"].map(|key| entry[key].to_string())
+        });
+    }
+    value
 }
 
 /// One line with even gaps: how wide a column is follows from its cells.
@@ -139,6 +150,18 @@ mod tests {
              host: <node>"
         );
         assert_eq!(comparable("ready  15s  at 10.0.0.7:80"), "ready  <age>  at <ip>:80");
+    }
+
+    #[test]
+    fn orders_that_mean_nothing_are_no_difference() {
+        let of = |first: &str, second: &str| {
+            let entry = |name: &str| format!("{{\"manager\":\"{name}\"}}");
+            let (first, second) = (entry(first), entry(second));
+            comparable(&format!("{{\"metadata\":{{\"managedFields\":[{first},{second}]}},\"a\":1}}"))
+        };
+        assert_eq!(of("x", "y"), of("y", "x"));
+        assert_ne!(of("x", "y"), of("x", "z"));
+        assert_eq!(comparable("{\"a\":1,\"b\":2}"), comparable("{\"b\":2,\"a\":1}\n"));
     }
 
     #[test]
