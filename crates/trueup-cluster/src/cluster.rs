@@ -429,9 +429,11 @@ async fn keep_schemas(
                     schemas.send_replace(Some(refreshed.schemas));
                 }
                 // Only now: whoever waits for a schema finds it where it was to be had.
-                *described.looked_for() = kinds;
+                let before = std::mem::replace(&mut *described.looked_for(), kinds.clone());
                 if news {
                     context.changes.push([Change::Schemas]);
+                } else {
+                    context.changes.push(kinds.difference(&before).cloned().map(Change::Kind));
                 }
                 retry = DISCOVERY_RETRY_FIRST;
             }
