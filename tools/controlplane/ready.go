@@ -20,10 +20,14 @@ type readiness struct {
 	check func(context.Context, kubernetes.Interface) error
 }
 
-// clusterUsable holds when the API server says that it is ready, the people have their rights, and the namespaces and the
-// ServiceAccount without which no Pod is admitted are there.
-var clusterUsable = []readiness{
+// serverUsable holds when the API server says that it is ready: then the roles that it makes by itself are there as well.
+var serverUsable = []readiness{
 	{"kube-apiserver to be ready", serverReady},
+}
+
+// clusterUsable holds when the people have their rights, and the namespaces and the ServiceAccount without which no Pod is
+// admitted are there.
+var clusterUsable = []readiness{
 	{"the rights of the named users", bindPeople},
 	{"the namespaces", namespacesExist},
 	{"the ServiceAccount default of kube-controller-manager", serviceAccountExists},

@@ -112,12 +112,17 @@ func serveOnce(ctx context.Context, o options) error {
 		return err
 	}
 	defer plane.stop()
-	if err := plane.startAll(); err != nil {
+	if err := plane.startServer(); err != nil {
 		return err
 	}
 	deadline, cancel := context.WithTimeout(ctx, o.readyTimeout)
 	defer cancel()
-	err = plane.await(deadline, clusterUsable)
+	err = plane.await(deadline, serverUsable)
+	if err == nil {
+		if err = plane.startControllers(); err == nil {
+			err = plane.await(deadline, clusterUsable)
+		}
+	}
 	if err == nil && o.kwok != "" {
 		if err = plane.startKwok(); err == nil {
 			err = plane.await(deadline, nodeReady)
@@ -226,8 +231,14 @@ func (p *plane) path(name string) string { return filepath.Join(p.options.dir, n
 func (p *plane) adminKubeconfig() string { return p.path("kubeconfig") }
 func (p *plane) readyFile() string       { return p.path("ready.json") }
 
-// startAll writes what the components read and starts them. The later ones retry until the earlier ones answer.
-func (p *plane) startAll() error {
+// component is one of the programs within this one.
+type component struct {
+	name string
+	args []string
+}
+
+// startServer writes what the components read, and starts the API server with its etcd, for which it waits by itself.
+func (p *plane) startServer() error {
 	if err := p.credentials.writeKubeconfig(p.adminKubeconfig(), p.server(), people); err != nil {
 		return err
 	}
@@ -239,17 +250,23 @@ func (p *plane) startAll() error {
 	if err := p.writeAuditFiles(); err != nil {
 		return err
 	}
-	type component struct {
-		name string
-		args []string
-	}
-	all := []component{
+	return p.startComponents([]component{
 		{"etcd", p.etcdArgs()},
 		{"kube-apiserver", p.apiServerArgs()},
+	})
+}
+
+// startControllers starts what needs rights at the API server, which must be ready: the controllers give up where it takes
+// longer than ten seconds until their roles exist, as on a busy machine.
+func (p *plane) startControllers() error {
+	return p.startComponents([]component{
 		{"kube-controller-manager", p.controllerManagerArgs()},
 		{"kube-scheduler", p.schedulerArgs()},
-	}
-	for _, c := range all {
+	})
+}
+
+func (p *plane) startComponents(components []component) error {
+	for _, c := range components {
 		started, err := startSelf(p.path("logs"), c.name, c.args...)
 		if err != nil {
 			return err
