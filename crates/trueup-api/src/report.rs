@@ -239,6 +239,8 @@ fn skipped_prune(held: &Held) -> Option<ResourceResult> {
         HeldReason::PruneOff
         | HeldReason::PruneForbidden { .. }
         | HeldReason::TargetsIncomplete
+        | HeldReason::WantedElsewhere { .. }
+        | HeldReason::OthersUnread
         | HeldReason::WouldEmpty
         | HeldReason::Limit(Limit::Prunes { .. }) => {}
         HeldReason::ReadOnly

@@ -13,6 +13,7 @@ use trueup_object::{GroupKind, Gvk, Text, Value};
 
 use crate::foreign::{self, Sighting};
 use crate::installation::Installation;
+use crate::mailbox::Depth;
 use crate::staff::{application_kind, project_kind};
 
 /// What there is of an Application.
@@ -120,7 +121,9 @@ fn project(installation: &Installation, name: &str) -> (Vec<Unsupported>, Level)
 
 /// Forgets everything about an application that is gone. Its objects stay: deleting them is a matter of finalizers.
 pub async fn forget(installation: &Installation, key: &AppKey) {
-    installation.routes.forget(key);
+    for other in installation.routes.forget(key) {
+        installation.staff.wake(&other, Depth::Live);
+    }
     installation.staff.dismiss(key);
     installation.board.update(|shown| {
         shown.forget(key);

@@ -116,6 +116,11 @@ impl PackedTargets {
     }
 
     /// Which objects are wanted.
+    /// Whether all that Git declares is known.
+    pub fn is_complete(&self) -> bool {
+        self.completeness == Completeness::Complete
+    }
+
     pub fn named(&self) -> impl Iterator<Item = (&Gvk, &ResourceKey)> {
         self.targets.iter().map(|(key, gvk, _, _)| (gvk, key))
     }

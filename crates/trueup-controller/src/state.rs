@@ -84,6 +84,14 @@ pub struct AppState {
     pub heal_condition: Option<Condition>,
     /// When Git is asked again.
     pub poll_at: Option<Timestamp>,
+    /// When Git was last asked, whatever came of it.
+    pub asked_at: Option<Timestamp>,
+    /// When the targets last became others.
+    pub changed_at: Option<Timestamp>,
+    /// For which of these changes the other applications were asked to read the same.
+    pub others_asked: Option<Timestamp>,
+    /// For which those were that track what this one declares.
+    pub owners_asked: Option<Timestamp>,
     pub started_at: Option<Timestamp>,
     /// How long asking Git has taken in the present turn.
     pub asking: Duration,
@@ -195,6 +203,10 @@ impl AppState {
             heal_after: None,
             heal_condition: None,
             poll_at: None,
+            asked_at: None,
+            changed_at: None,
+            others_asked: None,
+            owners_asked: None,
             started_at: None,
             asking: Duration::ZERO,
             open_intents: Vec::new(),

@@ -7,6 +7,7 @@ pub(crate) mod act;
 pub(crate) mod cascade;
 pub(crate) mod confirm;
 mod gather;
+pub(crate) mod others;
 mod restore;
 pub(crate) mod verdict;
 
@@ -62,13 +63,13 @@ const REPORT_RETRY_MAX: SignedDuration = SignedDuration::from_secs(120);
 /// Takes one turn.
 pub async fn take(installation: &Installation, state: &mut AppState, woken: Depth) -> Next {
     let now = installation.now();
-    match applications::find(installation, &state.key, state.foreign.as_ref()) {
+    let next = match applications::find(installation, &state.key, state.foreign.as_ref()) {
         Found::Gone => {
             applications::forget(installation, &state.key).await;
-            Next::Gone
+            return Next::Gone;
         }
         // Its own listing is not complete: what was known stays.
-        Found::Unknown => Next::At(Some(now + LISTING_STEP)),
+        Found::Unknown => return Next::At(Some(now + LISTING_STEP)),
         Found::Foreign { application, sighting } => {
             // What was begun before is over.
             state.running = None;
@@ -82,7 +83,10 @@ pub async fn take(installation: &Installation, state: &mut AppState, woken: Dept
             Next::At(report_retry(state, sent, now))
         }
         Found::Valid(seen) => valid(installation, state, &seen, woken, now).await,
-    }
+    };
+    let reading = gather::reading(state.app.as_deref(), state.asked_at.unwrap_or(now));
+    installation.routes.note_reading(&state.key, reading);
+    next
 }
 
 async fn valid(

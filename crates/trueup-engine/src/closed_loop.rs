@@ -18,7 +18,7 @@ use crate::fixture::{app, live, now, targets};
 use crate::live::{Live, LiveSet};
 use crate::look::{Comparison, LookInput, look};
 use crate::memory::{Memory, MemoryContext, remember};
-use crate::plan::{Action, Pace, PlanContext, Step, SyncPlan, plan};
+use crate::plan::{Action, Others, Pace, PlanContext, Step, SyncPlan, plan};
 use crate::policy::{Authority, LastSync};
 use crate::settings::Settings;
 
@@ -164,6 +164,7 @@ impl World {
             authority,
             fights: &Fights::default(),
             pace: &Pace::default(),
+            others: &Others::default(),
             now: now(),
         });
         assert_eq!(crate::lint::lint(&self.app, &self.targets, &self.live, &plan), []);

@@ -276,6 +276,8 @@ fn left_out(plan: &SyncPlan) -> Vec<String> {
         | HeldReason::PruneOff
         | HeldReason::PruneForbidden { .. }
         | HeldReason::TargetsIncomplete
+        | HeldReason::WantedElsewhere { .. }
+        | HeldReason::OthersUnread
         | HeldReason::WouldEmpty
         | HeldReason::Fight { .. } => false,
     });

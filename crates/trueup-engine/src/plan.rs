@@ -10,7 +10,7 @@ mod existence;
 mod limits;
 mod order;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use trueup_object::{FieldPath, Gvk, ResourceKey, Text, Value};
@@ -44,7 +44,19 @@ pub struct PlanContext<'a> {
     pub authority: &'a Authority,
     pub fights: &'a Fights,
     pub pace: &'a Pace,
+    pub others: &'a Others,
     pub now: Timestamp,
+}
+
+/// What is known of the other applications of the same cluster, as far as it concerns this one's objects.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Others {
+    /// Objects that another application declares, and which.
+    pub wanted: BTreeMap<ResourceKey, Text>,
+    /// Objects that carry the mark of another application, all of whose targets are known and which declares them no longer.
+    pub given_up: BTreeSet<ResourceKey>,
+    /// Some have not read yet what this one has read: what moved from this one to them would look as if nobody wanted it.
+    pub unread: bool,
 }
 
 /// What to do, in order, and what is left, with reasons.
@@ -130,6 +142,10 @@ pub enum HeldReason {
     PruneForbidden { by: String },
     /// Not all targets, or not all objects, are known: a prune could take what Git still wants.
     TargetsIncomplete,
+    /// Another application declares it: it takes it over, or stops declaring it.
+    WantedElsewhere { by: Text },
+    /// Other applications are still reading the commit that dropped it: one of them may declare it now.
+    OthersUnread,
     /// Pruning would leave nothing of the application.
     WouldEmpty,
     /// It is being deleted already.
@@ -161,6 +177,12 @@ impl HeldReason {
             Self::PruneForbidden { by } => format!("kept by {by}"),
             Self::TargetsIncomplete => {
                 "nothing is pruned while not all manifests and objects are known".to_owned()
+            }
+            Self::WantedElsewhere { by } => {
+                format!("application {by} declares it now and takes it over when it is synced")
+            }
+            Self::OthersUnread => {
+                "other applications of the repository are still reading the commit".to_owned()
             }
             Self::WouldEmpty => "pruning would leave nothing; set allowEmpty to let it".to_owned(),
             Self::Deleting => "it is being deleted".to_owned(),
@@ -286,7 +308,8 @@ fn change(context: &PlanContext<'_>, plan: &mut SyncPlan, object: &ObjectCompari
     if blocked {
         return;
     }
-    plan.steps.extend(draft.finish(context.authority.take_over));
+    let moved_here = context.others.given_up.contains(&object.key);
+    plan.steps.extend(draft.finish(context.authority.take_over || moved_here));
 }
 
 /// What Git dropped cannot go while a part of it is kept: it is kept for the same reason.

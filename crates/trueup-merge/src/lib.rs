@@ -36,7 +36,7 @@ pub use schema::{
 pub use select::{extract, get, remove};
 pub use update::{update, update_versioned};
 pub use validate::{Invalid, validate};
-pub use version::{FieldWriter, Managed, has_fields_of, managed_in_version};
+pub use version::{FieldWriter, Managed, fields_in_version, has_fields_of, managed_in_version};
 
 #[cfg(test)]
 mod tests;

@@ -104,14 +104,19 @@ pub fn managed_in_version(object: &Value, ty: TypeRef<'_>) -> ManagedFields {
     let Some(gvk) = Gvk::of(object) else { return managed };
     let own = gvk.api_version();
     for entry in managed.entries.iter_mut().filter(|entry| entry.api_version != own) {
-        if gvk.group == "autoscaling" && gvk.kind == "HorizontalPodAutoscaler" {
-            entry.fields = autoscaler_fields(&entry.fields, object, ty);
-        }
-        let known = entry.fields.paths().into_iter().filter(|path| has_path(ty, path)).collect();
-        entry.fields = below_leaves(known, object, ty);
+        entry.fields = fields_in_version(&entry.fields, object, ty);
     }
     managed.entries.retain(|entry| entry.api_version == own || !entry.fields.is_empty());
     managed
+}
+
+/// The fields of an entry that was written in another version, with the paths that the object's own version has.
+pub fn fields_in_version(fields: &FieldSet, object: &Value, ty: TypeRef<'_>) -> FieldSet {
+    let is_autoscaler = Gvk::of(object)
+        .is_some_and(|gvk| gvk.group == "autoscaling" && gvk.kind == "HorizontalPodAutoscaler");
+    let known = |fields: &FieldSet| fields.paths().into_iter().filter(|path| has_path(ty, path)).collect();
+    let known = if is_autoscaler { known(&autoscaler_fields(fields, object, ty)) } else { known(fields) };
+    below_leaves(known, object, ty)
 }
 
 /// Whether every field of an object is one of the type: whether an object of another version can be read as one of this.

@@ -3,11 +3,13 @@
 //! Without it a field that Git drops stays: the older entry still owns it. The older tool's
 //! `kubectl.kubernetes.io/last-applied-configuration` is left to it: moved, our next apply would remove the annotation,
 //! which is bookkeeping of that tool and the last trace of what it applied. So are the paths that a plan leaves alone:
-//! moved, our next apply would delete those that it does not send.
+//! moved, our next apply would delete those that it does not send. An entry that was written in another version of the kind is
+//! moved with the paths of the object's own: it is that version's fields which our entry owns.
 
 use trueup_engine::older_tool::OlderTool;
+use trueup_merge::{SchemaSet, TypeRef, fields_in_version};
 use trueup_object::{
-    FieldManager, FieldPath, FieldSet, ManagedEntry, ManagedFields, ManagedOperation, Text, Value,
+    FieldManager, FieldPath, FieldSet, Gvk, ManagedEntry, ManagedFields, ManagedOperation, Text, Value,
 };
 
 /// What a take-over does.
@@ -32,12 +34,14 @@ pub fn take_over_entries(object: &Value, ours: &FieldManager, left_alone: &[Fiel
     let mut from = Vec::new();
     let mut kept = Vec::new();
     let mut time = None;
-    for mut entry in read.entries {
+    for entry in read.entries {
         if !is_older(&entry, ours) {
             kept.push(entry);
             continue;
         }
-        let (fields, left) = split(&entry.fields, left_alone);
+        let mut translated = entry.clone();
+        put_in_version(&mut translated, object);
+        let (fields, left) = split(&translated.fields, left_alone);
         if fields.is_empty() {
             kept.push(entry);
             continue;
@@ -46,16 +50,15 @@ pub fn take_over_entries(object: &Value, ours: &FieldManager, left_alone: &[Fiel
         time = time.max(entry.time);
         from.push(entry.manager.clone());
         if !left.is_empty() {
-            entry.fields = left;
-            kept.push(entry);
+            translated.fields = left;
+            kept.push(translated);
         }
     }
     if from.is_empty() {
         return TakeOver::Nothing;
     }
     from.dedup();
-    let api_version = Text::from(object.str_at(&["apiVersion"]).unwrap_or_default());
-    add_to_ours(&mut kept, ours, moved, api_version, time);
+    add_to_ours(&mut kept, ours, moved, object, time);
     TakeOver::Entries { entries: ManagedFields { entries: kept }, from }
 }
 
@@ -69,10 +72,13 @@ pub fn entries_with_ours(object: &Value, ours: &FieldManager, paths: &[FieldPath
     let is_ours = |entry: &ManagedEntry| entry.manager == *ours && entry.operation == ManagedOperation::Apply;
     let mut moved = FieldSet::new();
     for entry in entries.iter_mut().filter(|entry| !is_ours(entry)) {
+        let mut translated = entry.clone();
+        put_in_version(&mut translated, object);
         let at = |path: &FieldPath| paths.iter().any(|wanted| path.starts_with(wanted));
-        let (gone, left): (Vec<FieldPath>, Vec<FieldPath>) = entry.fields.paths().into_iter().partition(at);
+        let (gone, left): (Vec<FieldPath>, Vec<FieldPath>) =
+            translated.fields.paths().into_iter().partition(at);
         if !gone.is_empty() {
-            entry.fields = left.into_iter().collect();
+            *entry = ManagedEntry { fields: left.into_iter().collect(), ..translated };
             moved = moved.union(&gone.into_iter().collect());
         }
     }
@@ -82,9 +88,25 @@ pub fn entries_with_ours(object: &Value, ours: &FieldManager, paths: &[FieldPath
             moved.insert(path.elements());
         }
     }
-    let api_version = Text::from(object.str_at(&["apiVersion"]).unwrap_or_default());
-    add_to_ours(&mut entries, ours, moved, api_version, None);
+    add_to_ours(&mut entries, ours, moved, object, None);
     Some(ManagedFields { entries })
+}
+
+fn own_version(object: &Value) -> Text {
+    Text::from(object.str_at(&["apiVersion"]).unwrap_or_default())
+}
+
+/// Puts an entry into the object's own version. One of another version whose fields are all unknown there stays as it is.
+fn put_in_version(entry: &mut ManagedEntry, object: &Value) {
+    let own = own_version(object);
+    if entry.api_version == own {
+        return;
+    }
+    let ty = Gvk::of(object).and_then(|gvk| SchemaSet::builtin().lookup(&gvk));
+    let fields = fields_in_version(&entry.fields, object, ty.unwrap_or_else(TypeRef::untyped));
+    if !fields.is_empty() {
+        (entry.fields, entry.api_version) = (fields, own);
+    }
 }
 
 fn is_older(entry: &ManagedEntry, ours: &FieldManager) -> bool {
@@ -108,7 +130,7 @@ fn add_to_ours(
     entries: &mut Vec<ManagedEntry>,
     ours: &FieldManager,
     moved: FieldSet,
-    api_version: Text,
+    object: &Value,
     time: Option<trueup_object::Timestamp>,
 ) {
     let mine = entries.iter_mut().find(|entry| {
@@ -116,6 +138,7 @@ fn add_to_ours(
     });
     match mine {
         Some(entry) => {
+            put_in_version(entry, object);
             entry.fields = entry.fields.union(&moved);
             entry.time = entry.time.max(time);
         }
@@ -123,7 +146,7 @@ fn add_to_ours(
             manager: ours.clone(),
             operation: ManagedOperation::Apply,
             subresource: Text::default(),
-            api_version,
+            api_version: own_version(object),
             time,
             fields: moved,
         }),
@@ -245,6 +268,23 @@ mod tests {
             written,
             [("trueup", mine.to_owned()), ("kubectl-edit", REPLICAS.into()), ("kubectl", REPLICAS.into())]
         );
+    }
+
+    #[test]
+    fn what_was_written_in_another_version_is_moved_with_the_paths_of_the_objects_own() {
+        let autoscaler = Value::from_json(
+            br#"{"apiVersion":"autoscaling/v2","kind":"HorizontalPodAutoscaler","metadata":{"name":"a","managedFields":[
+            {"manager":"kubectl-client-side-apply","operation":"Update","apiVersion":"autoscaling/v1","fieldsType":"FieldsV1","fieldsV1":
+                {"f:spec":{"f:maxReplicas":{},"f:targetCPUUtilizationPercentage":{}}}}]},
+            "spec":{"maxReplicas":3,"metrics":[{"type":"Resource"}]}}"#,
+        )
+        .unwrap();
+        let TakeOver::Entries { entries, .. } = take_over_entries(&autoscaler, &ours(), &[]) else {
+            panic!("nothing taken over")
+        };
+        let [mine] = entries.entries.as_slice() else { panic!("{entries:?}") };
+        assert_eq!(mine.api_version, "autoscaling/v2");
+        assert_eq!(mine.fields.to_fields_v1().to_json(), r#"{"f:spec":{"f:maxReplicas":{},"f:metrics":{}}}"#);
     }
 
     #[test]

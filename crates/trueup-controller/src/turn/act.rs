@@ -24,8 +24,8 @@ use crate::installation::Installation;
 use crate::record::Recorder;
 use crate::site::Site;
 use crate::state::{AppState, Finished, Running};
-use crate::turn::confirm;
 use crate::turn::verdict::layered;
+use crate::turn::{confirm, others};
 
 /// The wait after a heal that the server refused, tripled each time.
 const HEAL_RETRY_BASE: SignedDuration = SignedDuration::from_secs(2);
@@ -192,8 +192,11 @@ fn by_policy(scene: &Scene<'_>, state: &mut AppState, comparison: &Comparison) -
     }
     let authority = Authority::of_policy(scene.app)?;
     let revisions: Vec<String> = revisions(scene.targets).iter().map(ToString::to_string).collect();
+    let moved_here = !others::given_up(scene, state).is_empty();
     match policy::may_begin(comparison, &revisions, state.last_sync.as_ref()) {
         Ok(()) => {}
+        // Marks are not compared: an object that moved here as it was differs in nothing.
+        Err(NotNow::NothingToDo) if moved_here && comparison.status == SyncStatus::Synced => {}
         Err(NotNow::NothingToDo) => {
             if comparison.status == SyncStatus::Synced {
                 note_heal(state, &[], scene.now);
@@ -201,25 +204,18 @@ fn by_policy(scene: &Scene<'_>, state: &mut AppState, comparison: &Comparison) -
             return None;
         }
         Err(NotNow::FailedBefore { revisions }) => {
-            let cause = match state.last_message.as_str() {
-                "" => "the cause is in the log of that time",
-                message => message,
-            };
-            state.policy_conditions.push(Condition::new(
-                ConditionType::SyncError,
-                format!(
-                    "the last sync of {} failed: {cause}; a new commit or `app sync` tries again",
-                    revisions.join(", ")
-                ),
-            ));
+            let condition = failed_before(&revisions, &state.last_message);
+            state.policy_conditions.push(condition);
             return None;
         }
     }
-    let heals = comparison.differences().all(|difference| difference.origin == Origin::Cluster);
+    let heals =
+        !moved_here && comparison.differences().all(|difference| difference.origin == Origin::Cluster);
     let reason = if heals { "self-heal" } else { "a commit" };
     let intention = planned(scene, state, comparison, &authority, Mode::Real, reason, heals);
     state.policy_conditions.extend(held_conditions(&intention.plan));
-    state.limited_until = limits_until(&intention.plan);
+    let waits = others::wait_until(&intention.plan, scene.now);
+    state.limited_until = limits_until(&intention.plan).into_iter().chain(waits).min();
     if intention.plan.steps.is_empty() {
         return None;
     }
@@ -238,15 +234,25 @@ fn by_policy(scene: &Scene<'_>, state: &mut AppState, comparison: &Comparison) -
     Some(intention)
 }
 
+fn failed_before(revisions: &[String], message: &str) -> Condition {
+    let cause = if message.is_empty() { "the cause is in the log of that time" } else { message };
+    let message = format!(
+        "the last sync of {} failed: {cause}; a new commit or `app sync` tries again",
+        revisions.join(", ")
+    );
+    Condition::new(ConditionType::SyncError, message)
+}
+
 fn planned(
     scene: &Scene<'_>,
-    state: &AppState,
+    state: &mut AppState,
     comparison: &Comparison,
     authority: &Authority,
     mode: Mode,
     reason: &str,
     heals: bool,
 ) -> Intention {
+    let others = others::others(scene, state, comparison, authority);
     let plan = plan(&PlanContext {
         app: scene.app,
         comparison,
@@ -255,6 +261,7 @@ fn planned(
         authority,
         fights: &state.fights,
         pace: &state.pace,
+        others: &others,
         now: scene.now,
     });
     let faults = lint(scene.app, scene.targets, scene.live, &plan);
@@ -292,6 +299,7 @@ fn held_conditions(plan: &SyncPlan) -> Vec<Condition> {
         };
         let kind = match &held.reason {
             HeldReason::BothMoved => ConditionType::DriftBlocksSyncWarning,
+            HeldReason::WantedElsewhere { .. } => ConditionType::SharedResourceWarning,
             HeldReason::Fight { .. } => ConditionType::FightWarning,
             HeldReason::WouldEmpty => ConditionType::SyncError,
             HeldReason::ReadOnly
@@ -302,6 +310,7 @@ fn held_conditions(plan: &SyncPlan) -> Vec<Condition> {
             | HeldReason::PruneOff
             | HeldReason::PruneForbidden { .. }
             | HeldReason::TargetsIncomplete
+            | HeldReason::OthersUnread
             | HeldReason::Deleting
             | HeldReason::Shared { .. }
             // Many objects at once: told together.

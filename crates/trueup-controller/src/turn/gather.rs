@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use trueup_cluster::wire::WireError;
 use trueup_cluster::{KindScope, Lookup, ObjectName};
-use trueup_engine::app::App;
+use trueup_engine::app::{App, ClusterName};
 use trueup_engine::condition::{Condition, ConditionType};
 use trueup_engine::desired::{self, Scope, TargetSet};
 use trueup_engine::live::LiveSet;
@@ -21,6 +21,7 @@ use crate::applications::Seen;
 use crate::installation::Installation;
 use crate::mailbox::Depth;
 use crate::packed::{PackedMemory, PackedTargets};
+use crate::routes::{Named, Reading};
 use crate::site::{Site, scaler_kinds};
 use crate::sources::{self, Answer, Fresh, Question, SourcesFailure};
 use crate::state::AppState;
@@ -114,7 +115,9 @@ pub async fn targets(
         },
         may_stand: depth < Depth::Hard && state.targets.is_some() && stands(state, site, app),
     };
+    let asked_at = installation.now();
     let answer = sources::ask(&question, &mut state.sources).await;
+    state.asked_at = Some(asked_at);
     note_answer(state, &answer, installation.now());
     match answer {
         Ok(Answer::Same(revisions)) => {
@@ -124,7 +127,7 @@ pub async fn targets(
             None
         }
         Ok(Answer::Fresh(fresh)) => {
-            take_fresh(state, site, app, fresh);
+            take_fresh(state, site, app, fresh, installation.now());
             None
         }
         Err(SourcesFailure::Unsupported(unsupported)) => {
@@ -155,7 +158,7 @@ fn note_answer(state: &mut AppState, answer: &Result<Answer<'_>, SourcesFailure>
 }
 
 /// Packs what was rendered, and gives its place free.
-fn take_fresh(state: &mut AppState, site: &Site, app: &App, fresh: Fresh<'_>) {
+fn take_fresh(state: &mut AppState, site: &Site, app: &App, fresh: Fresh<'_>, now: Timestamp) {
     let mut scopes = BTreeMap::new();
     for manifest in fresh.rendered.iter().flat_map(|rendered| &rendered.manifests) {
         scopes.entry(manifest.gvk().clone()).or_insert_with(|| scope(site, manifest.gvk()));
@@ -167,6 +170,7 @@ fn take_fresh(state: &mut AppState, site: &Site, app: &App, fresh: Fresh<'_>) {
     // What was derived from equal targets stands.
     if !state.targets.as_ref().is_some_and(|known| known.wants_the_same(&packed)) {
         state.remembered = false;
+        state.changed_at = Some(now);
     }
     state.targets = Some(packed);
     state.scopes = scopes;
@@ -219,24 +223,46 @@ pub async fn ask(
     for gvk in &kinds {
         site.cluster.watch(gvk);
     }
-    let mut routed: BTreeSet<ResourceKey> = targets.named().map(|(_, key)| key.clone()).collect();
-    if app.options.create_namespace {
-        routed.insert(ResourceKey::new("", "Namespace", "", &app.destination.namespace));
-    }
-    if let Some(comparison) = &state.comparison {
-        routed.extend(comparison.objects.iter().map(|object| object.key.clone()));
-    }
-    let mut namespaces: BTreeSet<Text> = routed.iter().map(|key| key.namespace.clone()).collect();
+    let named = named(state, app, targets);
+    let routed = named.declared.iter().chain(&named.beside);
+    let mut namespaces: BTreeSet<Text> = routed.map(|key| key.namespace.clone()).collect();
     namespaces.extend(state.memory.iter().flat_map(PackedMemory::keys).map(|key| key.namespace.clone()));
     namespaces.insert(Text::from(app.destination.namespace.as_str()));
     // What may not be listed as a whole is listed where this application's objects are.
     for gvk in kinds.iter().chain(&scaler_kinds()) {
         site.cluster.watch_in(gvk, &namespaces);
     }
-    installation.routes.set(&state.key, &app.instance, routed);
+    for other in installation.routes.set(&state.key, &app.instance, named) {
+        installation.staff.wake(&other, Depth::Live);
+    }
     let named = targets.named().map(|(gvk, key)| (gvk.clone(), ObjectName::of(key)));
     let unread = site.cluster.need(named).await;
     Asked { kinds, unread }
+}
+
+/// The objects that an application has to do with. One that is being deleted declares nothing any more.
+fn named(state: &AppState, app: &App, targets: &PackedTargets) -> Named {
+    let mut declared: BTreeSet<ResourceKey> = targets.named().map(|(_, key)| key.clone()).collect();
+    let mut beside = BTreeSet::new();
+    if app.options.create_namespace {
+        beside.insert(ResourceKey::new("", "Namespace", "", &app.destination.namespace));
+    }
+    if let Some(comparison) = &state.comparison {
+        beside.extend(comparison.objects.iter().map(|object| object.key.clone()));
+    }
+    if app.deleting {
+        beside.append(&mut declared);
+    }
+    beside.retain(|key| !declared.contains(key));
+    Named { cluster: app.destination.cluster.clone(), declared, beside, complete: targets.is_complete() }
+}
+
+/// What an application reads, and when it asked for it.
+pub fn reading(app: Option<&App>, at: Timestamp) -> Reading {
+    let repositories =
+        app.iter().flat_map(|app| &app.sources).map(|source| Text::from(source.repo.normalised()));
+    let cluster = app.map_or(ClusterName::InCluster, |app| app.destination.cluster.clone());
+    Reading { at, repositories: repositories.collect(), cluster }
 }
 
 /// The live objects as they are known now.

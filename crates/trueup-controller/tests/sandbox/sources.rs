@@ -165,3 +165,48 @@ async fn nonsense_in_an_application_is_told_and_mended() {
     world.until_well("web", "Synced").await;
     world.end().await;
 }
+
+const PRUNING: &str = r#"{"syncPolicy":{"automated":{"prune":true,"selfHeal":true}}}"#;
+
+/// The old one is the first to read the commit, and the new one may not act by itself: what it declares stays until it is
+/// synced, or no longer declares it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_application_declares_is_not_pruned() {
+    let world = World::start(&[
+        ("apps/old/stays.yaml", &config_map("stays", "1")),
+        ("apps/old/moves.yaml", &config_map("moves", "1")),
+        ("apps/new/other.yaml", &config_map("other", "1")),
+    ])
+    .await;
+    world.application("old", PRUNING).await;
+    world.until_well("old", "Synced").await;
+    world.application("new", "{}").await;
+    world.until_is("new", "OutOfSync").await;
+    let uid = |object: &trueup_object::Value| object.str_at(&["metadata", "uid"]).map(str::to_owned);
+    let before = world.find(&config("moves")).await.and_then(|object| uid(&object));
+    world.commit(&[("apps/old/moves.yaml", None), ("apps/new/moves.yaml", Some(&config_map("moves", "1")))]);
+    world.refresh("old").await;
+    world.until_condition("old", "SharedResourceWarning", "application new declares it").await;
+    world.operation("new", r#"{"sync":{}}"#).await;
+    world.until_ended("new", "Succeeded").await;
+    world.until_well("old", "Synced").await;
+    let after = world.find(&config("moves")).await.and_then(|object| uid(&object));
+    assert!(before.is_some() && before == after, "{before:?} {after:?}");
+    // And back, but nobody declares it in the end.
+    world.commit(&[("apps/new/moves.yaml", None), ("apps/old/moves.yaml", Some(&config_map("moves", "1")))]);
+    world.refresh("old").await;
+    world
+        .wait(&config("moves"), |object| {
+            let mark = object.and_then(|object| {
+                object
+                    .str_at(&["metadata", "annotations", "argocd.argoproj.io/tracking-id"])
+                    .map(str::to_owned)
+            });
+            mark.is_some_and(|mark| mark.starts_with("old:"))
+        })
+        .await;
+    world.commit(&[("apps/old/moves.yaml", None)]);
+    world.refresh("old").await;
+    world.wait(&config("moves"), |object| object.is_none()).await;
+    world.end().await;
+}

@@ -65,10 +65,16 @@ fn prune_hold(context: &PlanContext<'_>, live: &Live, empties: bool) -> Option<H
     if let Some(by) = unsupported::keeps_from_prune(&live.object) {
         return Some(HeldReason::PruneForbidden { by: by.to_owned() });
     }
+    if let Some(by) = context.others.wanted.get(&live.key) {
+        return Some(HeldReason::WantedElsewhere { by: by.clone() });
+    }
     if !context.authority.prune {
         return Some(HeldReason::PruneOff);
     }
-    (empties && !context.authority.empty).then_some(HeldReason::WouldEmpty)
+    if empties && !context.authority.empty {
+        return Some(HeldReason::WouldEmpty);
+    }
+    (by_policy && context.others.unread).then_some(HeldReason::OthersUnread)
 }
 
 /// Whether every kind of the application's objects is known to the end. Kinds of other applications do not count.
@@ -83,11 +89,13 @@ pub fn would_empty(context: &PlanContext<'_>) -> bool {
     context.comparison.objects.iter().all(|object| object.presence == Presence::Extraneous)
 }
 
-/// Another application's object is not taken by policy: two applications would take it from each other for ever.
+/// Another application's object is not taken by policy: two applications would take it from each other for ever. One that
+/// the other declares no longer has moved here.
 pub fn shared(context: &PlanContext<'_>, live: &Live) -> Option<HeldReason> {
     let owner = context.app.tracking.owner(&live.object, &live.key)?;
     let by_policy = context.authority.asked == Asked::Policy;
-    (by_policy && owner != context.app.instance).then_some(HeldReason::Shared { with: owner })
+    let moved_here = context.others.given_up.contains(&live.key);
+    (by_policy && !moved_here && owner != context.app.instance).then_some(HeldReason::Shared { with: owner })
 }
 
 /// `CreateNamespace=true`: the destination namespace, where it is known not to exist and no target brings it. It is not

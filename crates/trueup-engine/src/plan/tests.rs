@@ -16,6 +16,7 @@ struct Case {
     live: LiveSet,
     fights: Fights,
     pace: Pace,
+    others: Others,
 }
 
 impl Case {
@@ -26,7 +27,14 @@ impl Case {
         let mut object = (*objects.remove(0).object).clone();
         object.set_at(&["data", "KEY"], "cluster".into());
         let live = live(vec![live_object(object)], &targets);
-        Self { app, targets, live, fights: Fights::default(), pace: Pace::default() }
+        Self {
+            app,
+            targets,
+            live,
+            fights: Fights::default(),
+            pace: Pace::default(),
+            others: Others::default(),
+        }
     }
 
     fn automated(mut self, self_heal: bool) -> Self {
@@ -43,6 +51,7 @@ impl Case {
             authority,
             fights: &self.fights,
             pace: &self.pace,
+            others: &self.others,
             now: now(),
         };
         let plan = plan(&context);
@@ -333,6 +342,7 @@ fn namespaces_and_definitions_come_before_what_needs_them() {
         authority: &authority,
         fights: &fights,
         pace: &Pace::default(),
+        others: &Others::default(),
         now: now(),
     };
     let plan = plan(&context);
@@ -366,4 +376,54 @@ fn missing_everywhere(targets: &TargetSet) -> Comparison {
         })
         .collect();
     fixture::comparison(objects)
+}
+
+fn key_of(comparison: &Comparison, presence: Presence) -> ResourceKey {
+    comparison.objects.iter().find(|object| object.presence == presence).unwrap().key.clone()
+}
+
+fn deletes(plan: &SyncPlan) -> bool {
+    plan.steps.iter().any(|step| matches!(step.action, Action::Delete { .. }))
+}
+
+#[test]
+fn what_another_application_declares_is_not_pruned_even_for_a_person() {
+    let mut case = Case::new();
+    let comparison = extraneous(&mut case, &[]);
+    case.others.wanted.insert(key_of(&comparison, Presence::Extraneous), "next".into());
+    let plan = case.asked(&comparison, &pruning());
+    assert!(!deletes(&plan));
+    assert!(reasons(&plan).contains(&HeldReason::WantedElsewhere { by: "next".into() }));
+}
+
+#[test]
+fn policy_prunes_nothing_while_others_are_still_reading_the_commit() {
+    let mut case = Case::new();
+    let comparison = extraneous(&mut case, &[]);
+    case.app.automated = Some(Automated { prune: true, self_heal: true, allow_empty: false });
+    assert!(deletes(&case.by_policy(&comparison)));
+    case.others.unread = true;
+    let plan = case.by_policy(&comparison);
+    assert!(!deletes(&plan));
+    assert!(reasons(&plan).contains(&HeldReason::OthersUnread));
+    assert!(deletes(&case.asked(&comparison, &pruning())), "a person need not wait");
+}
+
+#[test]
+fn an_object_of_another_application_is_taken_by_policy_only_where_that_one_has_given_it_up() {
+    let mut case = Case::new().automated(true);
+    let key = case.targets.targets.keys().next().unwrap().clone();
+    let mut object = Value::clone(&case.live.objects[&key].object);
+    let mark = format!("other:/ConfigMap:{}/a", key.namespace);
+    object.set_at(&["metadata", "annotations", crate::tracking::TRACKING_ANNOTATION], mark.into());
+    case.live = live(vec![live_object(object)], &case.targets);
+    // Marks are not compared: nothing differs.
+    let comparison = matched(&case.targets, Vec::new());
+    let plan = case.by_policy(&comparison);
+    assert!(plan.steps.is_empty());
+    assert_eq!(reasons(&plan), [HeldReason::Shared { with: "other".into() }]);
+    case.others.given_up.insert(key.clone());
+    let plan = case.by_policy(&comparison);
+    let sent = applied(&plan);
+    assert_eq!(case.app.tracking.owner(&sent, &key), Some(case.app.instance.clone()));
 }

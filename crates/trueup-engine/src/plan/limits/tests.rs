@@ -13,7 +13,7 @@ use crate::fixture::{
 };
 use crate::live::LiveSet;
 use crate::look::{Comparison, Judgement};
-use crate::plan::plan;
+use crate::plan::{Others, plan};
 use crate::policy::Authority;
 
 struct Case {
@@ -45,6 +45,7 @@ impl Case {
             authority,
             fights: &Fights::default(),
             pace: &self.pace,
+            others: &Others::default(),
             now: now(),
         });
         assert_eq!(crate::lint::lint(&self.app, &self.targets, &self.live, &plan), []);

@@ -14,7 +14,7 @@ use trueup_engine::lint::lint;
 use trueup_engine::operation::{
     Effect, Next, OperationPhase, OperationState, StepOutcome, StepResult, conclude, unmatched,
 };
-use trueup_engine::plan::{HeldReason, Pace, PlanContext, SyncPlan, plan};
+use trueup_engine::plan::{HeldReason, Others, Pace, PlanContext, SyncPlan, plan};
 use trueup_engine::policy::Authority;
 use trueup_ledger::Ledger;
 use trueup_object::{ResourceKey, Text, Value};
@@ -147,6 +147,8 @@ fn planned(scene: &Scene, seen: &Seen, request: &SyncRequest) -> Result<SyncPlan
         authority: &authority,
         fights: &Fights::default(),
         pace: &Pace::default(),
+        // Who else wants an object is known to a controller alone.
+        others: &Others::default(),
         now: Timestamp::now(),
     });
     let faults = lint(&scene.app, &scene.targets, &seen.live, &made);
