@@ -106,7 +106,7 @@ pub struct Options {
     /// At least so many manifests
     #[arg(long, default_value_t = 300)]
     manifests: usize,
-    /// At least so many edits by hand, where the manifests have so many
+    /// So many edits by hand that make something differ, where the manifests have so many
     #[arg(long, default_value_t = 200)]
     edits: usize,
     /// The same seed makes the same corpus
@@ -140,7 +140,12 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     }
     let n_manifests: usize = instances.iter().map(|instance| instance.n_manifests).sum();
     let n_edits: usize = instances.iter().map(|instance| instance.edits.len()).sum();
-    let told = format!("{} applications, {n_manifests} manifests, {n_edits} edits", instances.len());
+    let n_differing: usize = instances.iter().map(Instance::n_differing).sum();
+    let told = format!(
+        "{} applications, {n_manifests} manifests, {n_differing} edits that make something differ, {} that do not",
+        instances.len(),
+        n_edits - n_differing
+    );
     if let Some(folder) = &options.write {
         write(folder, &instances)?;
         println!("{told} in {}", folder.display());
@@ -174,9 +179,9 @@ fn instances(options: &Options) -> Result<Vec<Instance>> {
     let mut kept = vec![0; made.len()];
     for round in 1..=longest {
         for (instance, kept) in made.iter().zip(&mut kept) {
-            if left > 0 && instance.edits.len() >= round {
+            if let Some(edit) = instance.edits.get(round - 1).filter(|_| left > 0) {
                 *kept = round;
-                left -= 1;
+                left -= usize::from(differs(edit));
             }
         }
     }
@@ -194,6 +199,17 @@ fn definitions() -> Result<Instance> {
     let n_manifests = read_documents(manifests.as_bytes()).len();
     let name = "definitions".to_owned();
     Ok(Instance { name, manifests, n_manifests, rest: Vec::new(), edits: Vec::new(), operators: true })
+}
+
+/// Whether an edit makes something differ: others are actions, or make something of their own.
+fn differs(edit: &Value) -> bool {
+    !edit.list_at(&["drifts"]).is_empty()
+}
+
+impl Instance {
+    fn n_differing(&self) -> usize {
+        self.edits.iter().filter(|edit| differs(edit)).count()
+    }
 }
 
 impl Shape {
@@ -312,7 +328,7 @@ mod tests {
     fn the_full_corpus_has_what_it_promises() {
         let made = instances(&options(300, 200)).unwrap();
         assert!(made.iter().map(|instance| instance.n_manifests).sum::<usize>() >= 300);
-        assert_eq!(made.iter().map(|instance| instance.edits.len()).sum::<usize>(), 200);
+        assert_eq!(made.iter().map(Instance::n_differing).sum::<usize>(), 200);
         for instance in &made {
             assert!(!instance.manifests.contains("${") && !instance.manifests.contains("NAME"));
         }
