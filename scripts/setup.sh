@@ -152,3 +152,12 @@ check_gojq() {
     fi
     command -v gojq >/dev/null || say "the check of jq's results against gojq is LEFT OUT: there is no gojq (Debian: gojq)"
 }
+
+# check_valgrind: it counts the instructions that comparing takes; without it that budget is not checked.
+check_valgrind() {
+    command -v valgrind >/dev/null && return
+    if may_apt; then
+        (apt_install "the budget of instructions" valgrind) || true
+    fi
+    command -v valgrind >/dev/null || say "the budget of instructions is LEFT OUT: there is no valgrind (Debian: valgrind)"
+}
