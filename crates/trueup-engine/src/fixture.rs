@@ -5,14 +5,21 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use trueup_merge::SchemaSet;
 use trueup_object::manifest::{FileOrigin, read_manifests};
-use trueup_object::{FieldPath, ResourceKey, Text, Value};
+use trueup_object::{FieldManager, FieldPath, ResourceKey, Text, Value};
 
-use crate::app::{App, AppKey, ClusterName, Destination, Directory, OnCommit, Source, SyncOptions};
+use crate::app::{
+    App, AppKey, ClusterName, Destination, Directory, FirstSeen, OnCommit, Source, SyncOptions,
+};
+use crate::autoscaler::Autoscalers;
+use crate::confirm::Answers;
 use crate::desired::{Completeness, Rendered, ResolvedRevision, Scope, Target, TargetSet, settle};
 use crate::difference::{Attribution, Change, Channel, Class, Confidence, Difference, DifferenceId, Origin};
 use crate::live::{KindCoverage, Live, LiveSet};
-use crate::look::{Comparison, Judgement, ObjectComparison, Presence};
+use crate::look::{Comparison, Judgement, LookInput, ObjectComparison, Presence, look};
+use crate::memory::Memory;
+use crate::settings::Settings;
 use crate::source::{CommitId, RepoUrl, Revision, SourcePath};
 use crate::status::{AppOrigin, SyncStatus};
 
@@ -130,25 +137,8 @@ pub fn matched_each(targets: &TargetSet, judgement: &Judgement) -> Comparison {
 }
 
 fn object(target: &Target, judgements: Vec<Judgement>) -> ObjectComparison {
-    ObjectComparison {
-        key: target.key.clone(),
-        gvk: target.gvk.clone(),
-        presence: Presence::Matched,
-        status: SyncStatus::OutOfSync,
-        health: trueup_health::ObjectHealth::Unjudged,
-        health_counts: true,
-        differences: Vec::new(),
-        notes: Vec::new(),
-        ignored: Vec::new(),
-        judgements,
-        rules: Vec::new(),
-        hidden: trueup_diff::Hidden::default(),
-        problem: None,
-        unconfirmed: None,
-        asks: None,
-        counts: true,
-        structural: false,
-    }
+    let (presence, status) = (Presence::Matched, SyncStatus::OutOfSync);
+    ObjectComparison { judgements, ..ObjectComparison::blank(&target.key, &target.gvk, presence, status) }
 }
 
 /// The same object with these judgements alone.
@@ -187,24 +177,10 @@ pub fn existence(live: &Live, presence: Presence) -> ObjectComparison {
         ignored_by: None,
         message: None,
     };
+    let status = SyncStatus::OutOfSync;
     ObjectComparison {
-        key: live.key.clone(),
-        gvk: live.gvk.clone(),
-        presence,
-        status: SyncStatus::OutOfSync,
-        health: trueup_health::ObjectHealth::Unjudged,
-        health_counts: true,
         differences: vec![difference],
-        notes: Vec::new(),
-        ignored: Vec::new(),
-        judgements: Vec::new(),
-        rules: Vec::new(),
-        hidden: trueup_diff::Hidden::default(),
-        problem: None,
-        unconfirmed: None,
-        asks: None,
-        counts: true,
-        structural: false,
+        ..ObjectComparison::blank(&live.key, &live.gvk, presence, status)
     }
 }
 
@@ -234,4 +210,77 @@ pub fn memory_with_base(targets: &TargetSet) -> BTreeMap<ResourceKey, crate::mem
             (key.clone(), crate::memory::Memory { base, synced_at, ..Default::default() })
         })
         .collect()
+}
+
+/// What most applications are in tests.
+pub const DEPLOYMENT: &str = "
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  replicas: 3
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec: {containers: [{name: web, image: 'web:1'}]}
+";
+
+/// An application and everything that a look takes, and nothing acts.
+pub struct World {
+    pub app: App,
+    pub settings: Settings,
+    pub targets: TargetSet,
+    pub live: LiveSet,
+    pub memory: BTreeMap<ResourceKey, Memory>,
+    pub autoscalers: Autoscalers,
+    pub answers: Answers,
+}
+
+impl World {
+    /// Everything in agreement, synced before.
+    pub fn in_sync(yaml: &str) -> Self {
+        let app = app();
+        let targets = targets(&app, yaml);
+        let live = live(as_live(&targets), &targets);
+        let memory = memory_with_base(&targets);
+        Self {
+            app,
+            settings: Settings::default(),
+            targets,
+            live,
+            memory,
+            autoscalers: Autoscalers::default(),
+            answers: Answers::new(),
+        }
+    }
+
+    /// Changes every live object, as a person or a webhook would.
+    pub fn change_live(&mut self, change: impl Fn(&mut Value)) {
+        let objects: Vec<Live> = self.live.objects.values().cloned().collect();
+        for found in objects {
+            let mut object = (*found.object).clone();
+            change(&mut object);
+            let changed = live_object(object);
+            self.live.objects.insert(changed.key.clone(), changed);
+        }
+    }
+
+    pub fn look(&self) -> Comparison {
+        look(&LookInput {
+            app: &self.app,
+            settings: &self.settings,
+            targets: &self.targets,
+            live: &self.live,
+            memory: &self.memory,
+            autoscalers: &self.autoscalers,
+            answers: &self.answers,
+            last_sync: None,
+            schemas: SchemaSet::builtin().over(SchemaSet::builtin()),
+            health: trueup_health::HealthRules::BUILTIN,
+            our_manager: &FieldManager::new(FieldManager::TRUEUP),
+            secret_key: &[7; 32],
+            first_seen: &FirstSeen::new(),
+            now: now(),
+        })
+    }
 }

@@ -141,6 +141,31 @@ pub struct ObjectComparison {
     pub structural: bool,
 }
 
+impl ObjectComparison {
+    /// An object of which nothing was found yet.
+    pub fn blank(key: &ResourceKey, gvk: &Gvk, presence: Presence, status: SyncStatus) -> Self {
+        Self {
+            key: key.clone(),
+            gvk: gvk.clone(),
+            presence,
+            status,
+            health: ObjectHealth::Unjudged,
+            health_counts: true,
+            differences: Vec::new(),
+            notes: Vec::new(),
+            ignored: Vec::new(),
+            judgements: Vec::new(),
+            rules: Vec::new(),
+            hidden: Hidden::default(),
+            problem: None,
+            unconfirmed: None,
+            asks: None,
+            counts: true,
+            structural: false,
+        }
+    }
+}
+
 /// What is said of an object that was compared without a schema.
 pub fn by_structure(gvk: &Gvk) -> String {
     format!("no schema of {gvk} is known, so it is compared by structure alone")

@@ -1,50 +1,13 @@
 //! When the API server is asked, and what its answer makes of a difference.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use trueup_merge::SchemaSet;
-use trueup_object::FieldManager;
-
 use super::*;
-use crate::app::{App, FirstSeen};
-use crate::autoscaler::Autoscalers;
 use crate::condition::ConditionType;
-use crate::desired::TargetSet;
 use crate::difference::Class;
-use crate::fixture::{app, as_live, live as live_set, live_object, memory_with_base, now, targets};
-use crate::live::LiveSet;
-use crate::look::{LookInput, look};
-use crate::memory::Memory;
+use crate::fixture::{DEPLOYMENT, World, as_live, live as live_set, memory_with_base, targets};
 use crate::status::SyncStatus;
 
-const DEPLOYMENT: &str = "
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: web}
-spec:
-  replicas: 3
-  selector: {matchLabels: {app: web}}
-  template:
-    metadata: {labels: {app: web}}
-    spec: {containers: [{name: web, image: 'shop/web:1'}]}
-";
-
-struct World {
-    app: App,
-    targets: TargetSet,
-    live: LiveSet,
-    memory: BTreeMap<ResourceKey, Memory>,
-    answers: Answers,
-}
-
 impl World {
-    fn new() -> Self {
-        let app = app();
-        let targets = targets(&app, DEPLOYMENT);
-        let live = live_set(as_live(&targets), &targets);
-        let memory = memory_with_base(&targets);
-        Self { app, targets, live, memory, answers: Answers::new() }
-    }
-
     fn key(&self) -> ResourceKey {
         self.targets.targets.keys().next().unwrap().clone()
     }
@@ -53,31 +16,8 @@ impl World {
         (*self.live.objects[&self.key()].object).clone()
     }
 
-    /// Changes what is live, as a mutating webhook or a person would.
     fn change(&mut self, path: &[&str], value: Value) {
-        let mut object = self.object();
-        object.set_at(path, value);
-        let changed = live_object(object);
-        self.live.objects.insert(changed.key.clone(), changed);
-    }
-
-    fn look(&self) -> Comparison {
-        look(&LookInput {
-            app: &self.app,
-            settings: &crate::settings::Settings::default(),
-            targets: &self.targets,
-            live: &self.live,
-            memory: &self.memory,
-            autoscalers: &Autoscalers::default(),
-            answers: &self.answers,
-            last_sync: None,
-            schemas: SchemaSet::builtin().over(SchemaSet::builtin()),
-            health: trueup_health::HealthRules::BUILTIN,
-            our_manager: &FieldManager::new(FieldManager::TRUEUP),
-            secret_key: &[7; 32],
-            first_seen: &FirstSeen::new(),
-            now: now(),
-        })
+        self.change_live(|object| object.set_at(path, value.clone()));
     }
 
     fn questions(&self) -> Vec<Question> {
@@ -98,18 +38,18 @@ impl World {
 const IMAGE: [&str; 4] = ["spec", "template", "spec", "containers"];
 
 fn mutated(world: &mut World) {
-    let containers = Value::from_json(br#"[{"name":"web","image":"mirror/shop/web:1"}]"#).unwrap();
+    let containers = Value::from_json(br#"[{"name":"web","image":"mirror/web:1"}]"#).unwrap();
     world.change(&IMAGE, containers);
 }
 
 #[test]
 fn what_agrees_asks_nothing() {
-    assert!(World::new().questions().is_empty());
+    assert!(World::in_sync(DEPLOYMENT).questions().is_empty());
 }
 
 #[test]
 fn what_the_server_would_write_again_is_noise() {
-    let mut world = World::new();
+    let mut world = World::in_sync(DEPLOYMENT);
     mutated(&mut world);
     assert_eq!(world.look().status, SyncStatus::OutOfSync, "until the server is asked");
     world.answer(Answer::Leaves(world.object()));
@@ -124,7 +64,7 @@ fn what_the_server_would_write_again_is_noise() {
 
 #[test]
 fn a_change_of_status_asks_nothing_again() {
-    let mut world = World::new();
+    let mut world = World::in_sync(DEPLOYMENT);
     mutated(&mut world);
     world.answer(Answer::Leaves(world.object()));
     world.change(&["status", "readyReplicas"], 3.into());
@@ -134,7 +74,7 @@ fn a_change_of_status_asks_nothing_again() {
 
 #[test]
 fn a_change_beside_noise_is_drift_and_the_noise_stays_noise() {
-    let mut world = World::new();
+    let mut world = World::in_sync(DEPLOYMENT);
     mutated(&mut world);
     let written = world.object();
     world.answer(Answer::Leaves(written.clone()));
@@ -151,7 +91,7 @@ fn a_change_beside_noise_is_drift_and_the_noise_stays_noise() {
 
 #[test]
 fn a_refusal_leaves_it_out_of_sync_with_the_servers_words() {
-    let mut world = World::new();
+    let mut world = World::in_sync(DEPLOYMENT);
     world.change(&["spec", "replicas"], 5.into());
     world.answer(Answer::Refused { message: "field is immutable".to_owned() });
     let comparison = world.look();
@@ -166,7 +106,7 @@ fn a_refusal_leaves_it_out_of_sync_with_the_servers_words() {
 
 #[test]
 fn what_cannot_be_asked_is_unknown_with_its_remedy() {
-    let mut world = World::new();
+    let mut world = World::in_sync(DEPLOYMENT);
     world.change(&["spec", "replicas"], 5.into());
     let (message, remedy) = ("not allowed to patch".to_owned(), "grant it".to_owned());
     world.answer(Answer::Unavailable { message, remedy });
@@ -180,7 +120,7 @@ fn what_cannot_be_asked_is_unknown_with_its_remedy() {
 
 #[test]
 fn a_server_that_does_not_answer_takes_no_drift_away() {
-    let mut world = World::new();
+    let mut world = World::in_sync(DEPLOYMENT);
     world.change(&["spec", "replicas"], 5.into());
     world.answer(Answer::Unanswered { message: "nothing came within 30 s".to_owned() });
     let comparison = world.look();
@@ -192,7 +132,7 @@ fn a_server_that_does_not_answer_takes_no_drift_away() {
 
 #[test]
 fn a_person_can_switch_it_off() {
-    let mut world = World::new();
+    let mut world = World::in_sync(DEPLOYMENT);
     world.app.confirm.mode = Some(ConfirmMode::Never);
     world.change(&["spec", "replicas"], 5.into());
     assert!(world.questions().is_empty());
@@ -201,7 +141,7 @@ fn a_person_can_switch_it_off() {
 
 #[test]
 fn always_asks_about_every_object_and_tells_what_the_server_would_replace() {
-    let mut world = World::new();
+    let mut world = World::in_sync(DEPLOYMENT);
     world.app.confirm.mode = Some(ConfirmMode::Always);
     assert_eq!(world.questions().len(), 1);
     let mut predicted = world.object();
@@ -221,7 +161,7 @@ fn always_asks_about_every_object_and_tells_what_the_server_would_replace() {
 
 #[test]
 fn what_only_a_commit_moved_is_asked_by_applying_it() {
-    let mut world = World::new();
+    let mut world = World::in_sync(DEPLOYMENT);
     let key = world.key();
     let target = world.targets.targets.get_mut(&key).unwrap();
     let mut object = (*target.object).clone();
@@ -235,7 +175,7 @@ fn what_only_a_commit_moved_is_asked_by_applying_it() {
 
 #[test]
 fn a_secret_is_foretold_in_masks() {
-    let mut world = World::new();
+    let mut world = World::in_sync(DEPLOYMENT);
     world.targets = targets(
         &world.app,
         "{apiVersion: v1, kind: Secret, metadata: {name: db}, data: {password: aHVudGVyMg==}}",

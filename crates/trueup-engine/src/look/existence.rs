@@ -27,7 +27,7 @@ pub fn missing(input: &LookInput<'_>, key: &ResourceKey, target: &Target) -> Obj
     ObjectComparison {
         differences: vec![difference],
         health: ObjectHealth::Missing,
-        ..blank(key, &target.gvk, Presence::Missing, SyncStatus::OutOfSync)
+        ..ObjectComparison::blank(key, &target.gvk, Presence::Missing, SyncStatus::OutOfSync)
     }
 }
 
@@ -42,7 +42,7 @@ pub fn extraneous(input: &LookInput<'_>, key: &ResourceKey, live: &Live) -> Obje
         health: health_of(input, live),
         health_counts: health_counts(input, live),
         counts: !unsupported::ignores_extraneous(&live.object),
-        ..blank(key, &live.gvk, Presence::Extraneous, SyncStatus::OutOfSync)
+        ..ObjectComparison::blank(key, &live.gvk, Presence::Extraneous, SyncStatus::OutOfSync)
     }
 }
 
@@ -68,7 +68,10 @@ pub fn unobserved(input: &LookInput<'_>, unobserved: &Unobserved) -> ObjectCompa
         remedy: "make the cause go away (rights, API server, manifest or file); then it is compared anew"
             .to_owned(),
     };
-    ObjectComparison { problem: Some(problem), ..blank(key, &gvk, Presence::Unobserved, SyncStatus::Unknown) }
+    ObjectComparison {
+        problem: Some(problem),
+        ..ObjectComparison::blank(key, &gvk, Presence::Unobserved, SyncStatus::Unknown)
+    }
 }
 
 /// The health of an object that is there.
@@ -83,33 +86,6 @@ pub(super) fn health_counts(input: &LookInput<'_>, live: &Live) -> bool {
         && live.key.namespace == input.app.key.namespace
         && live.key.name == input.app.key.name;
     !is_itself && !trueup_health::is_hook(&live.object)
-}
-
-pub(super) fn blank(
-    key: &ResourceKey,
-    gvk: &Gvk,
-    presence: Presence,
-    status: SyncStatus,
-) -> ObjectComparison {
-    ObjectComparison {
-        key: key.clone(),
-        gvk: gvk.clone(),
-        presence,
-        status,
-        health: ObjectHealth::Unjudged,
-        health_counts: true,
-        differences: Vec::new(),
-        notes: Vec::new(),
-        ignored: Vec::new(),
-        judgements: Vec::new(),
-        rules: Vec::new(),
-        hidden: trueup_diff::Hidden::default(),
-        problem: None,
-        unconfirmed: None,
-        asks: None,
-        counts: true,
-        structural: false,
-    }
 }
 
 fn whole(

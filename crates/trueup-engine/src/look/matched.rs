@@ -6,7 +6,7 @@ use trueup_merge::{Managed, TypeRef};
 use trueup_object::{FieldPath, Gvk, ResourceKey, Value};
 
 use super::confirmed::{Bearing, Confirming, NOISE, hidden_by_server, is_noise};
-use super::existence::{blank, git_class, health_counts, health_of};
+use super::existence::{git_class, health_counts, health_of};
 use super::unit::unit;
 use super::{Excuse, Judgement, LookInput, ObjectComparison, ObjectProblem, Presence};
 use crate::app::Weight;
@@ -75,7 +75,7 @@ pub fn matched(input: &LookInput<'_>, key: &ResourceKey, target: &Target, live: 
         rules: outcomes(&rules, &compared),
         hidden: compared.hidden,
         structural: known.is_none(),
-        ..blank(key, &target.gvk, Presence::Matched, SyncStatus::Synced)
+        ..ObjectComparison::blank(key, &target.gvk, Presence::Matched, SyncStatus::Synced)
     };
     let mut counted = false;
     let scene = Scene { input, live, memory, rules: &rules };

@@ -7,80 +7,10 @@ mod secrecy;
 use super::*;
 use crate::app::Weight;
 use crate::difference::{Change, Class, Confidence};
-use crate::fixture::{app, as_live, live, live_object, memory_with_base, now, partial, targets};
-use crate::live::{KindCoverage, Live};
+use crate::fixture::{DEPLOYMENT, World, now, partial, targets};
+use crate::live::KindCoverage;
 use trueup_merge::SchemaSet;
 use trueup_object::Value;
-
-const DEPLOYMENT: &str = "
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: web}
-spec:
-  replicas: 3
-  selector: {matchLabels: {app: web}}
-  template:
-    metadata: {labels: {app: web}}
-    spec: {containers: [{name: web, image: 'web:1'}]}
-";
-
-struct World {
-    app: App,
-    settings: Settings,
-    targets: TargetSet,
-    live: LiveSet,
-    memory: BTreeMap<ResourceKey, Memory>,
-    autoscalers: Autoscalers,
-    answers: crate::confirm::Answers,
-}
-
-impl World {
-    /// Everything in agreement, synced before.
-    fn in_sync(yaml: &str) -> Self {
-        let app = app();
-        let targets = targets(&app, yaml);
-        let live = live(as_live(&targets), &targets);
-        let memory = memory_with_base(&targets);
-        Self {
-            app,
-            settings: Settings::default(),
-            targets,
-            live,
-            memory,
-            autoscalers: Autoscalers::default(),
-            answers: crate::confirm::Answers::new(),
-        }
-    }
-
-    fn change_live(&mut self, change: impl Fn(&mut Value)) {
-        let objects: Vec<Live> = self.live.objects.values().cloned().collect();
-        for found in objects {
-            let mut object = (*found.object).clone();
-            change(&mut object);
-            let changed = live_object(object);
-            self.live.objects.insert(changed.key.clone(), changed);
-        }
-    }
-
-    fn look(&self) -> Comparison {
-        look(&LookInput {
-            app: &self.app,
-            settings: &self.settings,
-            targets: &self.targets,
-            live: &self.live,
-            memory: &self.memory,
-            autoscalers: &self.autoscalers,
-            answers: &self.answers,
-            last_sync: None,
-            schemas: SchemaSet::builtin().over(SchemaSet::builtin()),
-            health: trueup_health::HealthRules::BUILTIN,
-            our_manager: &FieldManager::new(FieldManager::TRUEUP),
-            secret_key: &[7; 32],
-            first_seen: &FirstSeen::new(),
-            now: now(),
-        })
-    }
-}
 
 /// managedFields with one foreign Update entry.
 fn owned(object: &mut Value, manager: &str, subresource: &str, fields: &str) {

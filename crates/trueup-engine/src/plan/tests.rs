@@ -355,24 +355,8 @@ fn missing_everywhere(targets: &TargetSet) -> Comparison {
     let objects = targets
         .targets
         .values()
-        .map(|target| ObjectComparison {
-            key: target.key.clone(),
-            gvk: target.gvk.clone(),
-            presence: Presence::Missing,
-            status: SyncStatus::OutOfSync,
-            health: trueup_health::ObjectHealth::Unjudged,
-            health_counts: true,
-            differences: Vec::new(),
-            notes: Vec::new(),
-            ignored: Vec::new(),
-            judgements: Vec::new(),
-            rules: Vec::new(),
-            hidden: trueup_diff::Hidden::default(),
-            problem: None,
-            unconfirmed: None,
-            asks: None,
-            counts: true,
-            structural: false,
+        .map(|target| {
+            ObjectComparison::blank(&target.key, &target.gvk, Presence::Missing, SyncStatus::OutOfSync)
         })
         .collect();
     fixture::comparison(objects)
