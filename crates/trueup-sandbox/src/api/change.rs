@@ -70,7 +70,7 @@ impl Api {
                 Err(CommitError::Exists) if change.verb == WriteVerb::Create => {
                     // A generated name that is taken is tried again; a given one is refused.
                     last = Some(ApiStatus::already_exists(kind, &name.name));
-                    if change.target.name.is_some() || !has_generated_name(change.body) {
+                    if names_it(change) {
                         break;
                     }
                 }
@@ -116,7 +116,8 @@ impl Api {
                 }
                 Ok(Some(changed))
             }
-            Err(CommitError::Exists) if change.verb == WriteVerb::Create && change.target.name.is_some() => {
+            // A generated name that is taken is tried again; a given one is refused.
+            Err(CommitError::Exists) if change.verb == WriteVerb::Create && names_it(change) => {
                 Err(ApiStatus::already_exists(kind, &name.name))
             }
             Err(CommitError::Exists | CommitError::Missing | CommitError::Changed) => Ok(None),
@@ -247,11 +248,13 @@ fn name_in(body: &[u8]) -> Text {
     Text::from(object.str_at(&["metadata", "name"]).unwrap_or_default())
 }
 
-fn has_generated_name(body: &[u8]) -> bool {
-    Value::from_json(body).is_ok_and(|object| {
+/// Whether a create gives the name, and does not leave it to the server.
+fn names_it(change: &Change<'_>) -> bool {
+    let is_generated = Value::from_json(change.body).is_ok_and(|object| {
         object.str_at(&["metadata", "name"]).is_none_or(str::is_empty)
             && object.str_at(&["metadata", "generateName"]).is_some_and(|prefix| !prefix.is_empty())
-    })
+    });
+    change.target.name.is_some() || !is_generated
 }
 
 /// The kinds whose strategy allows an update to create (`AllowCreateOnUpdate` in `k8s.io/kubernetes/pkg/registry`).

@@ -1,5 +1,6 @@
 //! Creating, updating, patching: what the API adds to the write pipeline.
 
+use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
 use serde_json::json;
@@ -32,6 +33,26 @@ async fn nothing_is_created_twice() {
     let status = refusal(world.config_maps().create(&PostParams::default(), &object).await);
     assert_eq!((status.code, status.reason.as_str()), (409, "AlreadyExists"));
     assert_eq!(status.message, "configmaps \"a\" already exists");
+}
+
+#[tokio::test]
+async fn nothing_is_created_twice_where_webhooks_are() {
+    let world = World::start().await;
+    // About a kind that nobody serves: every write goes by the webhooks all the same.
+    let hooks: Api<ValidatingWebhookConfiguration> = Api::all(world.client.clone());
+    let hook = serde_json::from_value(json!({
+        "metadata": {"name": "elsewhere"},
+        "webhooks": [{
+            "name": "elsewhere.example.com", "admissionReviewVersions": ["v1"], "sideEffects": "None",
+            "clientConfig": {"url": "https://127.0.0.1:1/"},
+            "rules": [{"apiGroups": ["foo.example.com"], "apiVersions": ["v1"], "operations": ["*"], "resources": ["*"]}],
+        }],
+    }));
+    hooks.create(&PostParams::default(), &hook.unwrap()).await.unwrap();
+    world.create_config_map("a", &json!({})).await;
+    let object: ConfigMap = serde_json::from_value(json!({"metadata": {"name": "a"}})).unwrap();
+    let status = refusal(world.config_maps().create(&PostParams::default(), &object).await);
+    assert_eq!((status.code, status.message.as_str()), (409, "configmaps \"a\" already exists"));
 }
 
 #[tokio::test]
