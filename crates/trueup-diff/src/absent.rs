@@ -4,8 +4,9 @@
 //! never do. An empty map does only where empty means something, such as `emptyDir: {}`. A zero value does where the
 //! API's type keeps it (`replicas: 0`), and does not where the type drops it (`hostNetwork: false`).
 
-use trueup_merge::{Shape, ZeroRule};
+use trueup_merge::{Scalar, Shape, ZeroRule};
 use trueup_object::Value;
+use trueup_object::quantity::equal_quantities;
 
 use crate::spot::Spot;
 
@@ -40,7 +41,10 @@ pub(crate) fn says_nothing(value: &Value, spot: &Spot<'_>) -> bool {
                 || spot.is_default(value)
         }
         Value::List(_) | Value::Map(_) | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Str(_) => {
-            let is_written_zero = || is_zero(value) && spot.field().is_some_and(|field| field.always);
+            let is_written_zero = || {
+                (is_zero(value) || is_zero_quantity(value, spot))
+                    && spot.field().is_some_and(|field| field.always)
+            };
             spot.is_default(value) || is_written_zero()
         }
     }
@@ -65,6 +69,11 @@ pub(crate) fn is_zero(value: &Value) -> bool {
         Value::Str(text) => text.is_empty(),
         Value::Null | Value::List(_) | Value::Map(_) => false,
     }
+}
+
+/// A quantity that is no pointer is written as `"0"` where it was not declared: the `divisor` of a `resourceFieldRef`.
+fn is_zero_quantity(value: &Value, spot: &Spot<'_>) -> bool {
+    matches!(spot.ty.shape(), Shape::Scalar(Scalar::Quantity)) && equal_quantities(value, &Value::Int(0))
 }
 
 fn empty_means_something(spot: &Spot<'_>) -> bool {
