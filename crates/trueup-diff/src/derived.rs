@@ -23,6 +23,17 @@ pub(crate) fn default(name: &str, parent: &str, siblings: &Value) -> Option<Valu
     }
 }
 
+/// The default that is not the schema's own here, because of the siblings in live: `SetDefaults_Job` asks for `Failed` where
+/// there is a failure policy. Only for a field that has a default in its place: the `jobTemplate` of a CronJob is not filled in.
+pub(crate) fn default_instead(name: &str, parent: &str, siblings: &Value) -> Option<Value> {
+    match (parent, name) {
+        ("spec", "podReplacementPolicy") if !siblings.get("podFailurePolicy")?.is_null() => {
+            Some("Failed".into())
+        }
+        _ => None,
+    }
+}
+
 /// The default of an amount in an item of a LimitRange's `limits`, as Kubernetes' `SetDefaults_LimitRangeItem` decides: a
 /// default limit is the maximum, a default request is the default limit or the minimum. `item` is the item in live.
 pub(crate) fn default_amount<'v>(list: &str, resource: &str, item: &'v Value) -> Option<&'v Value> {

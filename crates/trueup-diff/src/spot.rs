@@ -157,8 +157,13 @@ impl<'a> Spot<'a> {
     pub fn is_default(&self, live: &Value) -> bool {
         let is_live = |default: &Value| default == live || equal::same(default, live, self);
         let derived = || derived::default(self.name, self.parent, self.siblings?);
+        let instead = || {
+            self.expected?;
+            derived::default_instead(self.name, self.parent, self.siblings?)
+        };
         self.known_default().or(self.expected).is_some_and(is_live)
             || derived().is_some_and(|it| is_live(&it))
+            || instead().is_some_and(|it| is_live(&it))
     }
 
     /// Whether the place is a key of labels, annotations, data and the like: text of which nothing more is known.
