@@ -131,6 +131,7 @@ impl<'a> Walk<'a> {
             match self.judge_unowned(live) {
                 UnownedVerdict::New | UnownedVerdict::Unjudged if self.null_declared => Claim::Others,
                 UnownedVerdict::New if is_chosen_by_server(self.root, &self.path) => Claim::Known,
+                UnownedVerdict::New if self.owners.known() && spot.is_earlier_default(live) => Claim::Known,
                 UnownedVerdict::New => Claim::Unowned,
                 UnownedVerdict::Known => Claim::Known,
                 UnownedVerdict::Unjudged

@@ -2,6 +2,9 @@
 
 use trueup_object::{FieldPath, Map, PathElement, Value};
 
+const ALWAYS: &str = "Always";
+const IF_NOT_PRESENT: &str = "IfNotPresent";
+
 /// The default of a field by its name, its parent's name and its siblings in live.
 pub(crate) fn default(name: &str, parent: &str, siblings: &Value) -> Option<Value> {
     match (parent, name) {
@@ -32,6 +35,13 @@ pub(crate) fn default_instead(name: &str, parent: &str, siblings: &Value) -> Opt
         }
         _ => None,
     }
+}
+
+/// Whether a value that nobody owns is what the server may have filled in for an image of another tag: it stays when the
+/// image changes.
+pub(crate) fn is_left_of_earlier_image(name: &str, value: &Value) -> bool {
+    matches!(name, "imagePullPolicy" | "pullPolicy")
+        && value.as_str().is_some_and(|policy| matches!(policy, ALWAYS | IF_NOT_PRESENT))
 }
 
 /// The default of an amount in an item of a LimitRange's `limits`, as Kubernetes' `SetDefaults_LimitRangeItem` decides: a
@@ -99,9 +109,9 @@ fn pull_policy(image: &str) -> &'static str {
     let (tagged, has_digest) = image.split_once('@').map_or((image, false), |(tagged, _)| (tagged, true));
     let name = tagged.rsplit_once('/').map_or(tagged, |(_, name)| name);
     match name.rsplit_once(':') {
-        Some((_, "latest")) => "Always",
-        None if !has_digest => "Always",
-        Some(_) | None => "IfNotPresent",
+        Some((_, "latest")) => ALWAYS,
+        None if !has_digest => ALWAYS,
+        Some(_) | None => IF_NOT_PRESENT,
     }
 }
 

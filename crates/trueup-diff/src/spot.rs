@@ -166,6 +166,11 @@ impl<'a> Spot<'a> {
             || instead().is_some_and(|it| is_live(&it))
     }
 
+    /// Whether a value that nobody owns is the default of how the siblings were before.
+    pub fn is_earlier_default(&self, live: &Value) -> bool {
+        self.field().is_some_and(|field| field.varies) && derived::is_left_of_earlier_image(self.name, live)
+    }
+
     /// Whether the place is a key of labels, annotations, data and the like: text of which nothing more is known.
     pub fn in_free_map(&self) -> bool {
         const FREE: [&str; 6] = ["labels", "annotations", "matchLabels", "data", "stringData", "binaryData"];
