@@ -1,11 +1,17 @@
 //! Which workloads an autoscaler really targets, and which of their fields are then the autoscaler's.
 //!
-//! Decided by what targets the workload, never by who wrote the field: neither `kubectl scale` nor the autoscaler leaves
-//! a trace where nobody owned `replicas` (detection.md 6, fact 1).
+//! Replicas are decided by what targets the workload, never by who wrote them: neither `kubectl scale` nor the autoscaler
+//! leaves a trace where nobody owned `replicas` (detection.md 6, fact 1). The value decides with it: what holds a workload
+//! at one replica or more never acts on zero, so zero is somebody else's. Resources are decided by the writer, too: a
+//! VerticalPodAutoscaler changes Pods, so what another manager writes into a template is that manager's.
 
 use std::collections::BTreeMap;
 
+use trueup_diff::Owner;
 use trueup_object::{FieldPath, GroupKind, PathElement, ResourceKey, Text, Value};
+
+use crate::class::class_of;
+use crate::difference::Class;
 
 /// Which of a workload's fields an autoscaler sets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -14,10 +20,31 @@ enum Scales {
     Resources,
 }
 
+/// What an autoscaler sets of the workload that it targets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Reach {
+    Replicas {
+        /// It scales to zero, or takes a workload up from there.
+        zero: bool,
+    },
+    Resources(Vec<ContainerPolicy>),
+}
+
+/// What a VerticalPodAutoscaler may set of a container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct ContainerPolicy {
+    /// `*`: every container that no other policy names.
+    container: Text,
+    off: bool,
+    /// `None`: all of them.
+    resources: Option<Vec<Text>>,
+    limits: bool,
+}
+
 /// The autoscalers of a cluster, by the workload that they target.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Autoscalers {
-    by_workload: BTreeMap<ResourceKey, Vec<(Scales, ResourceKey)>>,
+    by_workload: BTreeMap<ResourceKey, Vec<(Reach, ResourceKey)>>,
     /// Kinds of autoscaler that are served and not known to the end.
     uncertain: Vec<GroupKind>,
 }
@@ -35,29 +62,44 @@ pub fn kinds() -> [GroupKind; 4] {
 impl Autoscalers {
     /// Reads what the autoscaler objects of a cluster target. `uncertain`: kinds whose listing is not complete.
     pub fn new<'a>(objects: impl IntoIterator<Item = &'a Value>, uncertain: Vec<GroupKind>) -> Self {
-        let mut by_workload: BTreeMap<ResourceKey, Vec<(Scales, ResourceKey)>> = BTreeMap::new();
+        let mut by_workload: BTreeMap<ResourceKey, Vec<(Reach, ResourceKey)>> = BTreeMap::new();
         for object in objects {
-            if let Some((scales, workload, scaler)) = target_of(object) {
-                by_workload.entry(workload).or_default().push((scales, scaler));
+            if let Some((reach, workload, scaler)) = target_of(object) {
+                by_workload.entry(workload).or_default().push((reach, scaler));
             }
         }
         Self { by_workload, uncertain }
     }
 
-    /// The autoscaler that a field of a workload belongs to.
-    pub fn owner(&self, workload: &ResourceKey, path: &FieldPath) -> Option<&ResourceKey> {
+    /// The autoscaler that a field of a workload belongs to, with this live value and these writers beside us.
+    pub fn owner(
+        &self,
+        workload: &ResourceKey,
+        path: &FieldPath,
+        live: Option<&Value>,
+        writers: &[Owner],
+    ) -> Option<&ResourceKey> {
         let scales = scaled_field(path)?;
-        self.by_workload.get(workload)?.iter().find(|(what, _)| *what == scales).map(|(_, scaler)| scaler)
+        let sets = |reach: &Reach| match (scales, reach) {
+            (Scales::Replicas, Reach::Replicas { zero }) => *zero || live.and_then(Value::as_int) != Some(0),
+            (Scales::Resources, Reach::Resources(policies)) => {
+                writers.iter().all(is_vertical) && may_set(policies, path)
+            }
+            (Scales::Replicas, Reach::Resources(_)) | (Scales::Resources, Reach::Replicas { .. }) => false,
+        };
+        self.by_workload.get(workload)?.iter().find(|(reach, _)| sets(reach)).map(|(_, scaler)| scaler)
     }
 
-    /// The autoscalers of a workload, each with what it sets, in words.
-    pub fn of(&self, workload: &ResourceKey) -> impl Iterator<Item = (&'static str, &ResourceKey)> {
-        self.by_workload.get(workload).into_iter().flatten().map(|(what, scaler)| {
-            let words = match what {
-                Scales::Replicas => ".spec.replicas",
-                Scales::Resources => "the resources of its containers",
-            };
-            (words, scaler)
+    /// The autoscalers of a workload with so many replicas, each with what it sets, in words.
+    pub fn of(
+        &self,
+        workload: &ResourceKey,
+        replicas: Option<i64>,
+    ) -> impl Iterator<Item = (&'static str, &ResourceKey)> {
+        self.by_workload.get(workload).into_iter().flatten().filter_map(move |(reach, scaler)| match reach {
+            Reach::Replicas { zero: false } if replicas == Some(0) => None,
+            Reach::Replicas { .. } => Some((".spec.replicas", scaler)),
+            Reach::Resources(_) => Some(("the resources of its containers that nobody else wrote", scaler)),
         })
     }
 
@@ -74,11 +116,64 @@ fn scaled_field(path: &FieldPath) -> Option<Scales> {
         return Some(Scales::Replicas);
     }
     let in_container = path.starts_with_fields(&["spec", "template", "spec", "containers"]);
-    let resources = path
-        .elements()
-        .iter()
-        .any(|element| matches!(element, PathElement::Field(name) if name == "resources"));
+    let resources = path.elements().iter().any(|element| is_field(element, "resources"));
     (in_container && resources).then_some(Scales::Resources)
+}
+
+/// The names under which the parts of a VerticalPodAutoscaler write: those of its programs, with and without its prefix.
+fn is_vertical(writer: &Owner) -> bool {
+    let name = writer.manager.as_str();
+    matches!(name, "recommender" | "updater" | "admission-controller")
+        || class_of(name, writer.operation, &writer.subresource) == Class::Autoscaler
+}
+
+/// Whether the policies leave a field of a container's resources to the autoscaler.
+fn may_set(policies: &[ContainerPolicy], path: &FieldPath) -> bool {
+    let container = path.elements().iter().find_map(|element| match element {
+        PathElement::Key(key) => key.get("name").and_then(Value::as_str),
+        PathElement::Field(_) | PathElement::Value(_) | PathElement::Index(_) => None,
+    });
+    let of = |name: &str| policies.iter().find(|policy| policy.container == name);
+    let Some(policy) = container.and_then(of).or_else(|| of("*")) else {
+        return true;
+    };
+    let below = path.elements().iter().skip_while(|element| !is_field(element, "resources")).skip(1);
+    let mut below = below.filter_map(|element| match element {
+        PathElement::Field(name) => Some(name),
+        PathElement::Key(_) | PathElement::Value(_) | PathElement::Index(_) => None,
+    });
+    // A whole map that was added or taken away may hold what the autoscaler sets.
+    let side = below.next().is_none_or(|side| policy.limits || *side != "limits");
+    let resource = match (below.next(), &policy.resources) {
+        (Some(name), Some(controlled)) => controlled.contains(name),
+        (None, _) | (_, None) => true,
+    };
+    !policy.off && side && resource
+}
+
+fn is_field(element: &PathElement, wanted: &str) -> bool {
+    matches!(element, PathElement::Field(name) if *name == wanted)
+}
+
+fn policies_of(scaler: &Value) -> Vec<ContainerPolicy> {
+    let listed = scaler.at(&["spec", "resourcePolicy", "containerPolicies"]).and_then(Value::as_list);
+    let read = |policy: &Value| ContainerPolicy {
+        container: Text::from(policy.str_at(&["containerName"]).unwrap_or("*")),
+        off: policy.str_at(&["mode"]) == Some("Off"),
+        resources: policy
+            .at(&["controlledResources"])
+            .and_then(Value::as_list)
+            .map(|names| names.iter().filter_map(Value::as_str).map(Text::from).collect()),
+        limits: policy.str_at(&["controlledValues"]) != Some("RequestsOnly"),
+    };
+    listed.unwrap_or_default().iter().map(read).collect()
+}
+
+/// Whether KEDA itself brings a workload to zero: when idle, or paused there.
+fn keda_scales_to_zero(scaler: &Value) -> bool {
+    scaler.int_at(&["spec", "minReplicaCount"]).unwrap_or(0) <= 0
+        || scaler.at(&["spec", "idleReplicaCount"]).is_some_and(|idle| *idle != Value::Null)
+        || scaler.str_at(&["metadata", "annotations", "autoscaling.keda.sh/paused-replicas"]).is_some()
 }
 
 /// What autoscalers of a kind set.
@@ -86,17 +181,24 @@ fn scaled_by(kind: &GroupKind) -> Scales {
     if kind.group == "autoscaling.k8s.io" { Scales::Resources } else { Scales::Replicas }
 }
 
-fn target_of(object: &Value) -> Option<(Scales, ResourceKey, ResourceKey)> {
+fn target_of(object: &Value) -> Option<(Reach, ResourceKey, ResourceKey)> {
     let scaler = ResourceKey::of(object)?;
-    let (scales, reference, default_kind) = match (scaler.group.as_str(), scaler.kind.as_str()) {
-        ("autoscaling", "HorizontalPodAutoscaler") => (Scales::Replicas, "scaleTargetRef", None),
-        ("keda.sh", "ScaledObject") => (Scales::Replicas, "scaleTargetRef", Some(("apps/v1", "Deployment"))),
+    let (reach, reference, default_kind) = match (scaler.group.as_str(), scaler.kind.as_str()) {
+        ("autoscaling", "HorizontalPodAutoscaler") => {
+            // At zero replicas it says ScalingDisabled and does nothing, unless zero is within its bounds.
+            let zero = object.int_at(&["spec", "minReplicas"]) == Some(0);
+            (Reach::Replicas { zero }, "scaleTargetRef", None)
+        }
+        ("keda.sh", "ScaledObject") => {
+            let zero = keda_scales_to_zero(object);
+            (Reach::Replicas { zero }, "scaleTargetRef", Some(("apps/v1", "Deployment")))
+        }
         ("autoscaling.k8s.io", "VerticalPodAutoscaler") => {
             // Mode "Off" only recommends.
             if object.str_at(&["spec", "updatePolicy", "updateMode"]) == Some("Off") {
                 return None;
             }
-            (Scales::Resources, "targetRef", None)
+            (Reach::Resources(policies_of(object)), "targetRef", None)
         }
         ("argoproj.io", "Rollout") => {
             // Argo Rollouts runs the Pods itself and scales the workload whose template it uses down; by default it does not.
@@ -104,7 +206,7 @@ fn target_of(object: &Value) -> Option<(Scales, ResourceKey, ResourceKey)> {
             if matches!(scales_down, None | Some("" | "never")) {
                 return None;
             }
-            (Scales::Replicas, "workloadRef", None)
+            (Reach::Replicas { zero: true }, "workloadRef", None)
         }
         _ => return None,
     };
@@ -117,7 +219,7 @@ fn target_of(object: &Value) -> Option<(Scales, ResourceKey, ResourceKey)> {
         namespace: scaler.namespace.clone(),
         ..ResourceKey::new(group, kind, "", reference.str_at(&["name"])?)
     };
-    Some((scales, workload, scaler))
+    Some((reach, workload, scaler))
 }
 
 /// A short form for messages: `HorizontalPodAutoscaler/web`.
@@ -142,21 +244,35 @@ mod tests {
     fn replicas_of_the_targeted_workload_belong_to_the_autoscaler() {
         let scalers = scalers(HPA);
         let replicas = FieldPath::fields(&["spec", "replicas"]);
-        let owner = scalers.owner(&ResourceKey::new("apps", "Deployment", "shop", "web"), &replicas);
+        let owner =
+            scalers.owner(&ResourceKey::new("apps", "Deployment", "shop", "web"), &replicas, None, &[]);
         assert_eq!(owner.map(short), Some(Text::from("HorizontalPodAutoscaler/web")));
         let workload = ResourceKey::new("apps", "Deployment", "shop", "web");
-        let all: Vec<_> = scalers.of(&workload).map(|(what, scaler)| (what, short(scaler))).collect();
+        let all: Vec<_> =
+            scalers.of(&workload, Some(3)).map(|(what, scaler)| (what, short(scaler))).collect();
         assert_eq!(all, [(".spec.replicas", Text::from("HorizontalPodAutoscaler/web"))]);
-        assert_eq!(scalers.owner(&ResourceKey::new("apps", "Deployment", "shop", "other"), &replicas), None);
-        assert_eq!(scalers.owner(&ResourceKey::new("apps", "Deployment", "else", "web"), &replicas), None);
+        assert_eq!(scalers.of(&workload, Some(0)).count(), 0);
+        assert_eq!(
+            scalers.owner(&ResourceKey::new("apps", "Deployment", "shop", "other"), &replicas, None, &[]),
+            None
+        );
+        assert_eq!(
+            scalers.owner(&ResourceKey::new("apps", "Deployment", "else", "web"), &replicas, None, &[]),
+            None
+        );
     }
 
     #[test]
     fn nothing_but_the_scaled_field_belongs_to_it() {
         let workload = ResourceKey::new("apps", "Deployment", "shop", "web");
-        assert_eq!(scalers(HPA).owner(&workload, &FieldPath::fields(&["spec", "paused"])), None);
+        assert_eq!(scalers(HPA).owner(&workload, &FieldPath::fields(&["spec", "paused"]), None, &[]), None);
         assert_eq!(
-            scalers(HPA).owner(&workload, &FieldPath::fields(&["spec", "template", "spec", "containers"])),
+            scalers(HPA).owner(
+                &workload,
+                &FieldPath::fields(&["spec", "template", "spec", "containers"]),
+                None,
+                &[]
+            ),
             None
         );
     }
@@ -168,7 +284,7 @@ mod tests {
                 "spec":{"scaleTargetRef":{"name":"web"}}}"#,
         );
         let workload = ResourceKey::new("apps", "Deployment", "shop", "web");
-        assert!(keda.owner(&workload, &FieldPath::fields(&["spec", "replicas"])).is_some());
+        assert!(keda.owner(&workload, &FieldPath::fields(&["spec", "replicas"]), None, &[]).is_some());
     }
 
     #[test]
@@ -181,9 +297,9 @@ mod tests {
         };
         let workload = ResourceKey::new("apps", "Deployment", "shop", "web");
         let replicas = FieldPath::fields(&["spec", "replicas"]);
-        assert!(rollout(r#","scaleDown":"onsuccess""#).owner(&workload, &replicas).is_some());
-        assert!(rollout(r#","scaleDown":"never""#).owner(&workload, &replicas).is_none());
-        assert!(rollout("").owner(&workload, &replicas).is_none());
+        assert!(rollout(r#","scaleDown":"onsuccess""#).owner(&workload, &replicas, None, &[]).is_some());
+        assert!(rollout(r#","scaleDown":"never""#).owner(&workload, &replicas, None, &[]).is_none());
+        assert!(rollout("").owner(&workload, &replicas, None, &[]).is_none());
     }
 
     #[test]

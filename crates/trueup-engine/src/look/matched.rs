@@ -165,7 +165,7 @@ fn worth(input: &LookInput<'_>, key: &ResourceKey, path: &FieldPath, class: Clas
 fn untold(input: &LookInput<'_>, key: &ResourceKey, findings: &[Finding]) -> Option<ObjectProblem> {
     let would_count = |finding: &&Finding| {
         let path = &finding.path;
-        input.autoscalers.owner(key, path).is_none()
+        scaler_of(input, key, finding).is_none()
             && worth(input, key, path, Class::Unattributed) == Weight::Drift
     };
     let counted: Vec<&Finding> = findings.iter().filter(would_count).collect();
@@ -180,6 +180,11 @@ fn untold(input: &LookInput<'_>, key: &ResourceKey, findings: &[Finding]) -> Opt
                  where it has any (kubectl get --show-managed-fields)"
             .to_owned(),
     })
+}
+
+/// The autoscaler that what was found belongs to.
+fn scaler_of<'a>(input: &LookInput<'a>, key: &ResourceKey, finding: &Finding) -> Option<&'a ResourceKey> {
+    input.autoscalers.owner(key, &finding.path, finding.live.as_deref(), &finding.owners)
 }
 
 fn type_of<'a>(input: &LookInput<'a>, gvk: &Gvk) -> TypeRef<'a> {
@@ -276,9 +281,7 @@ fn difference(
 ) -> Difference {
     let input = scene.input;
     let id = DifferenceId::new(&input.app.key, &object.key, channel, Some(&finding.path));
-    let scaled = input
-        .autoscalers
-        .owner(&object.key, &finding.path)
+    let scaled = scaler_of(input, &object.key, finding)
         .map(|scaler| format!("changed by hand; {} scales this field and may overrule it", short(scaler)));
     let (predicted, unconfirmed, answer) = match bearing {
         Bearing::None => (None, None, None),
@@ -322,7 +325,7 @@ fn place(
     if finding.ignored_by.is_some() {
         return (Place::Ignored, Some(Excuse::Ignored));
     }
-    if let Some(scaler) = input.autoscalers.owner(&object.key, &finding.path) {
+    if let Some(scaler) = scaler_of(input, &object.key, finding) {
         // The autoscaler's own changes are its business; a person's beside it are told, though they do not count.
         let by_hand = attribution.class == Class::Manual;
         let place = if by_hand { Place::Note } else { Place::Nowhere };

@@ -172,6 +172,89 @@ fn a_person_who_scales_what_an_autoscaler_scales_is_named() {
     assert_eq!(note.attribution.class, Class::Manual);
 }
 
+/// Somebody scales a targeted Deployment to nothing.
+fn scaled_to_nothing(scaler: &str) -> SyncStatus {
+    let mut world = World::in_sync(DEPLOYMENT);
+    world.change_live(|object| {
+        object.set_at(&["spec", "replicas"], Value::Int(0));
+        owned(object, "kubectl", "scale", r#"{"f:spec":{"f:replicas":{}}}"#);
+    });
+    world.autoscalers = Autoscalers::new([&crate::fixture::value(scaler)], Vec::new());
+    let comparison = world.look();
+    if let Some(difference) = comparison.differences().next() {
+        assert_eq!((difference.attribution.class, difference.message.as_deref()), (Class::Manual, None));
+    }
+    comparison.status
+}
+
+#[test]
+fn an_autoscaler_that_never_acts_on_zero_does_not_excuse_zero() {
+    let hpa = |min: &str| {
+        format!(
+            "{{apiVersion: autoscaling/v2, kind: HorizontalPodAutoscaler, metadata: {{name: h, namespace: web}},
+              spec: {{{min}maxReplicas: 6, scaleTargetRef: {{apiVersion: apps/v1, kind: Deployment, name: web}}}}}}"
+        )
+    };
+    assert_eq!(scaled_to_nothing(&hpa("")), SyncStatus::OutOfSync);
+    assert_eq!(scaled_to_nothing(&hpa("minReplicas: 2, ")), SyncStatus::OutOfSync);
+    assert_eq!(scaled_to_nothing(&hpa("minReplicas: 0, ")), SyncStatus::Synced);
+    let keda = |more: &str| {
+        format!(
+            "{{apiVersion: keda.sh/v1alpha1, kind: ScaledObject, metadata: {{name: k, namespace: web}},
+              spec: {{{more}scaleTargetRef: {{name: web}}}}}}"
+        )
+    };
+    assert_eq!(scaled_to_nothing(&keda("")), SyncStatus::Synced);
+    assert_eq!(scaled_to_nothing(&keda("minReplicaCount: 1, ")), SyncStatus::OutOfSync);
+    assert_eq!(scaled_to_nothing(&keda("minReplicaCount: 1, idleReplicaCount: 0, ")), SyncStatus::Synced);
+}
+
+/// A manager writes the processor request of a Deployment that a VerticalPodAutoscaler targets.
+fn requested(manager: &str, spec: &str) -> SyncStatus {
+    let deployment = "{apiVersion: apps/v1, kind: Deployment, metadata: {name: web, namespace: web}, spec: {
+        selector: {matchLabels: {app: web}}, template: {metadata: {labels: {app: web}}, spec: {
+        containers: [{name: app, image: web, resources: {requests: {cpu: 100m}}}]}}}}";
+    let mut world = World::in_sync(deployment);
+    world.change_live(|object| {
+        let containers = object.get_mut("spec").and_then(|spec| spec.get_mut("template"));
+        let containers = containers.and_then(|template| template.get_mut("spec")?.get_mut("containers"));
+        containers.unwrap().as_list_mut().unwrap()[0]
+            .set_at(&["resources", "requests", "cpu"], "900m".into());
+        let fields = r#"{"f:spec":{"f:template":{"f:spec":{"f:containers":{"k:{\"name\":\"app\"}":
+            {"f:resources":{"f:requests":{"f:cpu":{}}}}}}}}}"#;
+        owned(object, manager, "", fields);
+    });
+    let vpa = format!(
+        "{{apiVersion: autoscaling.k8s.io/v1, kind: VerticalPodAutoscaler, metadata: {{name: v, namespace: web}},
+          spec: {{{spec}targetRef: {{apiVersion: apps/v1, kind: Deployment, name: web}}}}}}"
+    );
+    world.autoscalers = Autoscalers::new([&crate::fixture::value(&vpa)], Vec::new());
+    world.look().status
+}
+
+#[test]
+fn resources_in_a_template_are_the_vertical_autoscalers_only_where_it_wrote_them() {
+    for manager in ["vpa-updater", "recommender", "updater", "admission-controller"] {
+        assert_eq!(requested(manager, ""), SyncStatus::Synced, "{manager}");
+    }
+    for manager in ["kubectl-edit", "kubectl-set", "helm", "some-operator"] {
+        assert_eq!(requested(manager, ""), SyncStatus::OutOfSync, "{manager}");
+    }
+}
+
+#[test]
+fn what_a_vertical_autoscaler_leaves_alone_is_not_its_own() {
+    let policy = |policy: &str| {
+        requested("vpa-updater", &format!("resourcePolicy: {{containerPolicies: [{policy}]}}, "))
+    };
+    assert_eq!(policy("{containerName: app, mode: \"Off\"}"), SyncStatus::OutOfSync);
+    assert_eq!(policy("{containerName: '*', mode: \"Off\"}"), SyncStatus::OutOfSync);
+    assert_eq!(policy("{containerName: '*', mode: \"Off\"}, {containerName: app}"), SyncStatus::Synced);
+    assert_eq!(policy("{containerName: other, mode: \"Off\"}"), SyncStatus::Synced);
+    assert_eq!(policy("{containerName: app, controlledResources: [memory]}"), SyncStatus::OutOfSync);
+    assert_eq!(policy("{containerName: app, controlledResources: [cpu]}"), SyncStatus::Synced);
+}
+
 #[test]
 fn replicas_are_unknown_while_autoscalers_are() {
     let mut world = World::in_sync(DEPLOYMENT);

@@ -48,8 +48,10 @@ pub async fn run(arguments: &ExplainArguments, globals: &Globals) -> Result<Endi
     for object in &document.objects {
         let replicas =
             seen.live.objects.get(&object.key).and_then(|live| live.object.int_at(&["spec", "replicas"]));
-        let scaled: Vec<String> =
-            scalers.of(&object.key).map(|(what, scaler)| of_autoscaler(what, scaler, replicas)).collect();
+        let scaled: Vec<String> = scalers
+            .of(&object.key, replicas)
+            .map(|(what, scaler)| of_autoscaler(what, scaler, replicas))
+            .collect();
         explain(object, &scaled);
     }
     for condition in &seen.comparison.conditions {
