@@ -51,6 +51,10 @@ pub struct IgnoreArguments {
 }
 
 pub async fn run(arguments: &IgnoreArguments, globals: &Globals) -> Result<Ending, Failure> {
+    if let Some(until) = arguments.until.filter(|until| *until <= Timestamp::now()) {
+        return Err(Failure::user(format!("--until={until} is over: the rule would hide nothing"))
+            .hint("give a time to come, such as 2099-01-31T00:00:00Z"));
+    }
     let home = Home::open(globals).await?;
     let key = arguments.within.key(&arguments.name)?;
     let existing = home.application(&key).await?;

@@ -64,7 +64,9 @@ async fn a_rule_by_path_is_written_to_the_application_and_hides() {
     assert!(again.out.is_empty() && again.err.contains("ignores that already"), "{again:?}");
     assert_eq!(rules(&world).await, rule);
     // A rule that has ended hides nothing.
-    world.ok(&[&line[..], &["--name=settings", "--until=2020-01-31T00:00:00Z"]].concat()).await;
+    let ended = Value::from(details.replace("2099", "2020").as_str()).to_json();
+    let patch = format!(r#"{{"metadata":{{"annotations":{{"trueup.dev/ignore-reasons":{ended}}}}}}}"#);
+    world.patch(APPLICATION, &patch).await;
     assert_eq!(world.trueup(&["app", "diff", "web"]).await.code, 1);
 }
 
@@ -77,6 +79,7 @@ async fn what_would_hide_nothing_or_names_nothing_is_refused() {
         (&["--kind=Deployment", "--path=.spec.replicas"], "--group 'apps'"),
         (&["--kind=Deployment", "--group=apps/v1", "--path=.spec.replicas"], "--group 'apps'"),
         (&["--from-drift=0123"], "DriftReport"),
+        (&["--kind=ConfigMap", "--path=.data.colour", "--until=2020-01-31T00:00:00Z"], "is over"),
         (&[], "--path"),
     ] {
         let run = world.trueup(&[&["app", "ignore", "web"], line].concat()).await;
