@@ -18,6 +18,14 @@ pub fn short(difference: &Difference) -> String {
     line
 }
 
+/// One line, with what else is to be said of it.
+pub fn told(difference: &Difference) -> String {
+    match &difference.message {
+        Some(message) => format!("{}; {message}", short(difference)),
+        None => short(difference),
+    }
+}
+
 /// What differs, from Git to the cluster.
 pub fn what(difference: &Difference) -> String {
     let place = difference.path.as_deref().unwrap_or("the object");
@@ -115,6 +123,21 @@ mod tests {
             ".spec.replicas: Git says 3, the cluster has 5, by kubectl through /scale (manual), at 2026-01-01T00:00:00Z"
         );
         assert_eq!(on_sync(&difference), "a sync overwrites it with Git's value; --keep-drift leaves it");
+    }
+
+    #[test]
+    fn what_else_is_to_be_said_is_said() {
+        let difference = Difference {
+            path: Some(".data.size".into()),
+            change: "changed".into(),
+            target: Some("1Gi".into()),
+            live: Some("1024Mi".into()),
+            message: Some("equal in value".into()),
+            ..Difference::default()
+        };
+        let line = ".data.size: Git says \"1Gi\", the cluster has \"1024Mi\"";
+        assert_eq!(told(&difference), format!("{line}; equal in value"));
+        assert_eq!(told(&Difference { message: None, ..difference }), line);
     }
 
     #[test]

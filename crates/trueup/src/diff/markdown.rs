@@ -120,7 +120,7 @@ fn section(object: &ObjectDocument, view: &View<'_>, wanted: &str, with_text: bo
         let _infallible = writeln!(inner, "# {}; {}", one_line(message), one_line(remedy));
     }
     for difference in &object.differences {
-        let _infallible = writeln!(inner, "# {}", one_line(&words::short(difference)));
+        let _infallible = writeln!(inner, "# {}", one_line(&words::told(difference)));
     }
     if with_text && !object.differences.is_empty() {
         let (cluster, wanted_side) = sides::of(object, view);

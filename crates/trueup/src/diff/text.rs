@@ -48,7 +48,7 @@ pub fn print(document: &Document, view: &View<'_>, look: &Look) -> Result<(), Fa
         }
         if look.remarks {
             for difference in &object.differences {
-                output::line(&format!("# {}", words::short(difference)));
+                output::line(&format!("# {}", words::told(difference)));
             }
         }
         let (cluster, wanted) = sides::of(object, view);
@@ -74,7 +74,7 @@ fn print_ignored(document: &Document) {
         let key = &object.key;
         for note in object.notes.iter().filter(|note| note.ignored_by.is_some()) {
             let rule = note.ignored_by.as_ref().map(|by| by.rule.as_str()).unwrap_or_default();
-            let what = words::short(note);
+            let what = words::told(note);
             output::line(&format!(
                 "# ignored in {}/{} {}/{}: {what} ({rule})",
                 key.group, key.kind, key.namespace, key.name
