@@ -12,6 +12,7 @@ mod rules;
 mod schemas;
 mod sides;
 mod text;
+pub mod traceless;
 mod view;
 
 use std::path::PathBuf;
@@ -26,7 +27,7 @@ use crate::failure::{Ending, Failure};
 use crate::output::{self, Structure};
 
 pub use against::render_folder;
-pub use document::{Document, Extent, ObjectDocument};
+pub use document::{Document, Extent, ObjectDocument, of_any_revision};
 pub use view::View;
 
 #[derive(Debug, Args)]

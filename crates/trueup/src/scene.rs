@@ -31,7 +31,7 @@ use trueup_render::RenderError;
 use trueup_repo::{Freshness, Repositories, RepositoriesOptions, SourceError};
 
 use crate::arguments::{Globals, ssh_command};
-use crate::diff::View;
+use crate::diff::{View, traceless};
 use crate::failure::Failure;
 use crate::home::{self, Home};
 use crate::output::patiently;
@@ -61,6 +61,9 @@ pub struct Scene {
     pub cluster: Arc<Cluster>,
     schemas: Arc<SchemaSet>,
     remembered: Remembered,
+    /// No controller reports on the application. What nobody owns is then told from what a server fills in, where no sync of
+    /// this user's own remembers it.
+    pub is_alone: bool,
     /// What the server has answered in this run.
     answers: Mutex<Answers>,
     /// The commit of the first source, for people.
@@ -137,7 +140,19 @@ impl Scene {
         let schemas = refined(schemas.unwrap_or_default(), &settings);
         let answers = Mutex::default();
         let scripts = scripts::ready(&settings, Library::default());
-        Ok(Self { app, settings, scripts, remembered, answers, targets, cluster, schemas, revision })
+        let is_alone = false;
+        Ok(Self {
+            app,
+            settings,
+            scripts,
+            remembered,
+            is_alone,
+            answers,
+            targets,
+            cluster,
+            schemas,
+            revision,
+        })
     }
 
     pub fn schemas(&self) -> Layered<'_> {
@@ -156,7 +171,10 @@ impl Scene {
         let mut live = self.cluster.live_set(&self.app.instance, &named).await;
         let mut targets = self.targets.clone();
         self.settings.leave_out(&self.app.destination.cluster, &mut targets, &mut live);
-        let memory = self.remembered.fresh(&live);
+        let mut memory = self.remembered.fresh(&live);
+        if self.is_alone {
+            traceless::remember_nothing_unowned(&mut memory, &live, self.schemas());
+        }
         let autoscalers = self.autoscalers();
         let watchdog = Watchdog::start();
         let limit = Duration::from_millis(self.settings.jq_ms_max.0);
@@ -185,6 +203,9 @@ impl Scene {
         if let Some(answers) = answers {
             comparison = compare(&answers);
             *self.answers.lock().unwrap_or_else(PoisonError::into_inner) = answers;
+        }
+        if self.is_alone {
+            traceless::tell(&mut comparison);
         }
         Seen { live, comparison, memory }
     }

@@ -10,7 +10,7 @@ use trueup_engine::source::Revision;
 use super::name::Within;
 use super::refresh::{self, Depth};
 use crate::arguments::{Globals, Persona};
-use crate::diff::{Document, Form, render_folder};
+use crate::diff::{Document, Form, of_any_revision, render_folder};
 use crate::failure::{Ending, Failure};
 use crate::home::Home;
 use crate::output;
@@ -77,8 +77,9 @@ pub async fn run(arguments: &DiffArguments, globals: &Globals, persona: Persona)
         None => home.application(&key).await?,
         Some(depth) => refresh::refresh(&home, &key, depth, Some(Duration::from_secs(60))).await?,
     };
-    // What was found against the Application's own revision says nothing about another one.
-    let report = if revision.is_none() && arguments.local.is_none() { home.report(&key).await } else { None };
+    let is_own = revision.is_none() && arguments.local.is_none();
+    let report = home.report(&key).await;
+    let report = if is_own { report } else { report.map(of_any_revision) };
     let mut scene = match &arguments.local {
         None => Scene::open(&home, globals, object, revision.as_ref()).await?,
         Some(folder) => {
@@ -90,6 +91,7 @@ pub async fn run(arguments: &DiffArguments, globals: &Globals, persona: Persona)
     if let Some(all) = arguments.server_side_diff {
         scene.app.confirm.mode = Some(if all { ConfirmMode::Always } else { ConfirmMode::Differs });
     }
+    scene.is_alone = report.is_none();
     let seen = scene.look().await;
     let view = seen.view(&scene);
     let document = Document::new(&view, report.as_ref(), arguments.form.extent());

@@ -14,7 +14,7 @@ use trueup_engine::source::{
 };
 use trueup_object::Text;
 
-use super::{DiffArguments, Document, rules};
+use super::{DiffArguments, Document, of_any_revision, rules};
 use crate::arguments::{Globals, Persona};
 use crate::failure::{Ending, Failure};
 use crate::home::Home;
@@ -37,7 +37,12 @@ pub async fn run(
     let home = Home { access, connection };
     let (application, app) = subject(arguments, &home).await?;
     let sources = render_folder(folder, &app)?;
-    let scene = Scene::with(&home, globals, &application, app, sources).await?;
+    let report = match arguments.app {
+        Some(_) => home.report(&app.key).await.map(of_any_revision),
+        None => None,
+    };
+    let mut scene = Scene::with(&home, globals, &application, app, sources).await?;
+    scene.is_alone = report.is_none();
     let mut seen = scene.look().await;
     let mut remark = None;
     if arguments.app.is_none() {
@@ -46,7 +51,7 @@ pub async fn run(
         remark = Some(NO_EXTRANEOUS);
     }
     let view = seen.view(&scene);
-    let document = Document::new(&view, None, arguments.form.extent());
+    let document = Document::new(&view, report.as_ref(), arguments.form.extent());
     arguments.form.show(&document, &view, &format!("Git ({})", folder.display()), remark, persona)?;
     arguments.form.tell_of_notes(&document);
     Ok(arguments.form.ending(document.status))

@@ -3,10 +3,9 @@
 
 use trueup_api::difference::Difference;
 use trueup_api::drift_report::{DriftReport, ReportedDifference};
-use trueup_engine::live::LiveSet;
 use trueup_engine::look::{ObjectComparison, Presence};
 use trueup_engine::status::SyncStatus;
-use trueup_object::{Gvk, JsonPointer, Map, ResourceKey, Text, Value};
+use trueup_object::{FieldPath, Gvk, JsonPointer, Map, ResourceKey, Text, Value};
 
 use super::view::View;
 
@@ -112,7 +111,7 @@ impl ObjectDocument {
             && shown.problem.is_none()
             && object.presence != Presence::Unobserved
         {
-            shown.complete(report, view.live);
+            shown.complete(report, view);
             shown.status =
                 if shown.differences.is_empty() { SyncStatus::Synced } else { SyncStatus::OutOfSync };
         }
@@ -129,7 +128,7 @@ impl ObjectDocument {
         shown
     }
 
-    fn complete(&mut self, report: &DriftReport, live: &LiveSet) {
+    fn complete(&mut self, report: &DriftReport, view: &View<'_>) {
         let of_object = |list: &[ReportedDifference]| -> Vec<Difference> {
             let own = list.iter().filter(|reported| reported.object == self.key);
             own.map(|reported| reported.difference.clone()).collect()
@@ -150,11 +149,16 @@ impl ObjectDocument {
                 None => notes.push(found),
             }
         }
-        let object = live.objects.get(&self.key).map(|live| &*live.object);
+        let target = view.targets.targets.get(&self.key).map(|target| &*target.object);
+        let object = view.live.objects.get(&self.key).map(|live| &*live.object);
         for (reported, into) in [(counted, &mut differences), (noted, &mut notes)] {
             for difference in reported {
                 // Nobody owns it, so that no look without a memory finds it.
-                if difference.channel == "unowned" && still_stands(&difference, object) {
+                if difference.channel == "unowned"
+                    && still_stands(&difference, object)
+                    && is_undeclared(&difference, target)
+                    && !into.iter().any(|found: &Difference| found.id == difference.id)
+                {
                     into.push(difference);
                 }
             }
@@ -229,6 +233,21 @@ fn completed(found: Difference, reported: &Difference) -> Difference {
         message: found.message.clone().or_else(|| reported.message.clone()),
         ..found
     }
+}
+
+/// What of a report also holds where another revision or a folder is compared: what nobody owns was changed since the last
+/// sync, whatever is compared with. Who moved the rest was found against the Application's own revision.
+pub fn of_any_revision(mut report: DriftReport) -> DriftReport {
+    let is_unowned = |reported: &ReportedDifference| reported.difference.channel == "unowned";
+    report.differences.retain(is_unowned);
+    report.notes.retain(is_unowned);
+    report
+}
+
+/// Whether the target that is compared leaves out what nobody owned: else comparing has judged it.
+fn is_undeclared(difference: &Difference, target: Option<&Value>) -> bool {
+    let path = difference.path.as_deref().and_then(|text| FieldPath::parse(text).ok());
+    path.zip(target).is_some_and(|(path, target)| path.get_in(target).is_none())
 }
 
 /// Whether live still has the value that was reported. A masked value tells nothing and is believed.

@@ -11,23 +11,24 @@ use trueup_engine::app::{App, FirstSeen};
 use trueup_engine::autoscaler::{self, Autoscalers};
 use trueup_engine::confirm::{Answer, Answered, Answers, ConfirmKey};
 use trueup_engine::desired::{RenderProblem, Rendered, ResolvedRevision, Scope, Target, TargetSet, settle};
-use trueup_engine::difference::{Change, Channel, Class, Origin};
+use trueup_engine::difference::{Change, Class, Origin};
 use trueup_engine::live::{KindCoverage, Live, LiveSet, LiveVersion};
 use trueup_engine::look::{Comparison, LookInput, look};
-use trueup_engine::memory::{Memory, MemoryContext, Secrecy, UnownedTable, restore};
+use trueup_engine::memory::{Memory, MemoryContext, Secrecy, restore};
 use trueup_engine::settings::Settings;
 use trueup_engine::source::CommitId;
 use trueup_engine::status::HealthRules;
 use trueup_engine::tracking::{TRACKING_ANNOTATION, TrackingId};
 use trueup_merge::{Layered, SchemaSet};
 use trueup_object::manifest::Manifest;
-use trueup_object::{FieldManager, GroupKind, ManagedFields, ResourceKey, Text, Value};
+use trueup_object::{FieldManager, GroupKind, ResourceKey, Text, Value};
 
 use super::DiffArguments;
 use super::files::{self, Files};
 use super::places::Places;
 use super::rules;
 use super::schemas;
+use super::traceless;
 use super::view::View;
 use crate::arguments::Globals;
 use crate::failure::Failure;
@@ -134,7 +135,7 @@ pub async fn compare(
     let layered = schemas.over(SchemaSet::builtin());
     let is_history_told = !base.is_empty();
     let mut memory = memory(base, &places, &targets, layered, settings.secrecy(&RUN_KEY));
-    remember_nothing_unowned(&mut memory, &live, layered);
+    traceless::remember_nothing_unowned(&mut memory, &live, layered);
     let predicted = placed(predicted, &places);
     let answers = answers(&predicted, &targets, &live);
     let scalers = live.objects.values().map(|live| &*live.object);
@@ -160,7 +161,7 @@ pub async fn compare(
     if !is_history_told {
         forget_movers(&mut comparison);
     }
-    name_traceless(&mut comparison);
+    traceless::tell(&mut comparison);
     let manager = arguments.manager.clone();
     Ok(Offline { targets, live, schemas, predicted, comparison, manager, memory, settings })
 }
@@ -171,33 +172,6 @@ fn forget_movers(comparison: &mut Comparison) {
     for missing in differences.filter(|it| it.change == Change::Missing) {
         missing.origin = Origin::Unknown;
         missing.attribution.class = Class::Unattributed;
-    }
-}
-
-/// A controller remembers what nobody owned right after the last sync, and files do not. What nobody owns and no server fills
-/// in by itself was changed without a trace then: a scale of replicas that nobody owns leaves none. Only to these kinds does
-/// the admission of a server add values that are nobody's.
-fn remember_nothing_unowned(
-    memory: &mut BTreeMap<ResourceKey, Memory>,
-    live: &LiveSet,
-    schemas: Layered<'_>,
-) {
-    const ADMITTED: [(&str, &str); 2] = [("", "Pod"), ("networking.k8s.io", "Ingress")];
-    for (key, live) in &live.objects {
-        let is_admitted = ADMITTED.contains(&(key.group.as_str(), key.kind.as_str()));
-        let is_owned = !ManagedFields::of(&live.object).entries.is_empty();
-        if is_owned && !is_admitted && schemas.lookup(&live.gvk).is_some() {
-            memory.entry(key.clone()).or_default().unowned = Some(UnownedTable::default());
-        }
-    }
-}
-
-fn name_traceless(comparison: &mut Comparison) {
-    let differences = comparison.objects.iter_mut().flat_map(|object| &mut object.differences);
-    for found in differences.filter(|it| it.channel == Channel::Unowned && it.message.is_none()) {
-        found.message = Some(
-            "nobody owns it and no server fills it in: changed without a trace, as by a scale".to_owned(),
-        );
     }
 }
 

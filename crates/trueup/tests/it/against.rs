@@ -84,6 +84,58 @@ async fn without_an_application_only_what_the_folder_names_is_looked_at() {
     }
 }
 
+const SCALED: &str = "{apiVersion: apps/v1, kind: Deployment, metadata: {name: sc}, spec: {selector: {matchLabels: {a: b}}, template: {metadata: {labels: {a: b}}, spec: {containers: [{name: c, image: i}]}}}}";
+const SCALED_PATH: &str = "/apis/apps/v1/namespaces/web/deployments/sc";
+
+/// Whatever it is compared with, the scale of replicas that nobody owns is found, and gone once the folder declares them.
+async fn scaled_is_found(world: &World) {
+    let same = propose(world, &[("sc.yaml", SCALED), ("a.yaml", crate::world::CONFIG)]);
+    for line in [
+        &["app", "diff", "web"][..],
+        &["app", "diff", "web", "--revision=main"],
+        &["app", "diff", "web", "--local", &same],
+        &["diff", &same, "--against=admin", "--app=web"],
+    ] {
+        let run = world.trueup(line).await;
+        assert_eq!(run.code, 1, "{line:?}: {run:?}");
+        assert_eq!(run.out.matches("# .spec.replicas: ").count(), 1, "{line:?}: {}", run.out);
+        assert_eq!(run.out.matches("\n# ").count(), 1, "{line:?}: {}", run.out);
+    }
+    let declared = SCALED.replace("spec: {selector", "spec: {replicas: 4, selector");
+    let folder = propose(world, &[("sc.yaml", &declared)]);
+    let run = world.trueup(&["app", "diff", "web", "--local", &folder]).await;
+    assert!(!run.out.contains("# .spec.replicas: the cluster has 4"), "{}", run.out);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scale_without_a_trace_is_found_whatever_it_is_compared_with() {
+    let world = World::new().await;
+    world.commit("apps/web/sc.yaml", SCALED).await;
+    world.create().await;
+    world.ok(&["app", "sync", "web"]).await;
+    let same = propose(&world, &[("sc.yaml", SCALED), ("a.yaml", crate::world::CONFIG)]);
+    assert_eq!(world.trueup(&["diff", &same, "--against=admin", "--app=web"]).await.code, 0);
+    world.patch(&format!("{SCALED_PATH}/scale"), r#"{"spec":{"replicas":4}}"#).await;
+    scaled_is_found(&world).await;
+    // So it is where nothing is remembered of the sync.
+    std::fs::remove_dir_all(world.folder.path().join(".local")).unwrap();
+    scaled_is_found(&world).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scale_that_the_controller_reports_is_found_whatever_it_is_compared_with() {
+    let world = World::new().await;
+    let (_controller, _) = world.controller().await;
+    world.commit("apps/web/sc.yaml", SCALED).await;
+    world.create().await;
+    world.ok(&["app", "sync", "web"]).await;
+    world.patch(&format!("{SCALED_PATH}/scale"), r#"{"spec":{"replicas":4}}"#).await;
+    let report = "/apis/trueup.dev/v1alpha1/namespaces/argocd/driftreports/web";
+    let has_it = |report: Value| report.to_json().contains(".spec.replicas");
+    world.until("the report has it", async || world.live(report).await.is_some_and(has_it)).await;
+    scaled_is_found(&world).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn app_diff_takes_a_folder_and_says_which_of_argo_cds_flags_it_cannot_honour() {
     let world = World::new().await;
