@@ -6,6 +6,7 @@ use trueup_object::{Gvk, Map, Value};
 
 use crate::error::ScriptError;
 use crate::pool::LuaRules;
+use crate::secret::{without_values, without_words};
 
 /// What an object offers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -46,8 +47,9 @@ impl LuaRules {
     pub fn actions(&self, object: &Value, unix_s: i64) -> Result<Vec<Action>, ScriptError> {
         let mut found: BTreeMap<String, Action> = BTreeMap::new();
         let Some(gvk) = Gvk::of(object) else { return Ok(Vec::new()) };
+        let object = without_values(object);
         for script in self.library.discoveries(&gvk.group_kind()) {
-            let returned = self.pool.run(script, object, &BTreeMap::new(), unix_s)?;
+            let returned = self.pool.run(script, &object, &BTreeMap::new(), unix_s)?;
             for (name, value) in offered(&returned)? {
                 let action = action(name, value)?;
                 found.entry(name.to_owned()).or_insert(action);
@@ -70,7 +72,8 @@ impl LuaRules {
             name: name.to_owned(),
             kind: kind.as_ref().map(ToString::to_string).unwrap_or_default(),
         })?;
-        match self.pool.run(script, object, parameters, unix_s)? {
+        let returned = self.pool.run(script, object, parameters, unix_s);
+        match returned.map_err(|error| without_words(error, object))? {
             Value::List(items) => items.into_iter().map(|item| effect(item, object)).collect(),
             // The older form: the object itself, changed.
             Value::Map(changed) => Ok(vec![Effect {

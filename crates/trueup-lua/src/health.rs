@@ -4,6 +4,7 @@ use trueup_health::{Health, HealthStatus};
 use trueup_object::Value;
 
 use crate::error::ScriptError;
+use crate::message;
 
 /// Argo CD's words.
 const INVALID: &str = "Lua returned an invalid health status";
@@ -32,9 +33,9 @@ pub(crate) fn read(returned: &Value) -> Result<Option<Health>, ScriptError> {
             ))),
         }
     };
-    let (status, message) = (field("status")?, field("message")?);
+    let (status, said) = (field("status")?, field("message")?);
     Ok(Some(match HealthStatus::parse(status) {
-        Some(status) => Health::new(status, message),
+        Some(status) => Health::new(status, message::shown(said)),
         None => Health::new(HealthStatus::Unknown, INVALID),
     }))
 }

@@ -12,8 +12,10 @@ mod directory;
 mod error;
 mod health;
 mod library;
+mod message;
 mod pattern;
 mod pool;
+mod secret;
 mod state;
 mod text;
 

@@ -10,7 +10,7 @@ use trueup_object::Value;
 
 use crate::error::ScriptError;
 use crate::library::Script;
-use crate::{clock, convert, text};
+use crate::{clock, convert, message, text};
 
 /// What one run may do. A script of 60 microseconds takes some ten thousand instructions; Argo CD stops its own
 /// interpreter, which is slower, after a second.
@@ -204,10 +204,10 @@ fn said(error: &mlua::Error) -> ScriptError {
         mlua::Error::SyntaxError { message, .. } => ScriptError::Syntax(plain(message)),
         mlua::Error::MemoryError(_) => ScriptError::Memory { limit_mb: MEMORY_MAX / (1024 * 1024) },
         mlua::Error::CallbackError { cause, .. } => said(cause),
-        mlua::Error::RuntimeError(message) => ScriptError::Raised(plain(message)),
+        mlua::Error::RuntimeError(words) => ScriptError::Raised(message::raised(&plain(words))),
         other => match other.downcast_ref::<Spent>() {
             Some(_) => ScriptError::Instructions { limit: INSTRUCTIONS_MAX.unsigned_abs() },
-            None => ScriptError::Raised(plain(&other.to_string())),
+            None => ScriptError::Raised(message::raised(&plain(&other.to_string()))),
         },
     }
 }

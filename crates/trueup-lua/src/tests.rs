@@ -410,3 +410,46 @@ fn the_way_through_lua_does_not_change_an_object() {
     assert_eq!(resource("same").to_json(), expected.to_json());
     assert_eq!(resource("emptied").at(&["spec", "rows"]).unwrap().to_json(), "[]");
 }
+
+#[test]
+fn what_a_script_says_is_the_same_at_every_look() {
+    let table = "the script failed with a table, and not with a text";
+    for (lua, message) in [
+        ("error({})", table),
+        ("error({code = 3})", table),
+        ("error(function() end)", "the script failed with a function, and not with a text"),
+        ("local ok, why = pcall(error, {}) error(why)", table),
+        ("return {status = 'Healthy', message = tostring({}) .. tostring(print)}", "tablefunction"),
+    ] {
+        assert_eq!(judged(lua).map(|health| health.message).as_deref(), Some(message), "{lua}");
+    }
+    assert_eq!(json("error(setmetatable({}, {__tostring = function() return 'own' end}))"), "error: own");
+    assert_eq!(json("error(string.format('at %s', {}), 0)"), "error: at table");
+}
+
+/// A message is kept in the status of an Application, where whoever may read that sees it.
+#[test]
+fn no_script_that_judges_sees_the_values_of_a_secret() {
+    let secret = "{apiVersion: v1, kind: Secret, type: Opaque, metadata: {name: db, annotations: {kubectl.kubernetes.io/last-applied-configuration: 'x LEAK', team: web}}, data: {password: LEAK, empty: ''}, stringdata: {pw: LEAK}, spec: [LEAK]}";
+    for (lua, message) in [
+        ("return {status = 'Degraded', message = 'bad ' .. obj.data.password}", "bad ***"),
+        ("error(obj.data.password, 0)", "***"),
+        ("return {status = 'Degraded', message = obj.stringdata.pw .. obj.spec[1]}", "******"),
+        (
+            "return {status = 'Healthy', message = obj.metadata.annotations['kubectl.kubernetes.io/last-applied-configuration']}",
+            "***",
+        ),
+        (
+            "return {status = 'Healthy', message = obj.type .. obj.metadata.name .. obj.metadata.annotations.team .. obj.data.empty}",
+            "Opaquedbweb",
+        ),
+    ] {
+        let rules = rules(&[("resource.customizations.health.Secret", lua)]);
+        let health = rules.judge(&yaml(secret), NOW).and_then(|scripted| scripted.health);
+        assert_eq!(health.map(|health| health.message).as_deref(), Some(message), "{lua}");
+    }
+    assert_eq!(
+        judged("return {status = 'Degraded', message = 'no way to postgres://a:LEAK@db/'}"),
+        Some(Health::new(HealthStatus::Degraded, "no way to postgres://a:***@db/"))
+    );
+}

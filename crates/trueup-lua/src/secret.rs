@@ -1,0 +1,65 @@
+//! A Secret as a script that judges sees it: with all of its fields, and none of its values.
+
+use std::borrow::Cow;
+
+use trueup_object::{Gvk, Map, Value, is_sensitive_name};
+
+use crate::error::ScriptError;
+use crate::message::MASK;
+
+/// kubectl's copy of the whole object, values included.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+pub(crate) fn is_secret(object: &Value) -> bool {
+    Gvk::of(object).is_some_and(|gvk| gvk.group.is_empty() && gvk.kind == "Secret")
+}
+
+/// The object, of a Secret without its values: what a script finds in them would be kept in the status of an Application.
+/// An empty value stays empty.
+pub(crate) fn without_values(object: &Value) -> Cow<'_, Value> {
+    if !is_secret(object) {
+        return Cow::Borrowed(object);
+    }
+    let fields = object.as_map().into_iter().flat_map(Map::iter);
+    // A field that a Secret does not have is a misspelt one.
+    let shown = fields.map(|(name, value)| match name {
+        "apiVersion" | "kind" | "type" | "immutable" => (name, value.clone()),
+        "metadata" => (name, metadata(value)),
+        _ => (name, masked(value)),
+    });
+    Cow::Owned(Value::Map(shown.collect()))
+}
+
+fn metadata(value: &Value) -> Value {
+    let mut metadata = value.clone();
+    let annotations = value.get("annotations").and_then(Value::as_map).into_iter().flat_map(Map::iter);
+    for (name, value) in annotations.filter(|(name, _)| *name == LAST_APPLIED || is_sensitive_name(name)) {
+        metadata.set_at(&["annotations", name], masked(value));
+    }
+    metadata
+}
+
+fn masked(value: &Value) -> Value {
+    match value {
+        Value::Null | Value::Bool(_) => value.clone(),
+        Value::Str(text) if text.is_empty() => value.clone(),
+        Value::Int(_) | Value::Float(_) | Value::Str(_) => MASK.into(),
+        Value::List(items) => Value::List(items.iter().map(masked).collect()),
+        Value::Map(map) => Value::Map(map.iter().map(|(name, value)| (name, masked(value))).collect()),
+    }
+}
+
+/// An action gets a Secret as it is, since it makes another one of it: what it says of it is not shown.
+pub(crate) fn without_words(error: ScriptError, object: &Value) -> ScriptError {
+    match error {
+        ScriptError::Raised(_) | ScriptError::Result(_) if is_secret(object) => {
+            ScriptError::Raised("the script failed; what it says of a Secret is not shown".to_owned())
+        }
+        ScriptError::Syntax(_)
+        | ScriptError::Raised(_)
+        | ScriptError::Instructions { .. }
+        | ScriptError::Memory { .. }
+        | ScriptError::Result(_)
+        | ScriptError::NoAction { .. } => error,
+    }
+}
