@@ -196,7 +196,8 @@ impl<'a> Report<'a> {
         let tells = |element: &PathElement| match element {
             PathElement::Value(_) => true,
             PathElement::Key(keys) => keys.iter().any(|(name, value)| {
-                is_sensitive_name(name)
+                is_secret(self.input.target)
+                    || is_sensitive_name(name)
                     || value.as_str().is_some_and(|text| !sensitive_parts(text).is_empty())
             }),
             PathElement::Field(_) | PathElement::Index(_) => false,

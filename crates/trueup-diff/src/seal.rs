@@ -23,6 +23,9 @@ const DIGITS: usize = 32;
 /// kubectl's copy of the whole object, values included. It is never compared, so nothing is lost by hiding it whole.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
+/// The fields of a Secret that are none of its values. Credentials in them are known by their names and shapes.
+const OPEN_FIELDS_OF_SECRET: [&str; 5] = ["apiVersion", "kind", "metadata", "type", "immutable"];
+
 /// What the field of a reference is called; with a name among them a map is one, whatever it is called itself.
 const REFERENCE_FIELDS: [&str; 14] = [
     "name",
@@ -67,7 +70,8 @@ pub fn seal<'k>(object: &Value, ty: TypeRef<'_>, secrecy: impl Into<Secrecy<'k>>
         let found = match name {
             "apiVersion" | "kind" => None,
             "data" if is_secret => Some(sealer.everything(value, true)),
-            "stringData" if is_secret => Some(sealer.everything(value, false)),
+            // What is misspelt (`stringdata`) or out of place (`spec`) in a Secret is one of its values all the same.
+            _ if is_secret && !OPEN_FIELDS_OF_SECRET.contains(&name) => Some(sealer.everything(value, false)),
             _ => sealer.part(name, value, ty),
         };
         sealed.extend(found.map(|found| (Text::from(name), found)));

@@ -1,7 +1,7 @@
 //! Sensitive values that a server quotes when it refuses an object (`Invalid value: "..."`) are taken out of its words.
 
-use trueup_object::secret::{is_sensitive_entry, refers, sensitive_parts};
-use trueup_object::{ResourceKey, Value, is_sensitive_name};
+use trueup_object::secret::{is_password_flag, is_sensitive_entry, refers, sensitive_parts, tells_nothing};
+use trueup_object::{Map, ResourceKey, Value, is_sensitive_name};
 
 use super::Refusal;
 use crate::status::StatusCause;
@@ -23,8 +23,11 @@ pub fn without_values<'v>(
     for object in objects {
         collect(object, false, &mut values);
         if is_secret {
-            let data = [object.get("data"), object.get("stringData")];
-            data.into_iter().flatten().for_each(|data| collect(data, true, &mut values));
+            // What stands under a misspelt name is a value too.
+            let is_open =
+                |name: &str| matches!(name, "apiVersion" | "kind" | "metadata" | "type" | "immutable");
+            let fields = object.as_map().into_iter().flat_map(Map::iter).filter(|(name, _)| !is_open(name));
+            fields.for_each(|(_, field)| everything(field, &mut values));
         }
     }
     // A value that contains another one goes first.
@@ -60,8 +63,15 @@ fn collect(value: &Value, sensitive: bool, found: &mut Vec<String>) {
         Value::Int(number) if sensitive => found.push(number.to_string()),
         Value::Int(_) | Value::Float(_) | Value::Bool(_) | Value::Null => {}
         Value::List(items) => {
+            let mut flag = None;
             for item in items {
-                collect(item, sensitive && item.as_map().is_none(), found);
+                let text = item.as_str();
+                // The argument behind `--password`.
+                let behind = flag.zip(text).is_some_and(|(flag, text)| {
+                    is_password_flag(flag) && !text.starts_with(['-', '$']) && !tells_nothing(flag, text)
+                });
+                collect(item, behind || sensitive && item.as_map().is_none(), found);
+                flag = text;
             }
         }
         Value::Map(map) => {
@@ -72,6 +82,17 @@ fn collect(value: &Value, sensitive: bool, found: &mut Vec<String>) {
                 let holds = says_so && value.as_map().is_none();
                 collect(value, sensitive || holds, found);
             }
+        }
+    }
+}
+
+/// Every value, however deep it stands.
+fn everything(value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::List(items) => items.iter().for_each(|item| everything(item, found)),
+        Value::Map(map) => map.iter().for_each(|(_, value)| everything(value, found)),
+        Value::Str(_) | Value::Int(_) | Value::Float(_) | Value::Bool(_) | Value::Null => {
+            collect(value, true, found);
         }
     }
 }
@@ -106,6 +127,40 @@ impl Refusal {
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+
+    fn reworded(key: &ResourceKey, object: &str, message: &str) -> String {
+        let object = Value::from_json(object.as_bytes()).unwrap();
+        let refusal = Refusal::Forbidden { message: message.to_owned() };
+        match without_values(refusal, key, [&object]) {
+            Refusal::Forbidden { message } => message,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn arguments_of_password_flags_are_taken_out() {
+        let job = r#"{"spec":{"template":{"spec":{"containers":[{"args":["--password","LEAKarg","--token=LEAKtoken","--password","$(PW)","--password","true","--name","web"]}]}}}}"#;
+        assert_eq!(
+            reworded(
+                &ResourceKey::new("batch", "Job", "web", "a"),
+                job,
+                r#"field is immutable: {"args":["--password","LEAKarg","--token=LEAKtoken","--password","$(PW)","--password","true","--name","web"]}"#,
+            ),
+            r#"field is immutable: {"args":["--password","***","--token=***","--password","$(PW)","--password","true","--name","web"]}"#
+        );
+    }
+
+    #[test]
+    fn misspelt_fields_of_a_secret_are_taken_out() {
+        assert_eq!(
+            reworded(
+                &ResourceKey::new("", "Secret", "web", "a"),
+                r#"{"apiVersion":"v1","kind":"Secret","type":"Opaque","stringdata":{"db":"LEAKPR"},"spec":[{"pw":"LEAKSP"}]}"#,
+                "Opaque LEAKPR LEAKSP",
+            ),
+            "Opaque *** ***"
+        );
+    }
 
     #[test]
     fn only_sensitive_values_are_taken_out() {

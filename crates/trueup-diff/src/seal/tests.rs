@@ -155,3 +155,12 @@ fn references_and_settings_of_a_kind_without_a_schema_are_seen() {
         values.to_json()
     );
 }
+
+#[test]
+fn what_a_secret_has_under_a_wrong_name_is_sealed_too() {
+    let masked = masked(
+        "{apiVersion: v1, kind: Secret, type: Opaque, immutable: true, metadata: {name: db, labels: {team: web}}, stringdata: {db: LEAKPR, pin: 7, empty: ''}, spec: {pw: LEAK, list: [{name: LEAK}]}, Data: LEAK}",
+    );
+    let expected = "{apiVersion: v1, kind: Secret, type: Opaque, immutable: true, metadata: {name: db, labels: {team: web}}, stringdata: {db: ++++++++, pin: ++++++++, empty: ''}, spec: {pw: ++++++++, list: [{name: ++++++++}]}, Data: ++++++++}";
+    assert_eq!(masked, Value::from_yaml(expected.as_bytes()).unwrap());
+}
