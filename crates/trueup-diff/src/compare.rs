@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use trueup_object::secret::sensitive_parts;
+use trueup_object::secret::{is_secret, sensitive_parts};
 use trueup_object::{FieldPath, JsonPointer, PathElement, ResourceKey, Value, is_sensitive_name};
 
 use crate::absent::{asks_nothing, present, says_nothing};
@@ -15,7 +15,7 @@ use crate::normalise::{in_form, normalise};
 use crate::owners::{Owner, Owners};
 use crate::place::{Place, follow};
 use crate::scalar::looks_equal;
-use crate::seal::{holds_seal, is_open, is_secret, seal};
+use crate::seal::{holds_seal, is_open, seal};
 use crate::unowned;
 use crate::walk::{Found, Unowned, Walk};
 

@@ -7,7 +7,8 @@ use std::borrow::Cow;
 
 use trueup_merge::TypeRef;
 use trueup_object::secret::{
-    is_password_flag, is_sensitive_entry, refers, replace, replace_credentials, tells_nothing,
+    is_open_field_of_secret, is_password_flag, is_secret, is_sensitive_entry, refers, replace,
+    replace_credentials, tells_nothing,
 };
 use trueup_object::{Gvk, Map, Text, Value, is_sensitive_name};
 
@@ -22,9 +23,6 @@ const DIGITS: usize = 32;
 
 /// kubectl's copy of the whole object, values included. It is never compared, so nothing is lost by hiding it whole.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
-
-/// The fields of a Secret that are none of its values. Credentials in them are known by their names and shapes.
-const OPEN_FIELDS_OF_SECRET: [&str; 5] = ["apiVersion", "kind", "metadata", "type", "immutable"];
 
 /// What the field of a reference is called; with a name among them a map is one, whatever it is called itself.
 const REFERENCE_FIELDS: [&str; 14] = [
@@ -71,7 +69,7 @@ pub fn seal<'k>(object: &Value, ty: TypeRef<'_>, secrecy: impl Into<Secrecy<'k>>
             "apiVersion" | "kind" => None,
             "data" if is_secret => Some(sealer.everything(value, true)),
             // What is misspelt (`stringdata`) or out of place (`spec`) in a Secret is one of its values all the same.
-            _ if is_secret && !OPEN_FIELDS_OF_SECRET.contains(&name) => Some(sealer.everything(value, false)),
+            _ if is_secret && !is_open_field_of_secret(name) => Some(sealer.everything(value, false)),
             _ => sealer.part(name, value, ty),
         };
         sealed.extend(found.map(|found| (Text::from(name), found)));
@@ -129,11 +127,6 @@ fn is_reference(value: &Value) -> bool {
         Value::List(items) => !items.is_empty() && items.iter().all(|it| it.as_map().is_some_and(is_one)),
         Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Str(_) => false,
     }
-}
-
-/// Whether an object is a core Secret.
-pub(crate) fn is_secret(object: &Value) -> bool {
-    object.str_at(&["kind"]) == Some("Secret") && object.str_at(&["apiVersion"]) == Some("v1")
 }
 
 /// Whether a value is a seal.

@@ -25,6 +25,7 @@ pub mod policy;
 pub mod settings;
 pub mod source;
 pub mod status;
+pub mod traceless;
 pub mod tracking;
 pub mod unsupported;
 pub mod weight;

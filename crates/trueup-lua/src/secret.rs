@@ -2,17 +2,14 @@
 
 use std::borrow::Cow;
 
-use trueup_object::{Gvk, Map, Value, is_sensitive_name};
+use trueup_object::secret::{is_open_field_of_secret, is_secret};
+use trueup_object::{Map, Value, is_sensitive_name};
 
 use crate::error::ScriptError;
 use crate::message::MASK;
 
 /// kubectl's copy of the whole object, values included.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
-
-pub(crate) fn is_secret(object: &Value) -> bool {
-    Gvk::of(object).is_some_and(|gvk| gvk.group.is_empty() && gvk.kind == "Secret")
-}
 
 /// The object, of a Secret without its values: what a script finds in them would be kept in the status of an Application.
 /// An empty value stays empty.
@@ -21,10 +18,9 @@ pub(crate) fn without_values(object: &Value) -> Cow<'_, Value> {
         return Cow::Borrowed(object);
     }
     let fields = object.as_map().into_iter().flat_map(Map::iter);
-    // A field that a Secret does not have is a misspelt one.
     let shown = fields.map(|(name, value)| match name {
-        "apiVersion" | "kind" | "type" | "immutable" => (name, value.clone()),
         "metadata" => (name, metadata(value)),
+        _ if is_open_field_of_secret(name) => (name, value.clone()),
         _ => (name, masked(value)),
     });
     Cow::Owned(Value::Map(shown.collect()))

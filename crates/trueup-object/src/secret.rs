@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
+use crate::Value;
+
 mod name;
 mod pair;
 mod shape;
@@ -12,6 +14,17 @@ mod shape;
 pub use name::{is_sensitive_entry, is_sensitive_name, refers, tells_nothing};
 pub use pair::{is_password_flag, pairs};
 pub use shape::{credentials, redact};
+
+/// Whether an object is a core Secret.
+pub fn is_secret(object: &Value) -> bool {
+    object.str_at(&["kind"]) == Some("Secret") && object.str_at(&["apiVersion"]) == Some("v1")
+}
+
+/// Whether a field of a Secret is none of its values. Everything else is one, also under a name that a Secret has not: that
+/// is a misspelt one.
+pub fn is_open_field_of_secret(name: &str) -> bool {
+    matches!(name, "apiVersion" | "kind" | "metadata" | "type" | "immutable")
+}
 
 /// A value that prints as `***`. It has no equality and no way to be serialized: whoever needs the content asks for it
 /// by name.

@@ -12,7 +12,6 @@ mod rules;
 mod schemas;
 mod sides;
 mod text;
-pub mod traceless;
 mod view;
 
 use std::path::PathBuf;

@@ -23,6 +23,7 @@ use trueup_engine::memory::Memory;
 use trueup_engine::settings::Settings;
 use trueup_engine::source::Revision;
 use trueup_engine::status::HealthRules;
+use trueup_engine::traceless;
 use trueup_engine::tracking::Tracking;
 use trueup_lua::{Library, LuaRules};
 use trueup_merge::{Layered, SchemaSet};
@@ -31,7 +32,7 @@ use trueup_render::RenderError;
 use trueup_repo::{Freshness, Repositories, RepositoriesOptions, SourceError};
 
 use crate::arguments::{Globals, ssh_command};
-use crate::diff::{View, traceless};
+use crate::diff::View;
 use crate::failure::Failure;
 use crate::home::{self, Home};
 use crate::output::patiently;

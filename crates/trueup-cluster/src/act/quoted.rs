@@ -1,6 +1,8 @@
 //! Sensitive values that a server quotes when it refuses an object (`Invalid value: "..."`) are taken out of its words.
 
-use trueup_object::secret::{is_password_flag, is_sensitive_entry, refers, sensitive_parts, tells_nothing};
+use trueup_object::secret::{
+    is_open_field_of_secret, is_password_flag, is_sensitive_entry, refers, sensitive_parts, tells_nothing,
+};
 use trueup_object::{Map, ResourceKey, Value, is_sensitive_name};
 
 use super::Refusal;
@@ -23,11 +25,9 @@ pub fn without_values<'v>(
     for object in objects {
         collect(object, false, &mut values);
         if is_secret {
-            // What stands under a misspelt name is a value too.
-            let is_open =
-                |name: &str| matches!(name, "apiVersion" | "kind" | "metadata" | "type" | "immutable");
-            let fields = object.as_map().into_iter().flat_map(Map::iter).filter(|(name, _)| !is_open(name));
-            fields.for_each(|(_, field)| everything(field, &mut values));
+            let fields = object.as_map().into_iter().flat_map(Map::iter);
+            let closed = fields.filter(|(name, _)| !is_open_field_of_secret(name));
+            closed.for_each(|(_, field)| everything(field, &mut values));
         }
     }
     // A value that contains another one goes first.

@@ -24,8 +24,8 @@ fn records(folder: &str) -> Vec<(PathBuf, Value)> {
         .collect()
 }
 
-/// The findings of a channel as text.
-fn found(target: &Value, live: &Value, manager: &str, channel: Option<Channel>) -> Vec<String> {
+/// What is found without a base and without rules.
+fn findings(target: &Value, live: &Value, manager: &str, unowned: Option<&UnownedTable>) -> Vec<Finding> {
     let (ty, schema_known) = type_of(target);
     let comparison = compare(&CompareInput {
         target,
@@ -36,12 +36,17 @@ fn found(target: &Value, live: &Value, manager: &str, channel: Option<Channel>) 
         ty,
         schema_known,
         ignore: &[],
-        unowned: None,
+        unowned,
         status: false,
         secrecy: (&KEY).into(),
     });
-    let chosen =
-        comparison.findings.iter().filter(|found| channel.is_none_or(|channel| found.channel == channel));
+    comparison.findings
+}
+
+/// The findings of a channel as text.
+fn found(target: &Value, live: &Value, manager: &str, channel: Option<Channel>) -> Vec<String> {
+    let findings = findings(target, live, manager, None);
+    let chosen = findings.iter().filter(|found| channel.is_none_or(|channel| found.channel == channel));
     chosen
         .map(|found| format!("{} {} {}", found.channel.as_str(), found.change.as_str(), found.path))
         .collect()
@@ -93,21 +98,8 @@ fn no_oddity_of_a_manifest_is_a_difference() {
 #[test]
 fn nothing_that_a_server_fills_in_is_a_change_without_a_trace() {
     let unowned = |target: &Value, live: &Value| {
-        let (ty, schema_known) = type_of(target);
-        let comparison = compare(&CompareInput {
-            target,
-            live,
-            base: None,
-            managed: &ManagedFields::of(live).into(),
-            our_manager: &FieldManager::new(FieldManager::TRUEUP),
-            ty,
-            schema_known,
-            ignore: &[],
-            unowned: Some(&UnownedTable::default()),
-            status: false,
-            secrecy: (&KEY).into(),
-        });
-        let findings = comparison.findings.into_iter().filter(|it| it.channel == Channel::Unowned);
+        let findings = findings(target, live, FieldManager::TRUEUP, Some(&UnownedTable::default()));
+        let findings = findings.into_iter().filter(|it| it.channel == Channel::Unowned);
         findings.map(|finding| finding.path.to_string()).collect::<Vec<_>>()
     };
     for record in include_str!("../../testdata/recorded.jsonl").lines() {

@@ -82,6 +82,26 @@ impl Api {
         Err(last.unwrap_or_else(|| ApiStatus::internal("no attempt was made")))
     }
 
+    /// A write that the server makes by itself.
+    pub(super) fn change_as_server(
+        &self,
+        target: Target<'_>,
+        verb: WriteVerb,
+        object: &Value,
+    ) -> Result<Changed, ApiStatus> {
+        self.change(&Change {
+            target,
+            verb,
+            body: &body_of(object),
+            content_type: "application/json",
+            field_manager: Some("kube-apiserver"),
+            user_agent: "kube-apiserver",
+            force: false,
+            field_validation: FieldValidation::Ignore,
+            dry_run: false,
+        })
+    }
+
     /// What a change proposes, and for which live object, before anybody admits it.
     pub fn propose(&self, change: &Change<'_>) -> Result<(Option<Arc<Value>>, Value), ApiStatus> {
         let live = change.target.name.and_then(|_| self.stored(change.target.served, &change.target.key()));

@@ -5,13 +5,12 @@ use std::sync::{Arc, PoisonError};
 use trueup_object::Value;
 use trueup_object::value::Map;
 
-use super::change::body_of;
 use super::delete::DEFINITION_CLEANUP;
 use super::first::register_definitions;
-use super::{Api, Change, DeleteOptions, Propagation, Target};
+use super::{Api, DeleteOptions, Propagation, Target};
 use crate::clock::wire_time;
 use crate::state::{Commit, Name, ResourceId, revision_of};
-use crate::write::{FieldValidation, WriteVerb};
+use crate::write::WriteVerb;
 
 fn definitions() -> ResourceId {
     ResourceId::new("apiextensions.k8s.io", "customresourcedefinitions")
@@ -39,20 +38,9 @@ impl Api {
         let Some(served) = kinds.resource("apiextensions.k8s.io", "v1", "customresourcedefinitions") else {
             return;
         };
-        let body = body_of(&settled);
-        let change = Change {
-            target: Target { subresource: Some("status"), ..Target::object(served, "", &name.name) },
-            verb: WriteVerb::Update,
-            body: &body,
-            content_type: "application/json",
-            field_manager: Some("kube-apiserver"),
-            user_agent: "kube-apiserver",
-            force: false,
-            field_validation: FieldValidation::Ignore,
-            dry_run: false,
-        };
+        let target = Target { subresource: Some("status"), ..Target::object(served, "", &name.name) };
         // Somebody who changed the definition meanwhile comes through here as well.
-        let _ = self.change(&change);
+        let _ = self.change_as_server(target, WriteVerb::Update, &settled);
     }
 }
 

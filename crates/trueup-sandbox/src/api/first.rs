@@ -7,13 +7,12 @@ use std::sync::{Arc, LazyLock};
 
 use trueup_object::{Gvk, Value};
 
-use super::change::body_of;
 use super::read::name_of;
-use super::{Api, Change, Target};
+use super::{Api, Target};
 use crate::clock::wire_time;
 use crate::state::{Commit, Name, ResourceId};
 use crate::status::ApiStatus;
-use crate::write::{FieldValidation, WriteVerb};
+use crate::write::WriteVerb;
 
 const LEARNT: &str = include_str!("../../data/first-objects.jsonl");
 
@@ -94,18 +93,7 @@ fn create_own_service(api: &Api, port: u16) -> Result<(), ApiStatus> {
     listed.set_at(&["port"], 443.into());
     listed.set_at(&["targetPort"], i64::from(port).into());
     set(&["spec", "ports"], Value::List(vec![listed]));
-    let body = body_of(&object);
-    api.change(&Change {
-        target: Target::collection(served, "default"),
-        verb: WriteVerb::Create,
-        body: &body,
-        content_type: "application/json",
-        field_manager: Some("kube-apiserver"),
-        user_agent: "kube-apiserver",
-        force: false,
-        field_validation: FieldValidation::Ignore,
-        dry_run: false,
-    })?;
+    api.change_as_server(Target::collection(served, "default"), WriteVerb::Create, &object)?;
     Ok(())
 }
 
@@ -157,21 +145,8 @@ fn register(api: &Api, name: &str, group: &str, version: &str) {
     object.set_at(&["spec", "version"], version.into());
     object.set_at(&["spec", "groupPriorityMinimum"], 1000.into());
     object.set_at(&["spec", "versionPriority"], 100.into());
-    let change = |object: &Value, target, verb| {
-        let body = body_of(object);
-        api.change(&Change {
-            target,
-            verb,
-            body: &body,
-            content_type: "application/json",
-            field_manager: Some("kube-apiserver"),
-            user_agent: "kube-apiserver",
-            force: false,
-            field_validation: FieldValidation::Ignore,
-            dry_run: false,
-        })
-    };
-    let Ok(created) = change(&object, Target::collection(served, ""), WriteVerb::Create) else { return };
+    let created = api.change_as_server(Target::collection(served, ""), WriteVerb::Create, &object);
+    let Ok(created) = created else { return };
     let mut condition = Value::default();
     condition.set_at(&["lastTransitionTime"], wire_time(api.clock().now()).into());
     condition.set_at(&["message"], "Local APIServices are always available".into());
@@ -182,5 +157,5 @@ fn register(api: &Api, name: &str, group: &str, version: &str) {
     object.set_at(&["status", "conditions"], Value::List(vec![condition]));
     let status = Target { subresource: Some("status"), ..Target::object(served, "", name) };
     // One that was removed meanwhile needs no status.
-    let _ = change(&object, status, WriteVerb::Update);
+    let _ = api.change_as_server(status, WriteVerb::Update, &object);
 }

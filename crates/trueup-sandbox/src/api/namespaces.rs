@@ -7,13 +7,13 @@ use tokio::time::Instant;
 use trueup_object::Value;
 use trueup_object::value::Text;
 
-use super::change::{body_of, is_finished};
-use super::{Api, Change, DeleteOptions, Propagation, Target};
+use super::change::is_finished;
+use super::{Api, DeleteOptions, Propagation, Target};
 use crate::kind::KindInfo;
 use crate::registry::ServedResource;
 use crate::state::{Commit, Name, ResourceId, revision_of};
 use crate::status::{ApiStatus, StatusCause};
-use crate::write::{FieldValidation, WriteVerb};
+use crate::write::WriteVerb;
 
 /// The namespaces that every cluster has.
 pub const SYSTEM_NAMESPACES: [&str; 4] = ["default", "kube-node-lease", "kube-public", "kube-system"];
@@ -35,18 +35,7 @@ pub fn create_system_namespaces(api: &Api) -> Result<(), ApiStatus> {
         object.set_at(&["apiVersion"], "v1".into());
         object.set_at(&["kind"], "Namespace".into());
         object.set_at(&["metadata", "name"], name.into());
-        let body = body_of(&object);
-        api.change(&Change {
-            target: Target::collection(served, ""),
-            verb: WriteVerb::Create,
-            body: &body,
-            content_type: "application/json",
-            field_manager: Some("kube-apiserver"),
-            user_agent: "kube-apiserver",
-            force: false,
-            field_validation: FieldValidation::Ignore,
-            dry_run: false,
-        })?;
+        api.change_as_server(Target::collection(served, ""), WriteVerb::Create, &object)?;
     }
     Ok(())
 }

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use trueup_engine::difference::Channel;
-use trueup_engine::live::LiveSet;
-use trueup_engine::look::Comparison;
-use trueup_engine::memory::{Memory, UnownedTable};
+use crate::difference::Channel;
+use crate::live::LiveSet;
+use crate::look::Comparison;
+use crate::memory::{Memory, UnownedTable};
 use trueup_merge::Layered;
 use trueup_object::{ManagedFields, ResourceKey};
 
