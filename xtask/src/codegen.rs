@@ -5,7 +5,6 @@
 //! The field numbers that clients of built-in kinds use in protobuf come from the published `.proto` files of the same version.
 //! `crates/trueup-merge/data/README.md` describes the result, `docs/design/0002-learning-defaults.md` the reasons.
 
-mod descriptions;
 mod discovery;
 mod facts;
 mod first_objects;
@@ -23,7 +22,6 @@ use trueup_testkit::controlplane::{ControlPlane, Options};
 
 const TABLE: &str = "crates/trueup-merge/data/builtin.json";
 const MESSAGES: &str = "crates/trueup-sandbox/data/protobuf.txt";
-const DESCRIPTIONS: &str = "crates/trueup-sandbox/data/descriptions.txt";
 const FIRST_OBJECTS: &str = "crates/trueup-sandbox/data/first-objects.jsonl";
 
 #[derive(Args)]
@@ -48,7 +46,6 @@ pub fn run(root: &Path, options: &Codegen) -> Result<()> {
         .group_versions()
         .map(|path| get(&plane, &format!("/openapi/v3/{path}")))
         .collect::<Result<_>>()?;
-    write_or_compare(root, DESCRIPTIONS, &descriptions::reduce(&documents)?, options.check)?;
     write_or_compare(root, FIRST_OBJECTS, &first_objects::read(&plane)?, options.check)?;
     let published = openapi::reduce(&documents, &discovered)?;
     progress("probing defaults and zero values of every field (about a minute)");

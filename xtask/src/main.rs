@@ -32,7 +32,7 @@ enum Task {
     /// Run a real Kubernetes control plane on this machine.
     #[command(subcommand)]
     Cluster(cluster::Task),
-    /// Write what is compiled in and learnt from the control plane: facts about built-in kinds, first objects, descriptions.
+    /// Write what is compiled in and learnt from the control plane: facts about built-in kinds, first objects.
     Codegen(codegen::Codegen),
     /// Play charts and edits by hand on a real control plane: no false drift, and none missed.
     Corpus(corpus::Options),

@@ -1,6 +1,5 @@
 //! What the server says it serves: versions, groups, resources (plain and aggregated), OpenAPI.
 
-mod descriptions;
 mod openapi;
 mod openapi_v2;
 

@@ -10,6 +10,8 @@ const EXCEPTIONS: &str = include_str!("../../../crates/trueup-sandbox/exceptions
 pub struct Exceptions {
     rules: Vec<Rule>,
     met: BTreeSet<usize>,
+    /// That the sandbox describes no built-in kind, if the file says so.
+    words: Option<Rule>,
 }
 
 struct Rule {
@@ -19,11 +21,19 @@ struct Rule {
 }
 
 impl Exceptions {
-    /// One exception on each line: `kubectl | COMMAND | reason | what is noticed`; a `*` at the end of the command stands for anything.
+    /// One exception on each line: `kubectl | COMMAND | reason | what is noticed`; a `*` at the end of the command stands for
+    /// anything. Of `kubectl explain` a line `words | explain | ...` puts only the words out of sight.
     pub fn read() -> Result<Self> {
         let lines = EXCEPTIONS.lines().filter(|line| line.starts_with("kubectl | "));
-        let rules = lines.map(Rule::read).collect::<Result<_>>()?;
-        Ok(Self { rules, met: BTreeSet::new() })
+        let rules = lines.map(|line| Rule::read(line, "kubectl")).collect::<Result<_>>()?;
+        let words = EXCEPTIONS.lines().find(|line| line.starts_with("words | explain | "));
+        let words = words.map(|line| Rule::read(line, "words")).transpose()?;
+        Ok(Self { rules, met: BTreeSet::new(), words })
+    }
+
+    /// Whether descriptions that the sandbox does not have are put out of sight.
+    pub fn hide_words(&self) -> bool {
+        self.words.is_some()
     }
 
     fn find(&self, command: &str) -> Option<(usize, &Rule)> {
@@ -51,14 +61,14 @@ impl Exceptions {
 }
 
 impl Rule {
-    fn read(line: &str) -> Result<Self> {
+    fn read(line: &str, proof: &str) -> Result<Self> {
         let mut parts = line.rsplitn(3, " | ").map(|part| part.trim().to_owned());
         let (noticed, reason, rest) = (parts.next(), parts.next(), parts.next());
         let malformed =
-            || format!("an exception is no \"kubectl | COMMAND | reason | what is noticed\": {line}");
+            || format!("an exception is no \"{proof} | COMMAND | reason | what is noticed\": {line}");
         let (noticed, reason) = (noticed.with_context(malformed)?, reason.with_context(malformed)?);
         let command = rest
-            .and_then(|rest| rest.strip_prefix("kubectl | ").map(str::to_owned))
+            .and_then(|rest| Some(rest.strip_prefix(proof)?.strip_prefix(" | ")?.to_owned()))
             .with_context(malformed)?;
         if reason.len() < 10 || noticed.len() < 10 {
             bail!("an exception does not say why, or what is noticed: {line}");
@@ -88,7 +98,8 @@ mod tests {
         let exceptions = Exceptions::read().unwrap();
         assert!(exceptions.rules.len() <= N_EXCEPTIONS_MAX, "{} exceptions", exceptions.rules.len());
         let lines = EXCEPTIONS.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
-        assert_eq!(lines.count(), exceptions.rules.len(), "a line is of no kind that is known");
+        let n_words = usize::from(exceptions.words.is_some());
+        assert_eq!(lines.count(), exceptions.rules.len() + n_words, "a line is of no kind that is known");
     }
 
     #[test]
@@ -103,8 +114,8 @@ mod tests {
 
     #[test]
     fn an_exception_needs_a_reason() {
-        assert!(Rule::read("kubectl | get pods | because it is so | pods are missing").is_ok());
-        assert!(Rule::read("kubectl | get pods | so | pods are missing").is_err());
-        assert!(Rule::read("kubectl | get pods").is_err());
+        assert!(Rule::read("kubectl | get pods | because it is so | pods are missing", "kubectl").is_ok());
+        assert!(Rule::read("kubectl | get pods | so | pods are missing", "kubectl").is_err());
+        assert!(Rule::read("kubectl | get pods", "kubectl").is_err());
     }
 }

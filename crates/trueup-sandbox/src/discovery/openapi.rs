@@ -1,7 +1,7 @@
 //! OpenAPI v3 documents for what is served, made from the table of built-in kinds and the schemas of definitions.
 //!
-//! They have what clients compute with (types, list types, keys, patch strategies, the parameters that a verb takes) and what
-//! people read: the descriptions, learnt from the control plane.
+//! They have what clients compute with: types, list types, keys, patch strategies, the parameters that a verb takes. Of built-in
+//! kinds nothing is described in words; a definition's own descriptions are served as it has them.
 
 use std::collections::BTreeSet;
 
@@ -9,11 +9,10 @@ use sha2::{Digest, Sha256};
 use trueup_object::Value;
 use trueup_object::value::{Map, Text};
 
-use super::{descriptions, gvk_value, map};
+use super::{gvk_value, map};
 use crate::kind::{KindInfo, KindOrigin};
 use crate::registry::{Builtin, Kinds, ServedResource};
 
-const CONFIG_MAP: &str = "io.k8s.api.core.v1.ConfigMap";
 const OBJECT_META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
 const INT_OR_STRING: &str = "io.k8s.apimachinery.pkg.util.intstr.IntOrString";
 const QUANTITY: &str = "io.k8s.apimachinery.pkg.api.resource.Quantity";
@@ -109,9 +108,6 @@ impl Document<'_> {
         while let Some(name) = self.wanted.pop_first() {
             if !self.schemas.contains(&name) {
                 let mut schema = well_known(&name).unwrap_or_else(|| self.type_schema(&name));
-                if let Some(text) = descriptions::of_type(&name) {
-                    schema.set_at(&["description"], text);
-                }
                 // A kind can be a part of another one: a claim of a stateful set.
                 let kinds: Vec<Value> =
                     self.builtin.kinds_of_type(&name).map(|gvk| gvk_value(&gvk)).collect();
@@ -130,9 +126,6 @@ impl Document<'_> {
         let Some(entry) = builtin.types().and_then(|types| types.get(name)) else {
             return Value::Map(schema);
         };
-        if let Some(text) = descriptions::of_type(name) {
-            schema.insert("description", text);
-        }
         let mut required = Vec::new();
         if let Some(fields) = entry.get("fields").and_then(Value::as_map) {
             let mut properties = Map::new();
@@ -140,11 +133,7 @@ impl Document<'_> {
                 if facts.get("required").and_then(Value::as_bool) == Some(true) {
                     required.push(Value::from(field));
                 }
-                let mut property = self.field_schema(facts);
-                if let Some(text) = descriptions::of_field(name, field) {
-                    property.set_at(&["description"], text);
-                }
-                properties.insert(field, property);
+                properties.insert(field, self.field_schema(facts));
             }
             schema.insert("properties", Value::Map(properties));
         }
@@ -254,12 +243,6 @@ fn custom_schema(source: &Value) -> Value {
     }
     let reference = map([("$ref", format!("#/components/schemas/{OBJECT_META}").into())]);
     schema.set_at(&["properties", "metadata"], map([("allOf", Value::List(vec![reference]))]));
-    for field in ["apiVersion", "kind", "metadata"] {
-        // Every kind says the same of these.
-        if let Some(text) = descriptions::of_field(CONFIG_MAP, field) {
-            schema.set_at(&["properties", field, "description"], text);
-        }
-    }
     if schema.get("type").is_none() {
         schema.set_at(&["type"], "object".into());
     }
