@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::{StreamExt, stream};
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::sleep;
+use trueup_latest as latest;
 use trueup_merge::SchemaSet;
 use trueup_object::{GroupKind, Gvk, ResourceKey, Text};
 
@@ -26,11 +27,11 @@ use crate::wire::WireError;
 pub struct Cluster {
     connection: Connection,
     context: Arc<WatchContext>,
-    discovery: watch::Receiver<Option<Arc<Discovery>>>,
-    discovery_failure: watch::Receiver<Option<WireError>>,
+    discovery: latest::Receiver<Option<Arc<Discovery>>>,
+    discovery_failure: latest::Receiver<Option<WireError>>,
     kinds: Mutex<BTreeMap<Gvk, WatchedKind>>,
     described: Arc<Described>,
-    schemas: watch::Receiver<Option<Arc<SchemaSet>>>,
+    schemas: latest::Receiver<Option<Arc<SchemaSet>>>,
     tasks: Mutex<JoinSet<()>>,
 }
 
@@ -72,8 +73,8 @@ impl Cluster {
     pub fn start(connection: Connection, interests: Interests, clock: Clock) -> Self {
         let changes = Arc::new(Changes::default());
         let rediscover = Arc::new(Notify::new());
-        let (discovery_sender, discovery) = watch::channel(None);
-        let (failure_sender, discovery_failure) = watch::channel(None);
+        let (discovery_sender, discovery) = latest::channel(None);
+        let (failure_sender, discovery_failure) = latest::channel(None);
         let context = Arc::new(WatchContext::new(
             connection.wire.clone(),
             interests,
@@ -83,10 +84,11 @@ impl Cluster {
             rediscover,
         ));
         let described = Arc::new(Described::default());
-        let (schemas_sender, schemas) = watch::channel(None);
+        let (schemas_sender, schemas) = latest::channel(None);
         let mut tasks = JoinSet::new();
         tasks.spawn(keep_discovery(context.clone(), described.clone(), discovery_sender, failure_sender));
-        tasks.spawn(keep_schemas(context.clone(), described.clone(), schemas_sender));
+        let cache = if connection.is_in_process { SchemaCache::staying() } else { SchemaCache::default() };
+        tasks.spawn(keep_schemas(context.clone(), described.clone(), cache, schemas_sender));
         let cluster = Self {
             connection,
             context,
@@ -361,8 +363,8 @@ fn key(gvk: &Gvk, name: &ObjectName) -> ResourceKey {
 async fn keep_discovery(
     context: Arc<WatchContext>,
     described: Arc<Described>,
-    discovery: watch::Sender<Option<Arc<Discovery>>>,
-    failure: watch::Sender<Option<WireError>>,
+    discovery: latest::Sender<Option<Arc<Discovery>>>,
+    failure: latest::Sender<Option<WireError>>,
 ) {
     let mut settling = 0;
     let mut retry = DISCOVERY_RETRY_FIRST;
@@ -397,8 +399,9 @@ async fn keep_discovery(
             }
         };
         tokio::select! {
-            () = sleep(wait) => {}
+            biased;
             () = context.rediscover.notified() => settling = 0,
+            () = sleep(wait) => {}
         }
     }
 }
@@ -408,9 +411,9 @@ async fn keep_discovery(
 async fn keep_schemas(
     context: Arc<WatchContext>,
     described: Arc<Described>,
-    schemas: watch::Sender<Option<Arc<SchemaSet>>>,
+    mut cache: SchemaCache,
+    schemas: latest::Sender<Option<Arc<SchemaSet>>>,
 ) {
-    let mut cache = SchemaCache::default();
     let mut retry = DISCOVERY_RETRY_FIRST;
     loop {
         described.look.notified().await;

@@ -11,6 +11,7 @@ use http::header::USER_AGENT;
 use kube::client::AuthError;
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 
+use crate::in_process::InProcess;
 use crate::wire::{Wire, WireError};
 
 /// Where a cluster is and whose rights are used there.
@@ -20,6 +21,15 @@ pub enum Access {
     InCluster,
     /// A kubeconfig: the file given, else `KUBECONFIG`, else `~/.kube/config`; the context given, else the current one.
     Kubeconfig { file: Option<PathBuf>, context: Option<String> },
+    /// A server of this process. Whoever uses it stays on the runtime in use and starts no thread.
+    InProcess(InProcess),
+}
+
+impl Access {
+    /// Whether nothing may happen beside the runtime in use: no thread, no work handed to one.
+    pub fn is_in_process(&self) -> bool {
+        matches!(self, Self::InProcess(_))
+    }
 }
 
 /// A connected cluster: the way to its API server, and how it names itself.
@@ -30,6 +40,8 @@ pub struct Connection {
     pub server: String,
     /// The namespace of the context, `default` where it has none.
     pub namespace: String,
+    /// Whether it is a server of this process, so that nothing may be handed to other threads.
+    pub is_in_process: bool,
 }
 
 /// Why there is no client, or no use in one.
@@ -107,16 +119,21 @@ impl Connection {
 
     /// The same under another program's name: the API server calls a writer after its user agent.
     pub async fn open_as(access: &Access, agent: &str) -> Result<Self, ConnectError> {
-        install_crypto();
+        let agent = HeaderValue::from_str(agent)
+            .map_err(|error| ConnectError::Settings { message: error.to_string() })?;
         let mut config = match access {
+            Access::InProcess(server) => {
+                let wire = Wire::new(server.client(agent));
+                let (server, namespace) = (server.name().to_owned(), "default".to_owned());
+                return Ok(Self { wire, server, namespace, is_in_process: true });
+            }
             Access::InCluster => kube::Config::incluster()
                 .map_err(|error| ConnectError::NotInCluster { message: error.to_string() })?,
             Access::Kubeconfig { file, context } => {
                 of_kubeconfig(file.as_deref(), context.as_deref()).await?
             }
         };
-        let agent = HeaderValue::from_str(agent)
-            .map_err(|error| ConnectError::Settings { message: error.to_string() })?;
+        install_crypto();
         config.headers.push((USER_AGENT, agent));
         // Answers to writes are not asked for twice behind the caller's back; watches have their own back-off.
         config.default_retry = false;
@@ -126,7 +143,7 @@ impl Connection {
         let namespace = config.default_namespace.clone();
         let client = kube::Client::try_from(config)
             .map_err(|error| ConnectError::Settings { message: settings_message(&error) })?;
-        Ok(Self { wire: Wire::new(client), server, namespace })
+        Ok(Self { wire: Wire::new(client), server, namespace, is_in_process: false })
     }
 }
 

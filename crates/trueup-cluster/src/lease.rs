@@ -9,8 +9,8 @@ mod keeper;
 use std::time::Duration;
 
 use http::Method;
-use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
+use trueup_latest as latest;
 use trueup_object::{Timestamp, Value};
 
 use crate::path;
@@ -85,7 +85,7 @@ pub async fn strive(
     lease: LeaseName,
     identity: String,
     clock: Clock,
-    leadership: watch::Sender<Leadership>,
+    leadership: latest::Sender<Leadership>,
 ) {
     let mut elector = Elector { wire, lease, identity, clock, seen: None, renewed: None };
     let mut told = None;
@@ -117,8 +117,9 @@ pub async fn strive(
         let wait = if leads { RENEW_INTERVAL } else { RETRY_INTERVAL };
         let wait = elector.time_left().map_or(wait, |left| wait.min(left));
         tokio::select! {
-            () = sleep(wait) => {}
+            biased;
             () = leadership.closed() => return,
+            () = sleep(wait) => {}
         }
     }
 }

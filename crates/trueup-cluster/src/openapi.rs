@@ -20,6 +20,8 @@ type GroupVersion = (Text, Text);
 pub struct SchemaCache {
     documents: BTreeMap<GroupVersion, Document>,
     schemas: Arc<SchemaSet>,
+    /// Whether everything is done where the caller runs.
+    stays: bool,
 }
 
 struct Document {
@@ -43,6 +45,11 @@ pub struct Refreshed {
 const LEVEL: i32 = 3;
 
 impl SchemaCache {
+    /// One that hands no work to other threads.
+    pub fn staying() -> Self {
+        Self { stays: true, ..Self::default() }
+    }
+
     /// The schemas as last refreshed.
     pub fn schemas(&self) -> Arc<SchemaSet> {
         self.schemas.clone()
@@ -94,7 +101,7 @@ impl SchemaCache {
             .values()
             .map(|document| (document.packed.clone(), document.unpacked_len))
             .collect();
-        let read = tokio::task::spawn_blocking(move || {
+        let read = move || {
             let documents: Vec<Value> = packed
                 .iter()
                 .filter_map(|(packed, len)| zstd::bulk::decompress(packed, *len).ok())
@@ -106,8 +113,9 @@ impl SchemaCache {
                 problems.push(format!("{missing} OpenAPI documents are not valid JSON"));
             }
             (schemas, problems)
-        });
-        match read.await {
+        };
+        let read = if self.stays { Ok(read()) } else { tokio::task::spawn_blocking(read).await };
+        match read {
             Ok((schemas, problems)) => {
                 self.schemas = Arc::new(schemas);
                 problems

@@ -14,8 +14,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Notify, Semaphore};
 use tokio::time::{Instant, sleep};
+use trueup_latest as latest;
 use trueup_object::value::Text;
 use trueup_object::{Gvk, Timestamp, Value};
 
@@ -56,14 +57,14 @@ pub(crate) struct WatchContext {
     pub interests: Interests,
     pub clock: Clock,
     pub changes: Arc<Changes>,
-    pub discovery: watch::Receiver<Option<Arc<Discovery>>>,
+    pub discovery: latest::Receiver<Option<Arc<Discovery>>>,
     /// Asks for the kinds served to be looked at again.
     pub rediscover: Arc<Notify>,
     /// Whether lists are asked for as streams; unset for good when the server refuses.
     pub streaming: AtomicBool,
     pub lists: Semaphore,
     /// Counts changes of state, for those who wait for one beside the reader of changes.
-    pub states: watch::Sender<u64>,
+    pub states: latest::Sender<u64>,
 }
 
 /// The store of one kind, shared between its loop and readers. Never locked across an await.
@@ -75,7 +76,7 @@ impl WatchContext {
         interests: Interests,
         clock: Clock,
         changes: Arc<Changes>,
-        discovery: watch::Receiver<Option<Arc<Discovery>>>,
+        discovery: latest::Receiver<Option<Arc<Discovery>>>,
         rediscover: Arc<Notify>,
     ) -> Self {
         Self {
@@ -87,7 +88,7 @@ impl WatchContext {
             rediscover,
             streaming: AtomicBool::new(true),
             lists: Semaphore::new(LISTS_MAX),
-            states: watch::Sender::new(0),
+            states: latest::Sender::new(0),
         }
     }
 
@@ -185,9 +186,10 @@ pub(crate) async fn watch_kind(context: Arc<WatchContext>, store: SharedStore, n
         let began = Instant::now();
         let place = Collection { kind, namespace: namespace.clone() };
         let end = tokio::select! {
-            end = round(&context, &store, &gvk, &place, &mut backoff) => end,
+            biased;
             // A server may keep the watch of a kind open that it no longer serves.
             () = no_longer(&mut discovery, &gvk, &place.kind) => continue,
+            end = round(&context, &store, &gvk, &place, &mut backoff) => end,
         };
         match end {
             // The version is forgotten: a new list helps at once, unless that was just tried.
@@ -218,8 +220,9 @@ pub(crate) async fn watch_kind(context: Arc<WatchContext>, store: SharedStore, n
                 }
                 // A kind that is no longer served is learnt from discovery, sooner than by the next try.
                 tokio::select! {
-                    () = sleep(wait) => {}
+                    biased;
                     changed = discovery.changed() => if changed.is_err() { return },
+                    () = sleep(wait) => {}
                 }
             }
         }
@@ -227,7 +230,7 @@ pub(crate) async fn watch_kind(context: Arc<WatchContext>, store: SharedStore, n
 }
 
 /// Waits until discovery shows something else about a kind.
-async fn no_longer(discovery: &mut watch::Receiver<Option<Arc<Discovery>>>, gvk: &Gvk, kind: &ServedKind) {
+async fn no_longer(discovery: &mut latest::Receiver<Option<Arc<Discovery>>>, gvk: &Gvk, kind: &ServedKind) {
     let differs = |found: &Option<Arc<Discovery>>| {
         found.as_deref().is_some_and(|found| match found.find(gvk) {
             Lookup::Served(served) => served != kind,

@@ -292,6 +292,10 @@ fn of_chain(error: &(dyn StdError + 'static)) -> WireError {
         if let Some(client) = link.downcast_ref::<hyper_util::client::legacy::Error>() {
             connecting |= client.is_connect();
         }
+        // Only who connects is refused; so says it a server of this process that is down.
+        if let Some(io) = link.downcast_ref::<std::io::Error>() {
+            connecting |= io.kind() == std::io::ErrorKind::ConnectionRefused;
+        }
     }
     if connecting { WireError::Unreachable { message } } else { WireError::NoAnswer { message } }
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
+use tokio::time::Instant;
 
 /// Tells the time.
 pub trait Clock: Send + Sync + 'static {
@@ -41,6 +42,26 @@ impl Clock for OffsetClock {
     }
 }
 
+/// A clock that runs with tokio's from a given time on: it stands still where that one is paused, and goes on as tasks sleep.
+#[derive(Debug, Clone, Copy)]
+pub struct RuntimeClock {
+    start: Timestamp,
+    origin: Instant,
+}
+
+impl RuntimeClock {
+    /// Shows the time given now. Must be made where the runtime's clock is paused: on a thread that has entered it.
+    pub fn starting_at(start: Timestamp) -> Self {
+        Self { start, origin: Instant::now() }
+    }
+}
+
+impl Clock for RuntimeClock {
+    fn now(&self) -> Timestamp {
+        self.start.checked_add(self.origin.elapsed()).unwrap_or(Timestamp::MAX)
+    }
+}
+
 /// A clock that tasks share.
 pub type SharedClock = Arc<dyn Clock>;
 
@@ -48,6 +69,15 @@ pub type SharedClock = Arc<dyn Clock>;
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_runtimes_clock_goes_on_as_tasks_sleep() {
+        let start: Timestamp = "2026-01-02T03:04:05Z".parse().unwrap();
+        let clock = RuntimeClock::starting_at(start);
+        assert_eq!(clock.now(), start);
+        tokio::time::sleep(std::time::Duration::from_secs(3600)).await;
+        assert_eq!(clock.now(), start + SignedDuration::from_secs(3600));
+    }
 
     #[test]
     fn the_offset_is_read_anew_each_time() {

@@ -29,7 +29,7 @@ mod watchdog;
 mod worker;
 
 pub use board::{AppCard, Board, DURATION_CLASSES_MS, Durations, Shown};
-pub use clock::{Clock, OffsetClock, SharedClock, SystemClock};
+pub use clock::{Clock, OffsetClock, RuntimeClock, SharedClock, SystemClock};
 pub use execute::{Execution, execute};
 pub use record::Recorder;
 pub use run::{LEASE, Options, StartError, run};

@@ -105,6 +105,8 @@ pub async fn run(options: Options, board: Board, ended: CancellationToken) -> Re
     let inventory = inventory.into_iter().map(|(app, kinds)| (app, kinds.into_iter().collect())).collect();
     let instance = format!("{}_{}", options.instance, ledger.id());
     let clock = options.clock.clone();
+    // Where nothing runs beside the runtime, the budget of steps alone ends a rule.
+    let watchdog = if options.access.is_in_process() { Watchdog::idle() } else { Watchdog::start() };
     let candidate = Candidate {
         access: options.access,
         version: options.version,
@@ -134,7 +136,7 @@ pub async fn run(options: Options, board: Board, ended: CancellationToken) -> Re
         board,
         complaints: Complaints::default(),
         configured,
-        watchdog: Watchdog::start(),
+        watchdog,
     });
     let keeper =
         Keeper::start(candidate).map_err(|error| StartError::Thread { message: error.to_string() })?;
@@ -159,6 +161,7 @@ async fn reach(
             }
         }
         tokio::select! {
+            biased;
             () = ended.cancelled() => return Ok(None),
             () = tokio::time::sleep(CONNECT_RETRY) => {}
         }
@@ -206,7 +209,10 @@ async fn lead(
             }
             (None, false) | (Some(_), true) => {}
         }
+        // The end comes first, then the Lease: whoever no longer holds it hires nobody. Hiring goes before successors, which
+        // never keeps those waiting for long, since people create Applications and not a loop.
         tokio::select! {
+            biased;
             () = ended.cancelled() => break,
             changed = leadership.changed() => if changed.is_err() { break },
             Some((app, mailbox)) = hired.recv() => {

@@ -173,6 +173,7 @@ impl News {
 pub async fn route(site: Arc<Site>, routes: Routes, staff: Staff, news: News, ended: CancellationToken) {
     loop {
         let change = tokio::select! {
+            biased;
             () = ended.cancelled() => return,
             change = site.cluster.changes().next() => change,
         };

@@ -26,6 +26,7 @@ pub async fn run(installation: Arc<Installation>, key: AppKey, mailbox: Mailbox,
     let mut due: Option<Timestamp> = None;
     loop {
         let depth = tokio::select! {
+            biased;
             () = ended.cancelled() => return,
             depth = mailbox.next() => depth,
             () = until(&installation, due) => Depth::Live,

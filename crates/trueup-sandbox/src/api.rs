@@ -84,12 +84,11 @@ const N_RECORDS_MAX: usize = 100_000;
 impl Api {
     pub fn new(
         builtin: Arc<Builtin>,
-        schemas: SchemaSet,
+        schemas: Arc<SchemaSet>,
         clock: Clock,
         seed: u64,
         n_changes_max: usize,
     ) -> Self {
-        let schemas = Arc::new(schemas);
         let shared = Shared {
             store: Store::new(n_changes_max),
             registry: Registry::new(builtin),

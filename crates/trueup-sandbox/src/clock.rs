@@ -1,9 +1,12 @@
 //! The sandbox's time: starts at a given instant, runs with the monotonic clock, and can be moved forward by tests.
+//!
+//! The monotonic clock is that of tokio: where a test has paused it, the sandbox's time stands still too.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use tokio::time::Instant;
 use trueup_object::Timestamp;
 use trueup_object::value::Text;
 
@@ -30,7 +33,8 @@ impl Clock {
         Self::starting_at(Timestamp::now())
     }
 
-    /// Starts at the given time and runs on from there.
+    /// Starts at the given time and runs on from there. For a paused clock it must be made where that one is paused: on a
+    /// thread that has entered the runtime.
     pub fn starting_at(start: Timestamp) -> Self {
         Self { inner: Arc::new(Inner { start, origin: Instant::now(), offset_ms: AtomicU64::new(0) }) }
     }

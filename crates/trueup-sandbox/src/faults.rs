@@ -9,8 +9,8 @@ mod rule;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::watch;
 use tokio::time::Instant;
+use trueup_latest as latest;
 use trueup_object::Value;
 
 use crate::ids::IdSource;
@@ -55,7 +55,7 @@ struct Shared {
     rules: Mutex<Vec<Active>>,
     ids: IdSource,
     /// Counts changes of the rules, for watches that a new rule ends.
-    generation: watch::Sender<u64>,
+    generation: latest::Sender<u64>,
 }
 
 #[derive(Debug, Clone)]
@@ -73,7 +73,7 @@ impl Faults {
             rules: Mutex::new(Vec::new()),
             // Apart from the sequence of object ids, so that faults do not change those.
             ids: IdSource::new(seed ^ 0x6661_756c_7473),
-            generation: watch::Sender::new(0),
+            generation: latest::Sender::new(0),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -113,7 +113,7 @@ impl Faults {
     }
 
     /// Tells of every change of the rules.
-    pub fn changes(&self) -> watch::Receiver<u64> {
+    pub fn changes(&self) -> latest::Receiver<u64> {
         self.shared.generation.subscribe()
     }
 

@@ -14,4 +14,5 @@ mod serve;
 mod watching;
 
 pub use listen::{ListenError, Listener};
+pub use reply::{Body, Cut};
 pub use serve::{Documents, Front};

@@ -10,6 +10,7 @@ pub mod authorize;
 pub mod clock;
 pub mod controllers;
 pub mod discovery;
+pub mod door;
 pub mod faults;
 pub mod http;
 pub mod ids;
@@ -25,4 +26,5 @@ pub mod write;
 
 pub use clock::Clock;
 pub use controllers::Workloads;
+pub use door::Door;
 pub use sandbox::{Sandbox, SandboxOptions, StartError};

@@ -10,7 +10,7 @@ mod version;
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use tokio::sync::watch;
+use trueup_latest as latest;
 use trueup_object::value::Text;
 use trueup_object::{Gvk, Value};
 
@@ -59,7 +59,7 @@ pub struct Registry {
     builtin: Arc<Builtin>,
     kinds: RwLock<Arc<Kinds>>,
     /// Counts changes of the kinds, for watches of kinds that vanish.
-    generation: watch::Sender<u64>,
+    generation: latest::Sender<u64>,
 }
 
 impl ServedResource {
@@ -144,7 +144,7 @@ impl Kinds {
 impl Registry {
     pub fn new(builtin: Arc<Builtin>) -> Self {
         let kinds = RwLock::new(builtin.kinds().clone());
-        Self { builtin, kinds, generation: watch::Sender::new(0) }
+        Self { builtin, kinds, generation: latest::Sender::new(0) }
     }
 
     /// The kinds served now.
@@ -153,7 +153,7 @@ impl Registry {
     }
 
     /// Tells of every change of the kinds.
-    pub fn changes(&self) -> watch::Receiver<u64> {
+    pub fn changes(&self) -> latest::Receiver<u64> {
         self.generation.subscribe()
     }
 

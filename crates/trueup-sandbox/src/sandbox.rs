@@ -1,7 +1,7 @@
 //! A running sandbox: started, used and stopped by its owner.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -11,6 +11,7 @@ use trueup_object::Value;
 use crate::api::{Api, WriteRecord, collect_garbage, create_first_objects, create_system_namespaces};
 use crate::clock::Clock;
 use crate::controllers::{Controllers, Workloads, run_controllers};
+use crate::door::Door;
 use crate::faults::Faults;
 use crate::http::credentials::{CredentialError, Credentials};
 use crate::http::{Documents, Front, ListenError, Listener};
@@ -52,6 +53,26 @@ pub struct Sandbox {
     tasks: JoinSet<()>,
 }
 
+/// What shows as the address of a server without one.
+const NOWHERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 6443);
+
+/// What is compiled in, read once for all sandboxes of a process.
+struct Tables {
+    builtin: Arc<Builtin>,
+    schemas: Arc<SchemaSet>,
+}
+
+impl Tables {
+    fn get() -> &'static Result<Self, String> {
+        static TABLES: OnceLock<Result<Tables, String>> = OnceLock::new();
+        TABLES.get_or_init(|| {
+            let table = Value::from_json(trueup_merge::schema::BUILTIN_TABLE);
+            let builtin = Builtin::new(table.map_err(|error| error.to_string())?);
+            Ok(Self { builtin: Arc::new(builtin), schemas: Arc::new(SchemaSet::builtin().clone()) })
+        })
+    }
+}
+
 /// Far more than a watch lags behind, and few enough that the past states of large objects fit beside the present ones.
 const N_CHANGES_MAX: usize = 10_000;
 
@@ -71,14 +92,29 @@ impl Default for SandboxOptions {
 impl Sandbox {
     /// Starts to serve. Returns once requests are answered.
     pub async fn start(options: SandboxOptions) -> Result<Self, StartError> {
-        let SandboxOptions { seed, clock, listen, n_changes_max, workloads } = options;
-        let listener = Listener::bind(listen).await.map_err(StartError::Listen)?;
+        let listener = Listener::bind(options.listen).await.map_err(StartError::Listen)?;
         let address = listener.address();
-        let credentials = Credentials::generate(address).map_err(StartError::Credentials)?;
-        let table = Value::from_json(trueup_merge::schema::BUILTIN_TABLE)
-            .map_err(|error| StartError::Table(error.to_string()))?;
-        let api =
-            Api::new(Arc::new(Builtin::new(table)), SchemaSet::builtin().clone(), clock, seed, n_changes_max);
+        let (credentials, tls) = Credentials::generate(address).map_err(StartError::Credentials)?;
+        let mut sandbox = Self::run(&options, credentials, address)?;
+        sandbox.tasks.spawn(listener.serve(sandbox.front.clone(), tls, sandbox.front.shutdown.clone()));
+        Ok(sandbox)
+    }
+
+    /// Starts without a socket and without TLS: [`Sandbox::door`] is the way in. All of it runs as tasks of the runtime that
+    /// this is called in, and what it does follows from the options, the requests and that runtime's clock; with one thread
+    /// and a paused clock every run is the same.
+    pub fn in_process(options: SandboxOptions) -> Result<Self, StartError> {
+        Self::run(&options, Credentials::of_seed(options.seed), NOWHERE)
+    }
+
+    fn run(
+        options: &SandboxOptions,
+        credentials: Credentials,
+        address: SocketAddr,
+    ) -> Result<Self, StartError> {
+        let SandboxOptions { seed, clock, listen: _, n_changes_max, workloads } = options.clone();
+        let tables = Tables::get().as_ref().map_err(|error| StartError::Table(error.clone()))?;
+        let api = Api::new(tables.builtin.clone(), tables.schemas.clone(), clock, seed, n_changes_max);
         create_system_namespaces(&api).map_err(StartError::FirstObjects)?;
         create_first_objects(&api, address.port()).map_err(StartError::FirstObjects)?;
         let shutdown = CancellationToken::new();
@@ -93,10 +129,10 @@ impl Sandbox {
         let controllers =
             Controllers { workloads, root_certificate: front.credentials.authority_pem().to_owned() };
         let mut tasks = JoinSet::new();
-        tasks.spawn(listener.serve(front.clone(), shutdown.clone()));
         tasks.spawn(async move {
             // Ends with the sandbox: it waits for changes, which only a running server makes.
             tokio::select! {
+                biased;
                 () = shutdown.cancelled() => {}
                 () = collect_garbage(api.clone()) => {}
                 () = run_controllers(api, controllers) => {}
@@ -105,9 +141,14 @@ impl Sandbox {
         Ok(Self { front, address, tasks })
     }
 
-    /// `https://127.0.0.1:PORT`.
+    /// `https://127.0.0.1:PORT`. Of a sandbox without a socket it leads nowhere.
     pub fn url(&self) -> String {
         format!("https://{}", self.address)
+    }
+
+    /// The way in without a socket, for one of the users `admin`, `alice@example.com` and `bob@example.com`.
+    pub fn door(&self, user: &str) -> Door {
+        Door::new(self.front.clone(), user)
     }
 
     /// A kubeconfig with a context for each user, of which the given one is current.

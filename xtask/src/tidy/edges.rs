@@ -16,16 +16,17 @@ const CORE: [&str; 5] = ["trueup-object", "trueup-merge", "trueup-diff", "trueup
 const BANNED_IN_CORE: [&str; 8] = ["tokio", "kube", "gix", "reqwest", "rand", "tracing", "sqlx", "hyper"];
 
 /// A crate and the crates of this workspace that it may depend on.
-const ALLOWED: [(&str, &[&str]); 19] = [
+const ALLOWED: [(&str, &[&str]); 20] = [
     ("trueup-object", &[]),
     ("trueup-dice", &[]),
+    ("trueup-latest", &[]),
     ("trueup-merge", &["trueup-object"]),
     ("trueup-diff", &["trueup-object", "trueup-merge"]),
     ("trueup-health", &["trueup-object"]),
     ("trueup-engine", &["trueup-object", "trueup-merge", "trueup-diff", "trueup-health"]),
     ("trueup-api", &["trueup-object", "trueup-engine"]),
     ("trueup-lua", &["trueup-object", "trueup-health", "trueup-engine"]),
-    ("trueup-cluster", &["trueup-object", "trueup-merge", "trueup-engine"]),
+    ("trueup-cluster", &["trueup-object", "trueup-merge", "trueup-engine", "trueup-latest"]),
     ("trueup-repo", &["trueup-object", "trueup-engine"]),
     ("trueup-render", &["trueup-object", "trueup-engine"]),
     ("trueup-ledger", &["trueup-object", "trueup-engine"]),
@@ -43,7 +44,7 @@ const ALLOWED: [(&str, &[&str]); 19] = [
         ],
     ),
     ("trueup-server", &["trueup-object", "trueup-engine", "trueup-api", "trueup-ledger"]),
-    ("trueup-sandbox", &["trueup-object", "trueup-merge", "trueup-dice"]),
+    ("trueup-sandbox", &["trueup-object", "trueup-merge", "trueup-dice", "trueup-latest"]),
     ("trueup-testkit", &["trueup-object", "trueup-sandbox"]),
     (
         "trueup",

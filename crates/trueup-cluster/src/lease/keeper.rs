@@ -1,13 +1,16 @@
 //! A lease that is striven for apart from everything else: in a thread of its own, with a runtime and a connection of its own.
 //!
 //! A renewal that waits behind our own comparisons and requests is a renewal that comes too late, just when there is most to do:
-//! then another instance begins, and this one begins all over again.
+//! then another instance begins, and this one begins all over again. Where the server is one of this process nothing may run
+//! beside the runtime in use, and nothing there is ever late: the lease is striven for by a task, which ends with the keeper.
 
 use std::thread;
 use std::time::Duration;
 
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
+use tokio_util::task::AbortOnDropHandle;
+use trueup_latest as latest;
 
 use super::{Leadership, LeaseName, RETRY_INTERVAL, release, strive};
 use crate::connect::{Access, Connection};
@@ -30,26 +33,32 @@ pub struct Candidate {
 
 /// Strives for a lease until it is dropped or told to give the lease up.
 pub struct Keeper {
-    leadership: watch::Receiver<Leadership>,
+    leadership: latest::Receiver<Leadership>,
     /// Asks for the lease to be given up; the answer says that it was tried.
     give_up: oneshot::Sender<oneshot::Sender<()>>,
+    /// Where the lease is striven for by a task.
+    task: Option<AbortOnDropHandle<()>>,
 }
 
 impl Keeper {
-    /// Fails where the system has no thread for it.
+    /// Fails where the system has no thread for it. Must run within a tokio runtime.
     pub fn start(candidate: Candidate) -> std::io::Result<Self> {
-        let (sender, leadership) = watch::channel(Leadership::Unknown);
+        let (sender, leadership) = latest::channel(Leadership::Unknown);
         let (give_up, asked) = oneshot::channel();
+        if candidate.access.is_in_process() {
+            let task = AbortOnDropHandle::new(tokio::spawn(keep(candidate, sender, asked)));
+            return Ok(Self { leadership, give_up, task: Some(task) });
+        }
         // Only this thread's tasks run here, however busy the program's own runtime is.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         thread::Builder::new()
             .name("lease".to_owned())
             .spawn(move || runtime.block_on(keep(candidate, sender, asked)))?;
-        Ok(Self { leadership, give_up })
+        Ok(Self { leadership, give_up, task: None })
     }
 
     /// Who leads, from now on.
-    pub fn leadership(&self) -> watch::Receiver<Leadership> {
+    pub fn leadership(&self) -> latest::Receiver<Leadership> {
         self.leadership.clone()
     }
 
@@ -60,12 +69,13 @@ impl Keeper {
             // A thread that ended without an answer has nothing to give up any more.
             let _answered = timeout(RELEASE_MAX, answer).await;
         }
+        drop(self.task);
     }
 }
 
 async fn keep(
     candidate: Candidate,
-    leadership: watch::Sender<Leadership>,
+    leadership: latest::Sender<Leadership>,
     asked: oneshot::Receiver<oneshot::Sender<()>>,
 ) {
     let Candidate { access, version, lease, identity, clock } = candidate;
@@ -74,7 +84,7 @@ async fn keep(
         strive(wire, lease.clone(), identity.clone(), clock.clone(), leadership).await;
     };
     tokio::select! {
-        () = striving => {}
+        biased;
         tried = asked => {
             // The keeper was dropped: whoever drops it wants nothing more of the lease.
             let Ok(tried) = tried else { return };
@@ -85,6 +95,7 @@ async fn keep(
             // Who stopped waiting has no use for the answer.
             let _unheard = tried.send(());
         }
+        () = striving => {}
     }
 }
 

@@ -91,7 +91,7 @@ struct World {
     context: Arc<WatchContext>,
     store: SharedStore,
     task: JoinHandle<()>,
-    _discovery: watch::Sender<Option<Arc<Discovery>>>,
+    _discovery: latest::Sender<Option<Arc<Discovery>>>,
 }
 
 impl Drop for World {
@@ -115,7 +115,7 @@ impl World {
             scope: crate::discover::KindScope::Namespaced,
             verbs: vec!["list".into(), "watch".into()],
         });
-        let (discovery_sender, discovery) = watch::channel(Some(Arc::new(found)));
+        let (discovery_sender, discovery) = latest::channel(Some(Arc::new(found)));
         let interests: Interests = Arc::new(|_| Interest::Tracked("shop".into()));
         let clock: Clock = Arc::new(|| Timestamp::UNIX_EPOCH);
         let changes = Arc::new(Changes::default());

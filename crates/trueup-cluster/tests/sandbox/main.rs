@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests against a server use real time")]
 
 mod faults;
+mod in_process;
 mod lease;
 #[path = "../shared/mod.rs"]
 mod shared;

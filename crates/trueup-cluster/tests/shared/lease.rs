@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use tokio::sync::watch;
 use tokio::time::timeout;
 use trueup_cluster::Clock;
 use trueup_cluster::lease::{Leadership, LeaseName, read_lease, release, strive};
@@ -10,7 +9,7 @@ use trueup_cluster::lease::{Leadership, LeaseName, read_lease, release, strive};
 use super::watching::DEADLINE;
 use super::{Bench, config_map};
 
-async fn becomes(leadership: &mut watch::Receiver<Leadership>, expected: &Leadership) {
+async fn becomes(leadership: &mut trueup_latest::Receiver<Leadership>, expected: &Leadership) {
     let reached = timeout(DEADLINE, leadership.wait_for(|state| state == expected)).await.is_ok();
     assert!(reached, "{expected:?}: {:?}", leadership.borrow());
 }
@@ -22,7 +21,7 @@ async fn one_leads_and_the_next_follows_once_it_is_released() {
     let lease = LeaseName { namespace: "leading".into(), name: "trueup".into() };
     let clock: Clock = Arc::new(trueup_object::Timestamp::now);
     let join = |identity: &str| {
-        let (sender, receiver) = watch::channel(Leadership::Unknown);
+        let (sender, receiver) = trueup_latest::channel(Leadership::Unknown);
         let strive = strive(wire.clone(), lease.clone(), identity.into(), clock.clone(), sender);
         (tokio::spawn(strive), receiver)
     };

@@ -30,11 +30,13 @@ pub async fn collect_garbage(api: Api) {
     collector.rebuild();
     loop {
         let due = collector.terminating.next_due();
+        // What is due goes first: changes may come without a pause, and what is due does not.
         tokio::select! {
-            () = collector.cursor.changed() => {}
+            biased;
             () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
                 collector.terminating.sweep(&collector.api);
             }
+            () = collector.cursor.changed() => {}
         }
         match collector.cursor.take(|_| true) {
             Ok(changes) => changes.iter().for_each(|change| collector.follow(change)),

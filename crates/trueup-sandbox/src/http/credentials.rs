@@ -1,7 +1,7 @@
 //! The certificate authority, the server's certificate, the users and their tokens.
 //!
 //! Keys and tokens come from the system's randomness, not from the sandbox's seed: they guard a port of this machine, and
-//! no behaviour depends on them.
+//! no behaviour depends on them. A sandbox without a port has nothing to guard, and takes its tokens from the seed.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -38,6 +38,9 @@ pub struct Account {
 /// The users that every sandbox knows.
 pub const USERS: [&str; 3] = ["admin", "alice@example.com", "bob@example.com"];
 
+/// What namespaces show as the root certificate of a server without TLS.
+const NO_AUTHORITY: &str = "# served within a process, without TLS\n";
+
 /// The one user who may change the sandbox itself.
 pub const ADMIN: &str = "admin";
 
@@ -53,7 +56,6 @@ pub enum CredentialError {
 /// Certificates and tokens of one sandbox.
 pub struct Credentials {
     ca_pem: String,
-    tls: Arc<ServerConfig>,
     users_by_token: BTreeMap<String, User>,
     /// What tokens of service accounts are signed with.
     secret: Vec<u8>,
@@ -68,19 +70,23 @@ impl std::fmt::Debug for Credentials {
 
 impl Credentials {
     /// Makes an authority, a server certificate for the address, and a token for every user.
-    pub fn generate(address: SocketAddr) -> Result<Self, CredentialError> {
+    pub fn generate(address: SocketAddr) -> Result<(Self, Arc<ServerConfig>), CredentialError> {
         let ca_key = KeyPair::generate().map_err(CredentialError::Certificate)?;
         // The private key is the randomness that tokens are derived from.
-        let users_by_token =
-            USERS.into_iter().map(|name| (token(ca_key.serialized_der(), name), user(name))).collect();
-        let secret = Sha256::digest(ca_key.serialized_der()).to_vec();
+        let key = ca_key.serialized_der().to_vec();
         let ca = authority(ca_key).map_err(CredentialError::Certificate)?;
         let tls = server_config(&ca, address)?;
-        Ok(Self { ca_pem: ca.pem(), tls: Arc::new(tls), users_by_token, secret })
+        Ok((Self::of_key(&key, ca.pem()), Arc::new(tls)))
     }
 
-    pub fn tls(&self) -> Arc<ServerConfig> {
-        self.tls.clone()
+    /// Of a sandbox that nobody reaches from outside the process: the same for the same seed, and no authority.
+    pub fn of_seed(seed: u64) -> Self {
+        Self::of_key(&seed.to_be_bytes(), NO_AUTHORITY.to_owned())
+    }
+
+    fn of_key(key: &[u8], ca_pem: String) -> Self {
+        let users_by_token = USERS.into_iter().map(|name| (token(key, name), user(name))).collect();
+        Self { ca_pem, users_by_token, secret: Sha256::digest(key).to_vec() }
     }
 
     /// The certificate that signs the server's.
@@ -222,7 +228,7 @@ mod tests {
 
     #[test]
     fn every_user_has_a_token_and_a_context() {
-        let credentials = Credentials::generate("127.0.0.1:6443".parse().unwrap()).unwrap();
+        let (credentials, _) = Credentials::generate("127.0.0.1:6443".parse().unwrap()).unwrap();
         let config = credentials.kubeconfig("https://127.0.0.1:6443", "bob@example.com");
         assert!(config.contains("current-context: bob@example.com\n"), "{config}");
         for name in USERS {
@@ -235,7 +241,7 @@ mod tests {
 
     #[test]
     fn a_token_of_an_account_holds_for_its_time() {
-        let credentials = Credentials::generate("127.0.0.1:6443".parse().unwrap()).unwrap();
+        let (credentials, _) = Credentials::generate("127.0.0.1:6443".parse().unwrap()).unwrap();
         let account = Account { namespace: "web".into(), name: "robot".into(), uid: "u".into() };
         let token = credentials.account_token(&account, 100);
         assert_eq!(credentials.account_of_token(&token, 99), Some(account));

@@ -8,6 +8,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
+use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
@@ -56,12 +57,13 @@ impl Listener {
     }
 
     /// Serves until told to stop; then lets connections finish for a moment and ends them.
-    pub async fn serve(self, front: Arc<Front>, stop: CancellationToken) {
-        let acceptor = TlsAcceptor::from(front.tls());
+    pub async fn serve(self, front: Arc<Front>, tls: Arc<ServerConfig>, stop: CancellationToken) {
+        let acceptor = TlsAcceptor::from(tls);
         let graceful = GracefulShutdown::new();
         let mut connections = JoinSet::new();
         loop {
             tokio::select! {
+                biased;
                 () = stop.cancelled() => break,
                 accepted = self.socket.accept() => {
                     if let Ok((stream, _)) = accepted {

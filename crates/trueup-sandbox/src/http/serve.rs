@@ -8,8 +8,8 @@ use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt as _, Limited};
-use hyper::body::Incoming;
 use tokio_util::sync::CancellationToken;
+use tower::BoxError;
 use trueup_object::Value;
 use trueup_object::value::Text;
 
@@ -112,12 +112,12 @@ impl Call {
 }
 
 impl Front {
-    pub fn tls(&self) -> Arc<rustls::ServerConfig> {
-        self.credentials.tls()
-    }
-
     /// Answers a request; an error drops the connection.
-    pub async fn handle(&self, request: Request<Incoming>) -> Result<Response<Body>, Cut> {
+    pub async fn handle<B>(&self, request: Request<B>) -> Result<Response<Body>, Cut>
+    where
+        B: http_body::Body<Data = Bytes> + Send,
+        B::Error: Into<BoxError>,
+    {
         let (parts, body) = request.into_parts();
         let user = match self.caller(&parts.headers) {
             Ok(user) => user,
@@ -316,7 +316,11 @@ fn resources_reply(kinds: &Kinds, group: &str, version: &str) -> Reply {
 }
 
 /// Reads a whole body, within limits.
-async fn read(body: Incoming) -> Result<Bytes, ApiStatus> {
+async fn read<B>(body: B) -> Result<Bytes, ApiStatus>
+where
+    B: http_body::Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
     let collected = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, N_BODY_BYTES_MAX).collect()).await;
     match collected {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),

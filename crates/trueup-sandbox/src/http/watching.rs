@@ -8,9 +8,9 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode};
 use http_body::Frame;
 use http_body_util::{BodyExt as _, StreamBody};
-use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
+use trueup_latest as latest;
 
 use super::negotiate::Representation;
 use super::present::Presentation;
@@ -40,8 +40,8 @@ pub struct Watching {
 
 struct Running {
     watching: Watching,
-    fault_changes: watch::Receiver<u64>,
-    kind_changes: watch::Receiver<u64>,
+    fault_changes: latest::Receiver<u64>,
+    kind_changes: latest::Receiver<u64>,
     began: Instant,
     ends: Instant,
     next_bookmark: Instant,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::watch;
+use trueup_latest as latest;
 use trueup_object::Value;
 use trueup_object::value::Text;
 
@@ -68,7 +68,7 @@ pub struct Store {
 struct Shared {
     state: Mutex<State>,
     /// The newest revision, for those who wait for changes.
-    revision: watch::Sender<u64>,
+    revision: latest::Sender<u64>,
 }
 
 #[derive(Debug)]
@@ -83,7 +83,7 @@ struct State {
 pub struct WatchCursor {
     store: Store,
     position: u64,
-    revision: watch::Receiver<u64>,
+    revision: latest::Receiver<u64>,
 }
 
 impl ResourceId {
@@ -113,7 +113,7 @@ impl Store {
     pub fn new(n_changes_max: usize) -> Self {
         let state =
             State { revision: 1, objects: BTreeMap::new(), log: ChangeLog::new(n_changes_max.max(1), 1) };
-        Self { shared: Arc::new(Shared { state: Mutex::new(state), revision: watch::Sender::new(1) }) }
+        Self { shared: Arc::new(Shared { state: Mutex::new(state), revision: latest::Sender::new(1) }) }
     }
 
     /// A poisoned lock is used on: every operation leaves the state whole before anything can panic.
