@@ -5,6 +5,7 @@
 //! server offers that, in pages otherwise), watches from there, resumes a watch that ends, and lists anew when the
 //! server has forgotten the version, or after any time without a connection.
 
+mod answer;
 mod backoff;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,14 +13,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use serde::Deserialize;
-use serde_json::value::RawValue;
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::{Instant, sleep};
 use trueup_latest as latest;
 use trueup_object::value::Text;
 use trueup_object::{Gvk, Timestamp, Value};
 
+use self::answer::{WireBookmark, WireEvent, WirePage};
 use self::backoff::{BACKOFF_FIRST, Backoff, spread};
 use crate::change::{Change, Changes};
 use crate::discover::{Discovery, Lookup, ServedKind};
@@ -560,41 +560,6 @@ fn cause_of(error: WireError) -> Cause {
             _ => Cause::Server(status.to_string()),
         },
     }
-}
-
-#[derive(Deserialize)]
-struct WireEvent<'a> {
-    #[serde(rename = "type", borrow)]
-    kind: &'a str,
-    #[serde(borrow)]
-    object: &'a RawValue,
-}
-
-#[derive(Deserialize)]
-struct WireBookmark {
-    metadata: WireBookmarkMetadata,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct WireBookmarkMetadata {
-    resource_version: String,
-    annotations: Option<std::collections::BTreeMap<String, String>>,
-}
-
-#[derive(Deserialize)]
-struct WirePage<'a> {
-    metadata: WireListMetadata,
-    #[serde(borrow)]
-    items: Option<Vec<&'a RawValue>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct WireListMetadata {
-    resource_version: Option<String>,
-    #[serde(rename = "continue")]
-    continue_token: Option<String>,
 }
 
 #[cfg(test)]

@@ -1,3 +1,5 @@
+//! Order, and what is seen when.
+
 use std::sync::Mutex;
 use std::time::Duration;
 
