@@ -41,13 +41,7 @@ pub(crate) fn of_call(function: &str, args: &[Val], result: &Val) -> u64 {
         | "cidr"
         | "isIP"
         | "isCIDR" => tenth(size(0)),
-        "ip" => {
-            if is_text(0) {
-                tenth(size(0))
-            } else {
-                1
-            }
-        }
+        "ip" if is_text(0) => tenth(size(0)),
         "replace" | "split" => tenth(size(0).saturating_mul(2)),
         "ip.isCanonical" => tenth(size(0).saturating_mul(2)),
         "join" => tenth(result.size().saturating_mul(2)),

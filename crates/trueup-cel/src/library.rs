@@ -17,6 +17,9 @@ use std::sync::Arc;
 use crate::eval::{self, Activation, Evaluated, failed};
 use crate::value::{Key, Val};
 
+/// Functions of one theme; nothing where a call is not one of them.
+type Module = fn(&str, &[Val]) -> Option<Evaluated>;
+
 /// Calls a function. What it is called on is its first argument.
 pub(crate) fn call(function: &str, args: &[Val], activation: &dyn Activation) -> Evaluated {
     match (function, args) {
@@ -27,7 +30,7 @@ pub(crate) fn call(function: &str, args: &[Val], activation: &dyn Activation) ->
         ("cel.@mapInsert", [map, rest @ ..]) => return insert(map.clone(), rest),
         _ => {}
     }
-    let modules: [fn(&str, &[Val]) -> Option<Evaluated>; 10] = [
+    let modules: [Module; 10] = [
         operators::call,
         text::call,
         lists::call,

@@ -1,5 +1,5 @@
-#![expect(clippy::unwrap_used, reason = "tests")]
 //! Expressions, their values and their refusals.
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 use super::*;
 

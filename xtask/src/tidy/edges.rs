@@ -16,11 +16,12 @@ const CORE: [&str; 5] = ["trueup-object", "trueup-merge", "trueup-diff", "trueup
 const BANNED_IN_CORE: [&str; 8] = ["tokio", "kube", "gix", "reqwest", "rand", "tracing", "sqlx", "hyper"];
 
 /// A crate and the crates of this workspace that it may depend on.
-const ALLOWED: [(&str, &[&str]); 20] = [
+const ALLOWED: [(&str, &[&str]); 21] = [
     ("trueup-object", &[]),
     ("trueup-dice", &[]),
     ("trueup-latest", &[]),
     ("trueup-merge", &["trueup-object"]),
+    ("trueup-cel", &["trueup-object"]),
     ("trueup-diff", &["trueup-object", "trueup-merge"]),
     ("trueup-health", &["trueup-object"]),
     ("trueup-engine", &["trueup-object", "trueup-merge", "trueup-diff", "trueup-health"]),
@@ -44,7 +45,7 @@ const ALLOWED: [(&str, &[&str]); 20] = [
         ],
     ),
     ("trueup-server", &["trueup-object", "trueup-engine", "trueup-api", "trueup-ledger"]),
-    ("trueup-sandbox", &["trueup-object", "trueup-merge", "trueup-dice", "trueup-latest"]),
+    ("trueup-sandbox", &["trueup-object", "trueup-merge", "trueup-cel", "trueup-dice", "trueup-latest"]),
     ("trueup-testkit", &["trueup-object", "trueup-sandbox"]),
     (
         "trueup",

@@ -78,7 +78,7 @@ fn compiled(pattern: &str, prefix: &str) -> Result<Regex, EvalError> {
 pub(crate) fn regex_problem(pattern: &str, error: &regex::Error) -> String {
     let told = error.to_string();
     let last = told.lines().last().unwrap_or_default();
-    let words = if last.contains("unclosed group") {
+    if last.contains("unclosed group") {
         format!("missing closing ): `{pattern}`")
     } else if last.contains("unclosed character class") {
         let from = pattern.rfind('[').unwrap_or_default();
@@ -90,8 +90,7 @@ pub(crate) fn regex_problem(pattern: &str, error: &regex::Error) -> String {
         format!("missing argument to repetition operator: `{operator}`")
     } else {
         format!("{}: `{pattern}`", last.trim_start_matches("error: "))
-    };
-    words
+    }
 }
 
 fn find_all(it: &str, pattern: &str, rest: &[Val]) -> Evaluated {
