@@ -22,6 +22,10 @@ impl DigestKey {
         &self.0
     }
 
+    pub(crate) fn from_bytes(bytes: [u8; KEY_BYTES]) -> Self {
+        Self(bytes)
+    }
+
     /// A text that tells two keys apart and gives neither away.
     pub(crate) fn fingerprint(&self) -> String {
         blake3::derive_key("trueup ledger key fingerprint v1", &self.0)

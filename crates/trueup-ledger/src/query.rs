@@ -2,58 +2,39 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sqlx::Row as _;
-use sqlx::sqlite::SqliteRow;
 use trueup_engine::app::AppKey;
 use trueup_engine::difference::DifferenceId;
 use trueup_engine::memory::{Memory, UnownedTable};
-use trueup_object::{GroupKind, ResourceKey, Text, Timestamp, Value};
+use trueup_object::{GroupKind, ResourceKey, Text, Value};
 
 use crate::error::LedgerError;
 use crate::fact::{Entry, Seq, StoredEvidence};
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Storage};
 use crate::memory::{AppMemory, Circumstances};
+use crate::rows::{InventoryRow, MemoryRow, Remembered, StoredEntry};
 use crate::wire;
 
 /// Entries in one answer; who wants more asks again from the last one.
-const ENTRIES_MAX: usize = 1000;
+pub const ENTRIES_MAX: usize = 1000;
 
 impl Ledger {
     /// Everything that is remembered of an application. What cannot be read spoils its own object only.
     pub async fn memory(&self, app: &AppKey) -> Result<AppMemory, LedgerError> {
-        let mut memory = AppMemory::default();
         let app = app.to_string();
-        let sql =
-            "SELECT object, time, revision, context, base, unowned, inherited FROM memory WHERE app = ?";
-        for row in sqlx::query(sql).bind(&app).fetch_all(&self.readers).await? {
-            let object: String = row.try_get("object")?;
-            match object_memory(&object, &row) {
-                Ok((key, object, circumstances)) => {
-                    memory.objects.insert(key.clone(), object);
-                    memory.circumstances.insert(key, circumstances);
-                }
-                Err(LedgerError::Unreadable { detail }) => memory.unreadable.push((object, detail)),
-                Err(error) => return Err(error),
-            }
-        }
-        let rows = sqlx::query("SELECT difference, time FROM first_seen WHERE app = ?");
-        for row in rows.bind(&app).fetch_all(&self.readers).await? {
-            let (difference, time): (String, i64) = (row.try_get(0)?, row.try_get(1)?);
-            memory.first_seen.insert(DifferenceId::from_text(&difference), wire::time_from(time)?);
-        }
-        Ok(memory)
+        let remembered = match &self.storage {
+            Storage::File(file) => file.remembered(&app).await?,
+            Storage::Disk(disk) => disk.read(|tables| tables.remembered(&app)).await?,
+        };
+        app_memory(remembered)
     }
 
     /// The kinds that were ever applied, by application.
     pub async fn inventory(&self) -> Result<BTreeMap<AppKey, BTreeSet<GroupKind>>, LedgerError> {
-        let mut inventory: BTreeMap<AppKey, BTreeSet<GroupKind>> = BTreeMap::new();
-        let rows = sqlx::query("SELECT app, api_group, kind FROM inventory").fetch_all(&self.readers).await?;
-        for row in rows {
-            let (app, group, kind): (String, String, String) =
-                (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
-            inventory.entry(wire::app_from(&app)?).or_default().insert(GroupKind::new(&group, &kind));
-        }
-        Ok(inventory)
+        let rows = match &self.storage {
+            Storage::File(file) => file.inventory().await?,
+            Storage::Disk(disk) => disk.read(|tables| tables.inventory()).await?,
+        };
+        inventory(rows)
     }
 
     /// The entries of an application, of one of its objects where one is given, from the newest back, beginning before
@@ -65,67 +46,89 @@ impl Ledger {
         before: Option<Seq>,
         limit: usize,
     ) -> Result<Vec<Entry>, LedgerError> {
+        let (app, object) = (app.to_string(), object.map(ResourceKey::to_string));
         let before = before.map_or(i64::MAX, Seq::number);
-        let limit = limit.min(ENTRIES_MAX) as i64;
-        let rows = match object {
-            Some(object) => {
-                let sql = "SELECT seq, time, app, object, kind, intent, evidence, body FROM entries \
-                           WHERE app = ? AND object = ? AND seq < ? ORDER BY seq DESC LIMIT ?";
-                sqlx::query(sql).bind(app.to_string()).bind(object.to_string()).bind(before).bind(limit)
+        let limit = limit.min(ENTRIES_MAX);
+        entries(match &self.storage {
+            Storage::File(file) => file.history(&app, object.as_deref(), before, limit as i64).await?,
+            Storage::Disk(disk) => {
+                disk.read(|tables| tables.history(&app, object.as_deref(), before, limit)).await?
             }
-            None => {
-                let sql = "SELECT seq, time, app, object, kind, intent, evidence, body FROM entries \
-                           WHERE app = ? AND seq < ? ORDER BY seq DESC LIMIT ?";
-                sqlx::query(sql).bind(app.to_string()).bind(before).bind(limit)
-            }
-        };
-        rows.fetch_all(&self.readers).await?.iter().map(entry_of).collect()
+        })
     }
 
     /// The entries after a place, in order: what a follower asks. At most a thousand.
     pub async fn after(&self, seq: Option<Seq>, limit: usize) -> Result<Vec<Entry>, LedgerError> {
-        let sql = "SELECT seq, time, app, object, kind, intent, evidence, body FROM entries \
-                   WHERE seq > ? ORDER BY seq LIMIT ?";
-        let rows = sqlx::query(sql).bind(seq.map_or(0, Seq::number)).bind(limit.min(ENTRIES_MAX) as i64);
-        rows.fetch_all(&self.readers).await?.iter().map(entry_of).collect()
+        let (seq, limit) = (seq.map_or(0, Seq::number), limit.min(ENTRIES_MAX));
+        entries(match &self.storage {
+            Storage::File(file) => file.after(seq, limit as i64).await?,
+            Storage::Disk(disk) => disk.read(|tables| tables.after(seq, limit)).await?,
+        })
     }
 
     /// Intents without an outcome: whoever meant to act was interrupted, and nobody knows whether the effect came
     /// about. In order, at most a thousand.
     pub async fn unfinished(&self) -> Result<Vec<Entry>, LedgerError> {
-        let sql = "SELECT seq, time, app, object, kind, intent, evidence, body FROM entries AS intents \
-                   WHERE kind = 'intended' AND NOT EXISTS (SELECT 1 FROM entries AS outcomes \
-                   WHERE outcomes.intent = intents.seq AND outcomes.kind IN ('done', 'refused', 'confirmed')) \
-                   ORDER BY seq LIMIT ?";
-        let rows = sqlx::query(sql).bind(ENTRIES_MAX as i64);
-        rows.fetch_all(&self.readers).await?.iter().map(entry_of).collect()
+        entries(match &self.storage {
+            Storage::File(file) => file.unfinished(ENTRIES_MAX as i64).await?,
+            Storage::Disk(disk) => disk.read(|tables| tables.unfinished(ENTRIES_MAX)).await?,
+        })
     }
 
     /// What an entry's effect was about to overwrite.
     pub async fn evidence(&self, seq: Seq) -> Result<Option<StoredEvidence>, LedgerError> {
-        let sql = "SELECT evidence.body FROM entries JOIN evidence ON evidence.id = entries.evidence \
-                   WHERE entries.seq = ?";
-        let row = sqlx::query(sql).bind(seq.number()).fetch_optional(&self.readers).await?;
-        let Some(row) = row else { return Ok(None) };
-        let body: Vec<u8> = row.try_get(0)?;
-        wire::evidence_from(&wire::decompress(&body)?).map(Some)
+        let body = match &self.storage {
+            Storage::File(file) => file.evidence(seq.number()).await?,
+            Storage::Disk(disk) => disk.read(|tables| tables.evidence(seq.number())).await?,
+        };
+        body.map(|body| evidence(&body)).transpose()
     }
 }
 
-fn object_memory(object: &str, row: &SqliteRow) -> Result<(ResourceKey, Memory, Circumstances), LedgerError> {
-    let (time, revision): (Option<i64>, Option<String>) = (row.try_get("time")?, row.try_get("revision")?);
-    let (base, unowned): (Option<Vec<u8>>, Option<Vec<u8>>) = (row.try_get("base")?, row.try_get("unowned")?);
-    let (context, inherited): (String, Vec<u8>) = (row.try_get("context")?, row.try_get("inherited")?);
+pub fn app_memory(remembered: Remembered) -> Result<AppMemory, LedgerError> {
+    let mut memory = AppMemory::default();
+    for row in remembered.objects {
+        match object_memory(&row) {
+            Ok((key, object, circumstances)) => {
+                memory.objects.insert(key.clone(), object);
+                memory.circumstances.insert(key, circumstances);
+            }
+            Err(LedgerError::Unreadable { detail }) => memory.unreadable.push((row.object, detail)),
+            Err(error) => return Err(error),
+        }
+    }
+    for (difference, time) in remembered.first_seen {
+        memory.first_seen.insert(DifferenceId::from_text(&difference), wire::time_from(time)?);
+    }
+    Ok(memory)
+}
+
+pub fn inventory(rows: Vec<InventoryRow>) -> Result<BTreeMap<AppKey, BTreeSet<GroupKind>>, LedgerError> {
+    let mut inventory: BTreeMap<AppKey, BTreeSet<GroupKind>> = BTreeMap::new();
+    for (app, group, kind) in rows {
+        inventory.entry(wire::app_from(&app)?).or_default().insert(GroupKind::new(&group, &kind));
+    }
+    Ok(inventory)
+}
+
+pub fn entries(rows: Vec<StoredEntry>) -> Result<Vec<Entry>, LedgerError> {
+    rows.into_iter().map(|row| entry_of(&row)).collect()
+}
+
+pub fn evidence(body: &[u8]) -> Result<StoredEvidence, LedgerError> {
+    wire::evidence_from(&wire::decompress(body)?)
+}
+
+fn object_memory(row: &MemoryRow) -> Result<(ResourceKey, Memory, Circumstances), LedgerError> {
+    let MemoryRow { app: _, object, time, revision, context, base, unowned, inherited } = row;
     let memory = Memory {
-        base: base.map(|base| unpacked(&base)).transpose()?,
-        unowned: unowned
-            .map(|table| UnownedTable::from_bytes(&table))
-            .transpose()
-            .map_err(wire::unreadable)?,
-        inherited: inherited_of(&unpacked(&inherited)?)?,
+        base: base.as_deref().map(unpacked).transpose()?,
+        unowned: unowned.as_deref().map(UnownedTable::from_bytes).transpose().map_err(wire::unreadable)?,
+        inherited: inherited_of(&unpacked(inherited)?)?,
         synced_at: time.map(wire::time_from).transpose()?,
     };
-    let circumstances = Circumstances { revision: revision.map(Text::from), context: context.into() };
+    let revision = revision.as_deref().map(Text::from);
+    let circumstances = Circumstances { revision, context: context.as_str().into() };
     Ok((wire::key_from(object)?, memory, circumstances))
 }
 
@@ -138,16 +141,14 @@ fn unpacked(body: &[u8]) -> Result<Value, LedgerError> {
     wire::parse(&wire::decompress(body)?)
 }
 
-fn entry_of(row: &SqliteRow) -> Result<Entry, LedgerError> {
-    let (app, object): (String, Option<String>) = (row.try_get("app")?, row.try_get("object")?);
-    let (kind, body): (String, String) = (row.try_get("kind")?, row.try_get("body")?);
-    let time: Timestamp = wire::time_from(row.try_get("time")?)?;
+fn entry_of(row: &StoredEntry) -> Result<Entry, LedgerError> {
+    let StoredEntry { seq, time, app, object, kind, intent, body, has_evidence } = row;
     Ok(Entry {
-        seq: Seq::new(row.try_get("seq")?),
-        time,
-        app: wire::app_from(&app)?,
+        seq: Seq::new(*seq),
+        time: wire::time_from(*time)?,
+        app: wire::app_from(app)?,
         object: object.as_deref().map(wire::key_from).transpose()?,
-        fact: wire::fact_from(&kind, row.try_get("intent")?, &body)?,
-        has_evidence: row.try_get::<Option<i64>, _>("evidence")?.is_some(),
+        fact: wire::fact_from(kind, *intent, body)?,
+        has_evidence: *has_evidence,
     })
 }

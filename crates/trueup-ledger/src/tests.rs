@@ -1,5 +1,7 @@
-//! Tests on real files: reopening, atomic and concurrent writes, crashes, damage, versions.
+//! Tests on real files, and of what holds in memory too: reopening, atomic and concurrent writes, crashes, damage, versions.
 #![expect(clippy::unwrap_used, reason = "tests")]
+
+mod disk;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -20,7 +22,9 @@ use trueup_engine::memory::{Memory, SchemaSet, UnownedTable};
 use trueup_object::{FieldPath, GroupKind, ResourceKey, Timestamp, Value};
 
 use crate::schema::migrate;
-use crate::{Circumstances, Entry, Fact, IntendedAction, Ledger, LedgerError, NewEntry, Seq, Write};
+use crate::{
+    Circumstances, Entry, Fact, IntendedAction, Ledger, LedgerError, MemoryDisk, NewEntry, Seq, Write,
+};
 
 fn time(second: i64) -> Timestamp {
     Timestamp::from_second(1_700_000_000 + second).unwrap()
@@ -126,10 +130,66 @@ async fn raw(directory: &Path) -> SqliteConnection {
     SqliteConnectOptions::new().filename(directory.join("ledger.db")).connect().await.unwrap()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_was_written_is_there_after_reopening() {
-    let state = TempDir::new().unwrap();
-    let ledger = Ledger::open(state.path()).await.unwrap();
+/// Where a ledger is kept while it is closed.
+enum Kept {
+    Folder(TempDir),
+    Disk(MemoryDisk),
+}
+
+impl Kept {
+    fn folder() -> Self {
+        Self::Folder(TempDir::new().unwrap())
+    }
+
+    fn disk() -> Self {
+        Self::Disk(MemoryDisk::new([7; 32]))
+    }
+
+    async fn open(&self) -> Ledger {
+        match self {
+            Self::Folder(state) => Ledger::open(state.path()).await.unwrap(),
+            Self::Disk(disk) => Ledger::in_memory(disk),
+        }
+    }
+}
+
+/// What holds for both storages.
+macro_rules! on_both {
+    ($($law:ident,)*) => {
+        mod file {
+            $(
+                #[tokio::test(flavor = "multi_thread")]
+                async fn $law() {
+                    super::$law(super::Kept::folder()).await;
+                }
+            )*
+        }
+        mod memory {
+            $(
+                #[tokio::test(start_paused = true)]
+                async fn $law() {
+                    super::$law(super::Kept::disk()).await;
+                }
+            )*
+        }
+    };
+}
+
+on_both! {
+    what_was_written_is_there_after_reopening,
+    intents_without_an_outcome_are_found,
+    memory_is_replaced_and_forgotten,
+    an_object_without_a_base_is_remembered_so,
+    a_request_is_written_whole_or_not_at_all,
+    what_was_handed_over_comes_first_and_is_written_without_being_waited_for,
+    concurrent_writers_are_all_acknowledged_and_spoil_none,
+    equal_evidence_is_kept_once,
+    values_of_secrets_never_reach_the_disk,
+    what_is_too_large_is_refused,
+}
+
+async fn what_was_written_is_there_after_reopening(kept: Kept) {
+    let ledger = kept.open().await;
     let intended = ledger.append(intent(1, Some(scaled(9)))).await.unwrap();
     let done = Fact::Done { intent: intended, uid: Some("u-1".into()), resource_version: Some("42".into()) };
     ledger.append(entry(2, done.clone())).await.unwrap();
@@ -138,7 +198,7 @@ async fn what_was_written_is_there_after_reopening() {
     let key = *ledger.key().as_bytes();
     ledger.close().await;
 
-    let ledger = Ledger::open(state.path()).await.unwrap();
+    let ledger = kept.open().await;
     assert_eq!(*ledger.key().as_bytes(), key);
     let entries = all(&ledger).await;
     let facts: Vec<&Fact> = entries.iter().map(|entry| &entry.fact).collect();
@@ -162,10 +222,8 @@ async fn what_was_written_is_there_after_reopening() {
     assert!(ledger.history(&AppKey::new("argocd", "other"), None, None, 10).await.unwrap().is_empty());
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn intents_without_an_outcome_are_found() {
-    let state = TempDir::new().unwrap();
-    let ledger = Ledger::open(state.path()).await.unwrap();
+async fn intents_without_an_outcome_are_found(kept: Kept) {
+    let ledger = kept.open().await;
     let mut seqs = Vec::new();
     for second in 0..3 {
         seqs.push(ledger.append(intent(second, None)).await.unwrap());
@@ -176,10 +234,8 @@ async fn intents_without_an_outcome_are_found() {
     assert_eq!(unfinished.iter().map(|entry| entry.seq).collect::<Vec<_>>(), [seqs[0], seqs[2]]);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn memory_is_replaced_and_forgotten() {
-    let state = TempDir::new().unwrap();
-    let ledger = Ledger::open(state.path()).await.unwrap();
+async fn memory_is_replaced_and_forgotten(kept: Kept) {
+    let ledger = kept.open().await;
     let (app, object) = (app(), deployment());
     let seen = |second| FirstSeen::from([(DifferenceId::from_text(&format!("d{second}")), time(second))]);
     for round in 1..=2_u8 {
@@ -192,7 +248,7 @@ async fn memory_is_replaced_and_forgotten() {
         assert!(ledger.write(writes).await.unwrap().is_empty());
     }
     ledger.close().await;
-    let ledger = Ledger::open(state.path()).await.unwrap();
+    let ledger = kept.open().await;
     let remembered = ledger.memory(&app).await.unwrap();
     assert_eq!(remembered.objects, BTreeMap::from([(object.clone(), memory(2, "2"))]));
     assert_eq!(remembered.circumstances[&object].revision.as_deref(), Some("0123456"));
@@ -208,18 +264,14 @@ async fn memory_is_replaced_and_forgotten() {
     assert!(ledger.inventory().await.unwrap().is_empty());
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_object_without_a_base_is_remembered_so() {
-    let state = TempDir::new().unwrap();
-    let ledger = Ledger::open(state.path()).await.unwrap();
+async fn an_object_without_a_base_is_remembered_so(kept: Kept) {
+    let ledger = kept.open().await;
     ledger.write(vec![remember(deployment(), Memory::default())]).await.unwrap();
     assert_eq!(ledger.memory(&app()).await.unwrap().objects[&deployment()], Memory::default());
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_request_is_written_whole_or_not_at_all() {
-    let state = TempDir::new().unwrap();
-    let ledger = Ledger::open(state.path()).await.unwrap();
+async fn a_request_is_written_whole_or_not_at_all(kept: Kept) {
+    let ledger = kept.open().await;
     // The second refers to an intent that is not there.
     let broken = Fact::Done { intent: Seq::new(999), uid: None, resource_version: None };
     let writes = vec![
@@ -234,26 +286,22 @@ async fn a_request_is_written_whole_or_not_at_all() {
 }
 
 /// The writer keeps the order, also for those who do not wait.
-#[tokio::test]
-async fn what_was_handed_over_comes_first_and_is_written_without_being_waited_for() {
-    let directory = TempDir::new().unwrap();
-    let ledger = Ledger::open(directory.path()).await.unwrap();
+async fn what_was_handed_over_comes_first_and_is_written_without_being_waited_for(kept: Kept) {
+    let ledger = kept.open().await;
     drop(ledger.hand_over(vec![Write::Entry(Box::new(intent(1, None)))]).await.unwrap());
     let waited = ledger.hand_over(vec![Write::Entry(Box::new(intent(2, None)))]).await.unwrap();
     let last = ledger.append(intent(3, None)).await.unwrap();
     assert!(waited.written().await.unwrap() < vec![last]);
     ledger.close().await;
-    let ledger = Ledger::open(directory.path()).await.unwrap();
+    let ledger = kept.open().await;
     let times: Vec<Timestamp> = all(&ledger).await.into_iter().map(|entry| entry.time).collect();
     assert_eq!(times, [time(1), time(2), time(3)]);
     assert_eq!(ledger.hand_over(Vec::new()).await.unwrap().written().await, Ok(Vec::new()));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn concurrent_writers_are_all_acknowledged_and_spoil_none() {
-    let state = TempDir::new().unwrap();
-    let one = Arc::new(Ledger::open(state.path()).await.unwrap());
-    let other = Arc::new(Ledger::open(state.path()).await.unwrap());
+async fn concurrent_writers_are_all_acknowledged_and_spoil_none(kept: Kept) {
+    let one = Arc::new(kept.open().await);
+    let other = Arc::new(kept.open().await);
     assert_eq!(one.key().as_bytes(), other.key().as_bytes());
     let mut tasks = tokio::task::JoinSet::new();
     for number in 0..200 {
@@ -275,10 +323,8 @@ async fn concurrent_writers_are_all_acknowledged_and_spoil_none() {
     assert_eq!(written, acknowledged);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn equal_evidence_is_kept_once() {
-    let state = TempDir::new().unwrap();
-    let ledger = Ledger::open(state.path()).await.unwrap();
+async fn equal_evidence_is_kept_once(kept: Kept) {
+    let ledger = kept.open().await;
     for (second, replicas) in [(1, 9), (2, 9), (3, 8)] {
         ledger.append(intent(second, Some(scaled(replicas)))).await.unwrap();
     }
@@ -287,10 +333,12 @@ async fn equal_evidence_is_kept_once() {
         let kept = ledger.evidence(entry.seq).await.unwrap().unwrap();
         assert_eq!(kept.live.int_at(&["spec", "replicas"]), Some(replicas));
     }
-    let mut connection = raw(state.path()).await;
-    let n: i64 =
-        sqlx::query_scalar("SELECT count(*) FROM evidence").fetch_one(&mut connection).await.unwrap();
-    assert_eq!(n, 2);
+    if let Kept::Folder(state) = kept {
+        let mut connection = raw(state.path()).await;
+        let n: i64 =
+            sqlx::query_scalar("SELECT count(*) FROM evidence").fetch_one(&mut connection).await.unwrap();
+        assert_eq!(n, 2);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -435,10 +483,8 @@ async fn the_key_is_private_and_belongs_to_the_file() {
     assert!(matches!(Ledger::open(state.path()).await.unwrap_err(), LedgerError::Key { .. }));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn values_of_secrets_never_reach_the_disk() {
-    let state = TempDir::new().unwrap();
-    let ledger = Ledger::open(state.path()).await.unwrap();
+async fn values_of_secrets_never_reach_the_disk(kept: Kept) {
+    let ledger = kept.open().await;
     let secret = json(r#"{"apiVersion":"v1","kind":"Secret","data":{"password":"aHVudGVyMg=="}}"#);
     let object = ResourceKey::new("", "Secret", "web", "db");
     let unsealed = Memory { base: Some(secret), ..Memory::default() };
@@ -450,10 +496,8 @@ async fn values_of_secrets_never_reach_the_disk() {
     assert!(all(&ledger).await.is_empty());
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_is_too_large_is_refused() {
-    let state = TempDir::new().unwrap();
-    let ledger = Ledger::open(state.path()).await.unwrap();
+async fn what_is_too_large_is_refused(kept: Kept) {
+    let ledger = kept.open().await;
     let outcome = ledger.append(entry(1, observed(&"x".repeat(300 << 10)))).await;
     assert!(matches!(outcome, Err(LedgerError::TooLarge { what: "an entry", .. })));
 }

@@ -6,47 +6,11 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::error::LedgerError;
 use crate::fact::Seq;
+use crate::rows::{EntryRow, MemoryRow, RowWrite};
 use crate::wire::BODY_VERSION;
 
 /// Requests in one transaction: past some hundreds the flush is no longer what takes the time.
 const BATCH_MAX: usize = 256;
-
-/// One change of one table, in the table's own form.
-#[derive(Debug, Clone)]
-pub enum RowWrite {
-    Entry(EntryRow),
-    Memory(MemoryRow),
-    Inventory { app: String, group: String, kind: String },
-    FirstSeen { app: String, seen: Vec<(String, i64)> },
-    ForgetObject { app: String, object: String },
-    ForgetApp { app: String },
-}
-
-/// A row of entries, with the evidence that belongs to it.
-#[derive(Debug, Clone)]
-pub struct EntryRow {
-    pub time: i64,
-    pub app: String,
-    pub object: Option<String>,
-    pub kind: &'static str,
-    pub intent: Option<i64>,
-    pub body: String,
-    /// Digest of the content, and the content compressed.
-    pub evidence: Option<(Vec<u8>, Vec<u8>)>,
-}
-
-/// A row of memory. Bodies are compressed JSON, save the table of what nobody owned, which packs itself.
-#[derive(Debug, Clone)]
-pub struct MemoryRow {
-    pub app: String,
-    pub object: String,
-    pub time: Option<i64>,
-    pub revision: Option<String>,
-    pub context: String,
-    pub base: Option<Vec<u8>>,
-    pub unowned: Option<Vec<u8>>,
-    pub inherited: Vec<u8>,
-}
 
 /// Writes that are made together or not at all.
 #[derive(Debug)]
