@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use gix::Repository;
 use tokio::sync::{Mutex as AsyncMutex, Semaphore};
 use tokio::time::Instant;
 use trueup_engine::source::{
@@ -15,9 +15,10 @@ use trueup_engine::source::{
 
 use crate::error::SourceError;
 use crate::git::GitProgram;
-use crate::mirror::Mirror;
+use crate::host::Host;
+use crate::memory::{MemoryMirrors, MemoryRemotes};
 use crate::refs::{Listing, Meaning, full_commit};
-use crate::tree::{self, TreeError};
+use crate::tree::{self, Objects, TreeError};
 
 /// Runs of git at one time: enough to hide slow remotes, few enough to spare the machine and the host.
 const RUNS_MAX: usize = 8;
@@ -84,21 +85,28 @@ pub enum Freshness {
 /// All repositories of an installation.
 #[derive(Debug)]
 pub struct Repositories {
-    git: GitProgram,
-    options: RepositoriesOptions,
+    host: Host,
     /// By address and credentials: what one lets see, another must not.
     remotes: Mutex<BTreeMap<RepoUrl, Arc<Remote>>>,
     runs: Semaphore,
     readings: Arc<Semaphore>,
+    /// Requests and trips so far.
+    n_moments: AtomicU64,
+}
+
+/// When something was asked or begun. A clock alone does not tell which of two came first: it may stand still between them.
+#[derive(Debug, Clone, Copy)]
+struct Moment {
+    number: u64,
+    time: Instant,
 }
 
 /// One address with its credentials, and its last answers.
 ///
 /// The locks are held during the trip to the remote on purpose: who waits for one gets the answer of the trip that began
 /// after it asked.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Remote {
-    mirror: Mirror,
     listing: AsyncMutex<Option<Attempt<Arc<Listing>>>>,
     fetch: AsyncMutex<Option<Attempt<()>>>,
 }
@@ -106,7 +114,7 @@ struct Remote {
 /// The last trip to a remote.
 #[derive(Debug, Clone)]
 struct Attempt<T> {
-    started: Instant,
+    started: Moment,
     outcome: Result<T, SourceError>,
 }
 
@@ -121,17 +129,35 @@ impl Repositories {
     /// Checks the git program. Touches no network.
     pub async fn open(options: RepositoriesOptions) -> Result<Self, SourceError> {
         let git = GitProgram::find(options.git_program.clone(), options.ssh_command.clone()).await?;
-        Ok(Self {
-            git,
-            options,
+        Ok(Self::of(Host::Git { git, options: Box::new(options) }))
+    }
+
+    /// Repositories in memory: without a process, a file or a thread, and so in the same way at every run. The mirrors are
+    /// what a state directory keeps while a controller is down.
+    pub fn in_memory(remotes: MemoryRemotes, mirrors: MemoryMirrors) -> Self {
+        Self::of(Host::Memory { remotes, mirrors })
+    }
+
+    fn of(host: Host) -> Self {
+        Self {
+            host,
             remotes: Mutex::new(BTreeMap::new()),
             runs: Semaphore::new(RUNS_MAX),
             readings: Arc::new(Semaphore::new(READINGS_MAX)),
-        })
+            n_moments: AtomicU64::new(0),
+        }
     }
 
-    pub fn git(&self) -> &GitProgram {
-        &self.git
+    fn moment(&self) -> Moment {
+        Moment { number: self.n_moments.fetch_add(1, Ordering::Relaxed), time: Instant::now() }
+    }
+
+    /// Such as `2.39.5`; none where no program is used.
+    pub fn git_version(&self) -> Option<&str> {
+        match &self.host {
+            Host::Git { git, .. } => Some(git.version()),
+            Host::Memory { .. } => None,
+        }
     }
 
     /// The commit that a revision means at the remote.
@@ -152,14 +178,14 @@ impl Repositories {
             Meaning::Commit(commit) => Ok(commit),
             Meaning::Nothing => Err(unknown()),
             Meaning::Abbreviation(digits) => {
-                if let Some(commit) = self.abbreviated(repo, &remote, &digits).await? {
+                if let Some(commit) = self.abbreviated(repo, &digits).await? {
                     return Ok(commit);
                 }
-                let asked = Instant::now();
+                let asked = self.moment();
                 let mut last = remote.fetch.lock().await;
-                self.travel(repo, &remote, &mut last, asked, Trip::Fetch).await?;
+                self.travel(repo, &mut last, asked, Trip::Fetch).await?;
                 drop(last);
-                self.abbreviated(repo, &remote, &digits).await?.ok_or_else(unknown)
+                self.abbreviated(repo, &digits).await?.ok_or_else(unknown)
             }
         }
     }
@@ -172,7 +198,7 @@ impl Repositories {
         path: &SourcePath,
     ) -> Result<TreeId, SourceError> {
         let wanted = path.clone();
-        self.on_commit(repo, commit, path, move |repository| tree::tree_id(repository, commit, &wanted)).await
+        self.on_commit(repo, commit, path, move |objects| tree::tree_id(objects, commit, &wanted)).await
     }
 
     /// What a commit has at the paths of an earlier reading: when equal to it, the reading stands.
@@ -184,8 +210,7 @@ impl Repositories {
     ) -> Result<ReadSet, SourceError> {
         let earlier = earlier.clone();
         let root = SourcePath::default();
-        self.on_commit(repo, commit, &root, move |repository| tree::identify(repository, commit, &earlier))
-            .await
+        self.on_commit(repo, commit, &root, move |objects| tree::identify(objects, commit, &earlier)).await
     }
 
     /// Reads the files of a directory of a commit that a filter asks for.
@@ -197,8 +222,8 @@ impl Repositories {
         filter: &ReadFilter,
     ) -> Result<SourceTree, SourceError> {
         let (address, wanted, filter) = (repo.clone(), path.clone(), filter.clone());
-        self.on_commit(repo, commit, path, move |repository| {
-            tree::read(repository, &address, commit, &wanted, &filter)
+        self.on_commit(repo, commit, path, move |objects| {
+            tree::read(objects, &address, commit, &wanted, &filter)
         })
         .await
     }
@@ -206,20 +231,13 @@ impl Repositories {
     /// Author, time and subject of a commit.
     pub async fn commit_facts(&self, repo: &RepoUrl, commit: CommitId) -> Result<CommitFacts, SourceError> {
         let root = SourcePath::default();
-        self.on_commit(repo, commit, &root, move |repository| tree::commit_facts(repository, commit)).await
+        self.on_commit(repo, commit, &root, move |objects| tree::commit_facts(objects, commit)).await
     }
 
     fn remote(&self, repo: &RepoUrl) -> Arc<Remote> {
         // A panic while the map was held cannot leave it half changed: it is only ever added to.
         let mut remotes = self.remotes.lock().unwrap_or_else(PoisonError::into_inner);
-        let remote = remotes.entry(repo.clone()).or_insert_with(|| {
-            Arc::new(Remote {
-                mirror: Mirror::of(repo, &self.options.mirrors),
-                listing: AsyncMutex::new(None),
-                fetch: AsyncMutex::new(None),
-            })
-        });
-        Arc::clone(remote)
+        Arc::clone(remotes.entry(repo.clone()).or_default())
     }
 
     async fn listing(
@@ -228,18 +246,18 @@ impl Repositories {
         remote: &Remote,
         freshness: Freshness,
     ) -> Result<Arc<Listing>, SourceError> {
-        let asked = Instant::now();
-        let oldest = match freshness {
-            Freshness::Now => asked,
-            Freshness::Within(age) => asked.checked_sub(age).unwrap_or(asked),
+        let asked = self.moment();
+        let is_fresh = |attempt: &&Attempt<_>| match freshness {
+            Freshness::Now => attempt.started.number > asked.number,
+            Freshness::Within(age) => asked.time.saturating_duration_since(attempt.started.time) <= age,
         };
         let mut last = remote.listing.lock().await;
-        if let Some(attempt) = last.as_ref().filter(|attempt| attempt.started >= oldest) {
+        if let Some(attempt) = last.as_ref().filter(is_fresh) {
             return attempt.outcome.clone();
         }
         let _run = self.runs.acquire().await;
-        let started = Instant::now();
-        let outcome = self.git.list_references(repo, self.options.list_timeout).await;
+        let started = self.moment();
+        let outcome = self.host.list_references(repo).await;
         let outcome = outcome.map(|stdout| Arc::new(Listing::new(stdout)));
         *last = Some(Attempt { started, outcome: outcome.clone() });
         outcome
@@ -249,28 +267,26 @@ impl Repositories {
     async fn travel(
         &self,
         repo: &RepoUrl,
-        remote: &Remote,
         last: &mut Option<Attempt<()>>,
-        asked: Instant,
+        asked: Moment,
         trip: Trip,
     ) -> Result<(), SourceError> {
-        if let Some(attempt) = last.as_ref().filter(|attempt| attempt.started >= asked) {
+        if let Some(attempt) = last.as_ref().filter(|attempt| attempt.started.number > asked.number) {
             return attempt.outcome.clone();
         }
         let _run = self.runs.acquire().await;
-        let started = Instant::now();
-        let timeout = self.options.fetch_timeout;
+        let started = self.moment();
         let outcome = match trip {
-            Trip::Fetch => remote.mirror.fetch(&self.git, repo, timeout).await,
-            Trip::Rebuild => remote.mirror.rebuild(&self.git, repo, timeout).await,
+            Trip::Fetch => self.host.fetch(repo).await,
+            Trip::Rebuild => self.host.rebuild(repo).await,
         };
         *last = Some(Attempt { started, outcome: outcome.clone() });
         outcome
     }
 
-    async fn rebuild(&self, repo: &RepoUrl, remote: &Remote, asked: Instant) -> Result<(), SourceError> {
+    async fn rebuild(&self, repo: &RepoUrl, remote: &Remote, asked: Moment) -> Result<(), SourceError> {
         let mut last = remote.fetch.lock().await;
-        self.travel(repo, remote, &mut last, asked, Trip::Rebuild).await
+        self.travel(repo, &mut last, asked, Trip::Rebuild).await
     }
 
     /// Brings a commit into the mirror.
@@ -280,16 +296,15 @@ impl Repositories {
         remote: &Remote,
         commit: CommitId,
     ) -> Result<(), SourceError> {
-        let asked = Instant::now();
+        let asked = self.moment();
         if self.has_commit(repo, remote, commit).await? {
             return Ok(());
         }
         let mut last = remote.fetch.lock().await;
         // Whoever held the lock until now may have brought it.
-        let is_here =
-            self.on_mirror(repo, remote, move |repository| tree::has_commit(repository, commit)).await?;
+        let is_here = self.on_mirror(repo, move |objects| tree::has_commit(objects, commit)).await?;
         if !matches!(is_here, Ok(true)) {
-            self.travel(repo, remote, &mut last, asked, Trip::Fetch).await?;
+            self.travel(repo, &mut last, asked, Trip::Fetch).await?;
         }
         drop(last);
         if self.has_commit(repo, remote, commit).await? {
@@ -301,7 +316,7 @@ impl Repositories {
         };
         // On no branch and no tag: a pull request's, or one that a force push left behind.
         let run = self.runs.acquire().await;
-        remote.mirror.fetch_commit(&self.git, repo, commit, self.options.fetch_timeout).await?;
+        self.host.fetch_commit(repo, commit).await?;
         drop(run);
         if self.has_commit(repo, remote, commit).await? { Ok(()) } else { Err(unknown()) }
     }
@@ -312,8 +327,8 @@ impl Repositories {
         remote: &Remote,
         commit: CommitId,
     ) -> Result<bool, SourceError> {
-        let asked = Instant::now();
-        match self.on_mirror(repo, remote, move |repository| tree::has_commit(repository, commit)).await? {
+        let asked = self.moment();
+        match self.on_mirror(repo, move |objects| tree::has_commit(objects, commit)).await? {
             Ok(has) => Ok(has),
             Err(TreeError::Damaged(detail)) => {
                 tracing::warn!(%repo, detail, "the mirror is damaged and is made anew");
@@ -324,15 +339,9 @@ impl Repositories {
         }
     }
 
-    async fn abbreviated(
-        &self,
-        repo: &RepoUrl,
-        remote: &Remote,
-        digits: &str,
-    ) -> Result<Option<CommitId>, SourceError> {
+    async fn abbreviated(&self, repo: &RepoUrl, digits: &str) -> Result<Option<CommitId>, SourceError> {
         let digits = digits.to_owned();
-        let found =
-            self.on_mirror(repo, remote, move |repository| tree::find_abbreviation(repository, &digits));
+        let found = self.on_mirror(repo, move |objects| tree::find_abbreviation(objects, &digits));
         Ok(found.await?.unwrap_or_default())
     }
 
@@ -346,13 +355,13 @@ impl Repositories {
     ) -> Result<T, SourceError>
     where
         T: Send + 'static,
-        F: Fn(&Repository) -> Result<T, TreeError> + Clone + Send + 'static,
+        F: Fn(&dyn Objects) -> Result<T, TreeError> + Clone + Send + 'static,
     {
         let remote = self.remote(repo);
         let mut n_repairs = 0;
         loop {
-            let asked = Instant::now();
-            let error = match self.on_mirror(repo, &remote, read.clone()).await? {
+            let asked = self.moment();
+            let error = match self.on_mirror(repo, read.clone()).await? {
                 Ok(value) => return Ok(value),
                 Err(error) => error,
             };
@@ -370,27 +379,14 @@ impl Repositories {
         }
     }
 
-    /// Runs blocking work on the mirror, on the pool for such work.
-    async fn on_mirror<T, F>(
-        &self,
-        repo: &RepoUrl,
-        remote: &Remote,
-        work: F,
-    ) -> Result<Result<T, TreeError>, SourceError>
+    /// Runs work on the mirror.
+    async fn on_mirror<T, F>(&self, repo: &RepoUrl, work: F) -> Result<Result<T, TreeError>, SourceError>
     where
         T: Send + 'static,
-        F: FnOnce(&Repository) -> Result<T, TreeError> + Send + 'static,
+        F: FnOnce(&dyn Objects) -> Result<T, TreeError> + Send + 'static,
     {
         let permit = Arc::clone(&self.readings).acquire_owned().await;
-        let directory = remote.mirror.directory().to_owned();
-        let reading = tokio::task::spawn_blocking(move || {
-            let _permit = permit;
-            work(&tree::open(&directory)?)
-        });
-        reading.await.map_err(|error| SourceError::Internal {
-            repo: repo.clone(),
-            detail: format!("the reading ended early: {error}"),
-        })
+        self.host.on_mirror(repo, permit, work).await
     }
 }
 

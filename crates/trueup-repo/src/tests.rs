@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod http;
+mod memory;
 mod remote;
 
 use std::collections::BTreeSet;

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use gix::bstr::ByteSlice;
 use gix::object::Kind;
+use gix::objs::CommitRefIter;
+use gix::objs::commit::MessageRef;
 use gix::objs::tree::EntryKind;
 use gix::{ObjectId, Repository};
 use trueup_engine::source::{
@@ -39,6 +41,42 @@ pub enum TreeError {
     Unsupported(&'static str),
 }
 
+/// Objects as Git stores them, wherever they are kept.
+pub trait Objects {
+    /// Kind and size of an object, if it is there.
+    fn header(&self, id: ObjectId) -> Result<Option<(Kind, u64)>, TreeError>;
+
+    /// What an object holds. It is of the kind that its place promises, or something is damaged.
+    fn content(&self, id: ObjectId, kind: Kind) -> Result<Vec<u8>, TreeError>;
+
+    /// The one object whose id starts with these digits.
+    fn starting_with(&self, digits: &str) -> Result<Option<ObjectId>, TreeError>;
+}
+
+impl Objects for Repository {
+    fn header(&self, id: ObjectId) -> Result<Option<(Kind, u64)>, TreeError> {
+        let header = self.try_find_header(id).map_err(damaged)?;
+        Ok(header.map(|header| (header.kind(), header.size())))
+    }
+
+    fn content(&self, id: ObjectId, kind: Kind) -> Result<Vec<u8>, TreeError> {
+        let object = self.find_object(id).map_err(damaged)?.detach();
+        if object.kind == kind { Ok(object.data) } else { Err(not_of_kind(id, kind)) }
+    }
+
+    fn starting_with(&self, digits: &str) -> Result<Option<ObjectId>, TreeError> {
+        let Ok(prefix) = gix::hash::Prefix::from_hex(digits) else {
+            return Ok(None);
+        };
+        let found = self.objects.lookup_prefix(prefix, None).map_err(damaged)?;
+        Ok(found.and_then(Result::ok))
+    }
+}
+
+pub fn not_of_kind(id: ObjectId, kind: Kind) -> TreeError {
+    TreeError::Damaged(format!("{id} is no {kind}"))
+}
+
 /// Opens a mirror, without any configuration but its own.
 pub fn open(directory: &Path) -> Result<Repository, TreeError> {
     if !directory.join("HEAD").exists() {
@@ -48,32 +86,29 @@ pub fn open(directory: &Path) -> Result<Repository, TreeError> {
 }
 
 /// Whether the mirror has a commit.
-pub fn has_commit(repository: &Repository, commit: CommitId) -> Result<bool, TreeError> {
-    let header = repository.try_find_header(object_id(commit)).map_err(damaged)?;
-    Ok(header.is_some_and(|header| header.kind() == Kind::Commit))
+pub fn has_commit(objects: &dyn Objects, commit: CommitId) -> Result<bool, TreeError> {
+    let header = objects.header(object_id(commit))?;
+    Ok(header.is_some_and(|(kind, _)| kind == Kind::Commit))
 }
 
 /// The one commit whose id starts with these digits.
-pub fn find_abbreviation(repository: &Repository, digits: &str) -> Result<Option<CommitId>, TreeError> {
-    let Ok(prefix) = gix::hash::Prefix::from_hex(digits) else {
-        return Ok(None);
-    };
-    let found = repository.objects.lookup_prefix(prefix, None).map_err(damaged)?;
-    let Some(Ok(id)) = found else {
+pub fn find_abbreviation(objects: &dyn Objects, digits: &str) -> Result<Option<CommitId>, TreeError> {
+    let Some(id) = objects.starting_with(digits)? else {
         return Ok(None);
     };
     let commit = CommitId::from_bytes(bytes_of(id)?);
-    Ok(has_commit(repository, commit)?.then_some(commit))
+    Ok(has_commit(objects, commit)?.then_some(commit))
 }
 
 /// What is shown of a commit.
-pub fn commit_facts(repository: &Repository, id: CommitId) -> Result<CommitFacts, TreeError> {
-    let commit = find_commit(repository, id)?;
-    let author = commit.author().map_err(damaged)?;
-    let seconds = commit.time().map_err(damaged)?.seconds;
+pub fn commit_facts(objects: &dyn Objects, id: CommitId) -> Result<CommitFacts, TreeError> {
+    let data = find_commit(objects, id)?;
+    let commit = || CommitRefIter::from_bytes(&data, gix::hash::Kind::Sha1);
+    let author = commit().author().map_err(damaged)?.trim();
+    let seconds = commit().committer().map_err(damaged)?.time().map_err(damaged)?.seconds;
     // Years outside of what a timestamp can hold come from broken tools; the epoch shows that.
     let time = Timestamp::from_second(seconds).unwrap_or(Timestamp::UNIX_EPOCH);
-    let message = commit.message().map_err(damaged)?;
+    let message = MessageRef::from_bytes(commit().message().map_err(damaged)?);
     Ok(CommitFacts {
         id,
         author: Text::from(format!("{} <{}>", author.name.to_str_lossy(), author.email.to_str_lossy())),
@@ -83,15 +118,15 @@ pub fn commit_facts(repository: &Repository, id: CommitId) -> Result<CommitFacts
 }
 
 /// The identity of a directory, following symbolic links on the way to it.
-pub fn tree_id(repository: &Repository, id: CommitId, path: &SourcePath) -> Result<TreeId, TreeError> {
-    let walker = Walker::new(repository, find_root(repository, id)?);
+pub fn tree_id(objects: &dyn Objects, id: CommitId, path: &SourcePath) -> Result<TreeId, TreeError> {
+    let walker = Walker::new(objects, find_root(objects, id)?);
     let (_, tree) = find_directory(&walker, path, &mut ReadSet::new())?;
     Ok(TreeId::from_bytes(bytes_of(tree)?))
 }
 
 /// What is now at the paths of an earlier reading.
-pub fn identify(repository: &Repository, id: CommitId, earlier: &ReadSet) -> Result<ReadSet, TreeError> {
-    let walker = Walker::new(repository, find_root(repository, id)?);
+pub fn identify(objects: &dyn Objects, id: CommitId, earlier: &ReadSet) -> Result<ReadSet, TreeError> {
+    let walker = Walker::new(objects, find_root(objects, id)?);
     let mut now = ReadSet::new();
     for path in earlier.paths() {
         now.insert(path, walker.identity(path)?);
@@ -101,13 +136,13 @@ pub fn identify(repository: &Repository, id: CommitId, earlier: &ReadSet) -> Res
 
 /// Reads the files of a directory that a filter asks for.
 pub fn read(
-    repository: &Repository,
+    objects: &dyn Objects,
     repo: &RepoUrl,
     id: CommitId,
     path: &SourcePath,
     filter: &ReadFilter,
 ) -> Result<SourceTree, TreeError> {
-    let walker = Walker::new(repository, find_root(repository, id)?);
+    let walker = Walker::new(objects, find_root(objects, id)?);
     let mut read_set = ReadSet::new();
     let (directory, tree) = find_directory(&walker, path, &mut read_set)?;
     let mut reading = Reading {
@@ -248,15 +283,16 @@ fn walk_order(path: &str) -> impl Iterator<Item = &str> {
     path.split('/')
 }
 
-fn find_commit(repository: &Repository, id: CommitId) -> Result<gix::Commit<'_>, TreeError> {
-    if !has_commit(repository, id)? {
+fn find_commit(objects: &dyn Objects, id: CommitId) -> Result<Vec<u8>, TreeError> {
+    if !has_commit(objects, id)? {
         return Err(TreeError::NoCommit);
     }
-    repository.find_commit(object_id(id)).map_err(damaged)
+    objects.content(object_id(id), Kind::Commit)
 }
 
-fn find_root(repository: &Repository, id: CommitId) -> Result<ObjectId, TreeError> {
-    Ok(find_commit(repository, id)?.tree_id().map_err(damaged)?.detach())
+fn find_root(objects: &dyn Objects, id: CommitId) -> Result<ObjectId, TreeError> {
+    let data = find_commit(objects, id)?;
+    CommitRefIter::from_bytes(&data, gix::hash::Kind::Sha1).tree_id().map_err(damaged)
 }
 
 /// A source's directory: its path with links resolved, and its tree.
@@ -283,14 +319,14 @@ fn find_directory(
     }
 }
 
-fn object_id(id: CommitId) -> ObjectId {
+pub fn object_id(id: CommitId) -> ObjectId {
     ObjectId::Sha1(*id.as_bytes())
 }
 
-fn bytes_of(id: ObjectId) -> Result<[u8; 20], TreeError> {
+pub fn bytes_of(id: ObjectId) -> Result<[u8; 20], TreeError> {
     id.as_bytes().try_into().map_err(|_| TreeError::Unsupported("the repository does not use SHA-1"))
 }
 
-fn damaged(error: impl std::fmt::Display) -> TreeError {
+pub fn damaged(error: impl std::fmt::Display) -> TreeError {
     TreeError::Damaged(error.to_string())
 }

@@ -26,7 +26,7 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 pub async fn run(arguments: &VersionArguments) -> Result<Ending, Failure> {
     let git = match Repositories::open(RepositoriesOptions::new(std::env::temp_dir())).await {
-        Ok(repositories) => repositories.git().version().to_owned(),
+        Ok(repositories) => repositories.git_version().unwrap_or_default().to_owned(),
         Err(error) => format!("not usable: {error}; {}", error.hint()),
     };
     let kinds = SchemaSet::builtin().kinds().count();

@@ -2,13 +2,15 @@
 
 use std::collections::VecDeque;
 
+use gix::ObjectId;
 use gix::bstr::ByteSlice;
+use gix::object::Kind;
+use gix::objs::TreeRefIter;
 use gix::objs::tree::EntryKind;
-use gix::{ObjectId, Repository};
 use trueup_engine::source::{BlobId, ReadId, ReadSet, TreeId};
 use trueup_object::Text;
 
-use super::{TreeError, bytes_of, damaged};
+use super::{Objects, TreeError, bytes_of, damaged};
 
 /// As many links as Linux follows for one path.
 const LINKS_MAX: usize = 40;
@@ -36,31 +38,34 @@ pub enum LinkFailure {
 
 /// Looks things up below the root of one commit.
 pub struct Walker<'a> {
-    repository: &'a Repository,
+    objects: &'a dyn Objects,
     root: ObjectId,
 }
 
 impl<'a> Walker<'a> {
-    pub fn new(repository: &'a Repository, root: ObjectId) -> Self {
-        Self { repository, root }
+    pub fn new(objects: &'a dyn Objects, root: ObjectId) -> Self {
+        Self { objects, root }
     }
 
     /// The entries of a directory, in git's order.
     pub fn entries(&self, tree: ObjectId) -> Result<Vec<(Text, EntryKind, ObjectId)>, TreeError> {
-        let tree = self.repository.find_tree(tree).map_err(damaged)?;
-        let decoded = tree.decode().map_err(damaged)?;
-        let entries = decoded.entries.iter();
-        Ok(entries
-            .map(|entry| (Text::from(entry.filename.to_str_lossy()), entry.mode.kind(), entry.oid.to_owned()))
-            .collect())
+        let data = self.objects.content(tree, Kind::Tree)?;
+        let entries = TreeRefIter::from_bytes(&data, gix::hash::Kind::Sha1);
+        entries
+            .map(|entry| {
+                let entry = entry.map_err(damaged)?;
+                Ok((Text::from(entry.filename.to_str_lossy()), entry.mode.kind(), entry.oid.to_owned()))
+            })
+            .collect()
     }
 
     pub fn size(&self, blob: ObjectId) -> Result<u64, TreeError> {
-        Ok(self.repository.find_header(blob).map_err(damaged)?.size())
+        let header = self.objects.header(blob)?;
+        header.map(|(_, size)| size).ok_or_else(|| damaged(format!("{blob} is not there")))
     }
 
     pub fn content(&self, blob: ObjectId) -> Result<Vec<u8>, TreeError> {
-        Ok(self.repository.find_blob(blob).map_err(damaged)?.take_data())
+        self.objects.content(blob, Kind::Blob)
     }
 
     /// Where a link points to, as it is written.
@@ -146,12 +151,25 @@ impl<'a> Walker<'a> {
     }
 
     fn entry_at(&self, parts: &[String]) -> Result<Option<(EntryKind, ObjectId)>, TreeError> {
-        if parts.is_empty() {
-            return Ok(None);
+        let mut tree = self.root;
+        let Some((last, above)) = parts.split_last() else { return Ok(None) };
+        for part in above {
+            match self.entry_in(tree, part)? {
+                Some((EntryKind::Tree, id)) => tree = id,
+                _ => return Ok(None),
+            }
         }
-        let root = self.repository.find_tree(self.root).map_err(damaged)?;
-        let names = parts.iter().map(String::as_str);
-        let entry = root.lookup_entry(names).map_err(damaged)?;
-        Ok(entry.map(|entry| (entry.mode().kind(), entry.object_id())))
+        self.entry_in(tree, last)
+    }
+
+    fn entry_in(&self, tree: ObjectId, name: &str) -> Result<Option<(EntryKind, ObjectId)>, TreeError> {
+        let data = self.objects.content(tree, Kind::Tree)?;
+        for entry in TreeRefIter::from_bytes(&data, gix::hash::Kind::Sha1) {
+            let entry = entry.map_err(damaged)?;
+            if entry.filename == name {
+                return Ok(Some((entry.mode.kind(), entry.oid.to_owned())));
+            }
+        }
+        Ok(None)
     }
 }
