@@ -1,8 +1,6 @@
 //! Assembles a controller and runs it until it is told to end.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsString;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,9 +10,9 @@ use tokio_util::sync::CancellationToken;
 use trueup_cluster::lease::{Candidate, Keeper, Leadership, LeaseName};
 use trueup_cluster::{Access, Clusters, ConnectError, Head, Interest, Interests};
 use trueup_engine::app::AppKey;
-use trueup_ledger::{Claim, Ledger, LedgerError};
+use trueup_ledger::LedgerError;
 use trueup_lua::Library;
-use trueup_repo::{Repositories, RepositoriesOptions, SourceError};
+use trueup_repo::SourceError;
 
 use crate::board::Board;
 use crate::clock::SharedClock;
@@ -26,6 +24,7 @@ use crate::routes::Routes;
 use crate::site::{self, News, Site, is_scaler};
 use crate::sources::Renders;
 use crate::staff::{Staff, application_kind, project_kind, report_kind};
+use crate::stores::{Opened, Stores};
 use crate::watchdog::Watchdog;
 use crate::worker;
 
@@ -40,19 +39,17 @@ pub struct Options {
     pub access: Access,
     /// Of the Applications.
     pub namespace: String,
-    pub state_dir: PathBuf,
+    pub stores: Stores,
     /// Act on Applications that another controller writes too.
     pub take_over: bool,
     /// Git is asked this often.
     pub poll: Duration,
     /// A part of at most this is added to it.
     pub poll_jitter: Duration,
-    /// Where this controller runs. With its state directory, which it alone uses, it is unique and the same after a restart.
+    /// Where this controller runs. With its ledger, which it alone uses, it is unique and the same after a restart.
     pub instance: String,
     pub clock: SharedClock,
     pub version: String,
-    /// The command that a person has set for ssh, as git has it in `GIT_SSH_COMMAND`.
-    pub ssh_command: Option<OsString>,
     /// Scripts that judge objects, beside those of `argocd-cm`.
     pub scripts: Library,
 }
@@ -84,11 +81,7 @@ impl StartError {
 
 /// Runs a controller until it is cancelled. It acts while it holds the Lease and waits while another does.
 pub async fn run(options: Options, board: Board, ended: CancellationToken) -> Result<(), StartError> {
-    let ledger = Arc::new(Ledger::open(&options.state_dir).await?);
-    let _claim = Claim::take(&options.state_dir)?;
-    let mirrors = options.state_dir.join("mirrors");
-    let repositories =
-        Arc::new(Repositories::open(RepositoriesOptions::new(mirrors).ssh(options.ssh_command)).await?);
+    let Opened { ledger, repositories, claim: _claim } = options.stores.open().await?;
     let routes = Routes::default();
     let (hires, hired) = mpsc::unbounded_channel();
     let staff = Staff::new(&options.namespace, hires);

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use trueup_cluster::Access;
 use trueup_controller::{
     AppCard, Board, DURATION_CLASSES_MS, Durations, OffsetClock, Options, SharedClock, Shown, StartError,
-    SystemClock,
+    Stores, SystemClock,
 };
 use trueup_engine::app::AppKey;
 use trueup_object::Text;
@@ -86,14 +86,16 @@ pub async fn run(arguments: ControllerArguments, globals: &Globals) -> Result<En
     let options = Options {
         access: access(globals),
         namespace: arguments.namespace,
-        state_dir: arguments.state_dir,
+        stores: Stores::Folder {
+            state_dir: arguments.state_dir,
+            ssh_command: crate::arguments::ssh_command(),
+        },
         take_over: arguments.take_over,
         poll: Duration::from_secs(arguments.poll),
         poll_jitter: Duration::from_secs(arguments.poll_jitter),
         instance: instance(),
         clock,
         version: VERSION.to_owned(),
-        ssh_command: crate::arguments::ssh_command(),
         scripts,
     };
     let (board, ended) = (Board::default(), CancellationToken::new());

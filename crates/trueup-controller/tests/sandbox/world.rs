@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use trueup_cluster::wire::{BodyKind, Wire};
 use trueup_cluster::{Access, Connection};
-use trueup_controller::{Board, OffsetClock, Options};
+use trueup_controller::{Board, OffsetClock, Options, Stores};
 use trueup_object::Value;
 use trueup_sandbox::{Sandbox, SandboxOptions};
 
@@ -101,14 +101,13 @@ impl World {
         let options = Options {
             access: Access::Kubeconfig { file: Some(self.folder.path().join("gated")), context: None },
             namespace: "argocd".to_owned(),
-            state_dir: self.state_dir(instance),
+            stores: Stores::Folder { state_dir: self.state_dir(instance), ssh_command: None },
             take_over,
             poll: Duration::from_secs(120),
             poll_jitter: Duration::ZERO,
             instance: instance.to_owned(),
             clock: Arc::new(OffsetClock::new(self.folder.path().join("clock"))),
             version: CONTROLLER.to_owned(),
-            ssh_command: None,
             scripts: trueup_lua::Library::default(),
         };
         let (ended, board) = (CancellationToken::new(), Board::default());

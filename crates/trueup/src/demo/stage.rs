@@ -13,7 +13,7 @@ use trueup_api::drift_report::{DriftReport, ReportedDifference};
 use trueup_api::operation_value;
 use trueup_cluster::wire::{BodyKind, Wire};
 use trueup_cluster::{Access, Connection};
-use trueup_controller::{Board, Options, StartError, SystemClock};
+use trueup_controller::{Board, Options, StartError, Stores, SystemClock};
 use trueup_engine::app::{AppKey, Initiator, SyncRequest};
 use trueup_object::Value;
 use trueup_sandbox::{Sandbox, SandboxOptions};
@@ -62,14 +62,13 @@ impl Stage {
         let options = Options {
             access,
             namespace: NAMESPACE.to_owned(),
-            state_dir: folder.path().join("state"),
+            stores: Stores::Folder { state_dir: folder.path().join("state"), ssh_command: None },
             take_over: false,
             poll: POLL,
             poll_jitter: Duration::ZERO,
             instance: format!("demo_{}", std::process::id()),
             clock: Arc::new(SystemClock),
             version: VERSION.to_owned(),
-            ssh_command: None,
             scripts: trueup_lua::Library::default(),
         };
         let controller = tokio::spawn(trueup_controller::run(options, board.clone(), ended.clone()));
