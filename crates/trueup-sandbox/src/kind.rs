@@ -1,11 +1,15 @@
 //! What the API server knows about a kind that it serves: names, scope, subresources, and where its schema comes from.
 
+mod complete;
+
 use std::sync::Arc;
 
 use trueup_object::value::Text;
 use trueup_object::{GroupKind, Gvk};
 
 use crate::structural::StructuralSchema;
+
+pub use complete::{COMPLETE_KINDS, is_complete};
 
 /// Whether objects of a kind live in a namespace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,6 +102,11 @@ impl KindInfo {
             "ComponentStatus" => Some("v1 ComponentStatus is deprecated in v1.19+"),
             _ => None,
         }
+    }
+
+    /// What whoever writes an object is warned of, where the sandbox does not know a built-in kind whole.
+    pub fn incomplete(&self) -> Option<String> {
+        if self.is_builtin() { complete::incomplete_warning(&self.group_kind()) } else { None }
     }
 
     pub fn group_kind(&self) -> GroupKind {

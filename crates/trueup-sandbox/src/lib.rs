@@ -17,6 +17,7 @@ pub mod ids;
 pub mod kind;
 pub mod registry;
 pub mod sandbox;
+pub mod schedule;
 pub mod selector;
 pub mod state;
 pub mod status;

@@ -10,6 +10,8 @@ use trueup_object::Value;
 use super::autoscaling;
 use crate::kind::KindInfo;
 
+pub(crate) use super::autoscaling::to_v2 as autoscaler_to_v2;
+
 /// The object as this kind's version shows it.
 pub fn convert(object: &Arc<Value>, kind: &KindInfo) -> Arc<Value> {
     let api_version = kind.gvk.api_version();

@@ -77,6 +77,10 @@ impl Verb {
         }
     }
 
+    fn removes(self) -> bool {
+        matches!(self, Self::Delete | Self::DeleteCollection)
+    }
+
     fn is_write(self) -> bool {
         match self {
             Self::Get | Self::List | Self::Watch => false,
@@ -128,6 +132,9 @@ pub(super) async fn answer(front: &Front, call: &Call, path: &ResourcePath) -> R
         Answer::Whole(mut reply) => {
             reply.warnings.extend(request.kind.deprecation().map(str::to_owned));
             if verb.is_write() {
+                if reply.code < 300 && !verb.removes() {
+                    reply.warnings.extend(request.kind.incomplete());
+                }
                 record(front, call, verb, reply.code);
             }
             if interference == Interference::Cut { Err(reply::Cut) } else { Ok(reply.into_response()) }

@@ -2,16 +2,29 @@
 //!
 //! Not every rule of every kind is here; an object that this accepts may still be refused by a real server.
 
-mod core;
+mod access;
+mod autoscaling;
+mod batch;
+mod cluster;
+mod configuration;
+mod container;
 mod custom;
+mod definition;
+mod endpoints;
 mod metadata;
 mod names;
+mod network;
+mod parts;
+mod placement;
 mod pod;
 mod service;
+mod storage;
 mod update;
+mod volume;
+mod webhooks;
 mod workload;
 
-use trueup_object::{Quantity, Value};
+use trueup_object::{GroupKind, Quantity, Value};
 
 pub use workload::matches as selector_matches;
 
@@ -111,30 +124,12 @@ pub fn validate(kind: &KindInfo, part: Part, object: &Value, live: Option<&Value
         if let Some(live) = live.filter(|_| changes_first) {
             update::immutable(&mut report, kind, object, live);
         }
-        match (group_kind.group.as_str(), group_kind.kind.as_str()) {
-            ("apps", "Deployment") => workload::deployment(&mut report, object),
-            ("apps", "DaemonSet") => workload::daemon_set(&mut report, object),
-            ("apps", "StatefulSet") => workload::stateful_set(&mut report, object),
-            ("apps", "ReplicaSet") => workload::replica_set(&mut report, object),
-            ("batch", "Job") => workload::job(&mut report, object),
-            ("batch", "CronJob") => workload::cron_job(&mut report, object),
-            ("", "Pod") => pod::pod_spec(&mut report, object.get("spec").unwrap_or(&Value::Null), "spec"),
-            ("", "Service") => service::service(&mut report, object),
-            ("", "ConfigMap") => core::keys(&mut report, object),
-            ("", "Secret") => core::secret(&mut report, object),
-            ("", "PersistentVolumeClaim") => core::claim(&mut report, object),
-            ("autoscaling", "HorizontalPodAutoscaler") => core::autoscaler(&mut report, object),
-            ("networking.k8s.io", "Ingress") => service::ingress(&mut report, object),
-            ("policy", "PodDisruptionBudget") => core::budget(&mut report, object),
-            ("rbac.authorization.k8s.io", "Role" | "ClusterRole") => core::role(&mut report, object),
-            ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => {
-                core::binding(&mut report, object);
-            }
-            ("apiextensions.k8s.io", "CustomResourceDefinition") => core::definition(&mut report, object),
-            _ => {}
-        }
+        by_kind(&mut report, &group_kind, object, live);
         if let Some(live) = live.filter(|_| !changes_first) {
             update::immutable(&mut report, kind, object, live);
+        }
+        if changes_first && report.causes.is_empty() {
+            service::allocation(&mut report, object, live);
         }
     }
     if let Some(custom) = kind.custom() {
@@ -142,6 +137,77 @@ pub fn validate(kind: &KindInfo, part: Part, object: &Value, live: Option<&Value
         custom::replicas(&mut report, kind, part, object);
     }
     report.causes
+}
+
+/// The rules of one kind.
+fn by_kind(report: &mut Report, kind: &GroupKind, object: &Value, live: Option<&Value>) {
+    match (kind.group.as_str(), kind.kind.as_str()) {
+        ("", name) => core_kind(report, name, object, live),
+        ("apps", "Deployment") => workload::deployment(report, object),
+        ("apps", "DaemonSet") => workload::daemon_set(report, object),
+        ("apps", "StatefulSet") => workload::stateful_set(report, object, live),
+        ("apps", "ReplicaSet") => workload::replica_set(report, object),
+        ("apps", "ControllerRevision") => workload::controller_revision(report, object, live),
+        ("batch", "Job") => batch::job(report, object, live),
+        ("batch", "CronJob") => batch::cron_job(report, object, live),
+        ("autoscaling", "HorizontalPodAutoscaler") => autoscaling::autoscaler(report, object),
+        ("networking.k8s.io", "Ingress") => network::ingress(report, object),
+        ("networking.k8s.io", "IngressClass") => network::ingress_class(report, object, live),
+        ("networking.k8s.io", "NetworkPolicy") => network::network_policy(report, object),
+        ("discovery.k8s.io", "EndpointSlice") => endpoints::endpoint_slice(report, object),
+        ("policy", "PodDisruptionBudget") => cluster::budget(report, object),
+        ("events.k8s.io", "Event") => cluster::event(report, object, live, false),
+        ("coordination.k8s.io", "Lease") => cluster::lease(report, object),
+        ("node.k8s.io", "RuntimeClass") => cluster::runtime_class(report, object, live),
+        ("scheduling.k8s.io", "PriorityClass") => cluster::priority_class(report, object, live),
+        ("storage.k8s.io", "StorageClass") => storage::storage_class(report, object),
+        ("storage.k8s.io", "CSIDriver") => storage::csi_driver(report, object),
+        ("certificates.k8s.io", "CertificateSigningRequest") => access::signing_request(report, object),
+        ("rbac.authorization.k8s.io", "Role" | "ClusterRole") => access::role(report, object),
+        ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => {
+            access::binding(report, object, live);
+        }
+        ("apiextensions.k8s.io", "CustomResourceDefinition") => {
+            definition::definition(report, object, live);
+        }
+        ("apiregistration.k8s.io", "APIService") => definition::api_service(report, object),
+        ("admissionregistration.k8s.io", name) => admission_kind(report, name, object),
+        _ => {}
+    }
+}
+
+fn core_kind(report: &mut Report, kind: &str, object: &Value, live: Option<&Value>) {
+    match kind {
+        "Pod" => pod::pod(report, object, live),
+        "PodTemplate" => {
+            pod::template_spec(report, object.get("template").unwrap_or(&Value::Null), "template")
+        }
+        "ReplicationController" => workload::replication_controller(report, object),
+        "Service" => service::service(report, object),
+        "Endpoints" => endpoints::endpoints(report, object),
+        "ConfigMap" => configuration::keys(report, object),
+        "Secret" => configuration::secret(report, object),
+        "PersistentVolumeClaim" => storage::claim(report, object),
+        "PersistentVolume" => storage::volume(report, object),
+        "Node" => cluster::node(report, object, live),
+        "Event" => cluster::event(report, object, live, true),
+        "ResourceQuota" => cluster::quota(report, object, live),
+        "LimitRange" => cluster::limit_range(report, object),
+        "Namespace" => cluster::namespace(report, object),
+        _ => {}
+    }
+}
+
+fn admission_kind(report: &mut Report, kind: &str, object: &Value) {
+    match kind {
+        "ValidatingWebhookConfiguration" => webhooks::configuration(report, object, false),
+        "MutatingWebhookConfiguration" => webhooks::configuration(report, object, true),
+        "ValidatingAdmissionPolicy" => webhooks::policy(report, object, false),
+        "MutatingAdmissionPolicy" => webhooks::policy(report, object, true),
+        "ValidatingAdmissionPolicyBinding" => webhooks::policy_binding(report, object, false),
+        "MutatingAdmissionPolicyBinding" => webhooks::policy_binding(report, object, true),
+        _ => {}
+    }
 }
 
 #[cfg(test)]

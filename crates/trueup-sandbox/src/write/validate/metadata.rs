@@ -13,6 +13,7 @@ pub fn metadata(report: &mut Report, kind: &KindInfo, object: &Value, live: Opti
     let empty = Value::Map(Map::new());
     let metadata = object.get("metadata").unwrap_or(&empty);
     if live.is_none() {
+        generated(report, kind, metadata);
         name(report, kind, metadata);
         if kind.is_namespaced() {
             if metadata.str_at(&["namespace"]).is_none_or(str::is_empty) {
@@ -25,9 +26,33 @@ pub fn metadata(report: &mut Report, kind: &KindInfo, object: &Value, live: Opti
     labels(report, metadata, "metadata.labels", "labels");
     annotations(report, metadata, "metadata.annotations");
     owners(report, metadata);
-    finalizers(report, metadata, live);
+    finalizers(report, metadata, live, kind.is_builtin());
     if let Some(live) = live {
         immutable(report, metadata, live.get("metadata").unwrap_or(&empty));
+    }
+}
+
+/// The beginning of a name that the server completes: it may end with a hyphen.
+fn generated(report: &mut Report, kind: &KindInfo, metadata: &Value) {
+    let Some(prefix) = metadata.str_at(&["generateName"]).filter(|prefix| !prefix.is_empty()) else { return };
+    let whole = match prefix.strip_suffix('-') {
+        Some(rest) => format!("{rest}a"),
+        None => prefix.to_owned(),
+    };
+    for message in checked_name(kind, &whole) {
+        report.invalid("metadata.generateName", prefix, &message);
+    }
+}
+
+/// What is wrong with a name of a kind.
+fn checked_name(kind: &KindInfo, name: &str) -> Vec<String> {
+    match (kind.gvk.group.as_str(), kind.gvk.kind.as_str()) {
+        ("rbac.authorization.k8s.io", _) => path_segment(name),
+        ("", "Namespace" | "Service") | ("apps", "StatefulSet") => dns_label(name),
+        ("storage.k8s.io", "CSIDriver") => dns_subdomain(&name.to_lowercase()),
+        // The kind's own check says it all.
+        ("apiextensions.k8s.io" | "apiregistration.k8s.io", _) if kind.is_builtin() => path_segment(name),
+        _ => dns_subdomain(name),
     }
 }
 
@@ -36,11 +61,7 @@ fn name(report: &mut Report, kind: &KindInfo, metadata: &Value) {
         report.required("metadata.name", "name or generateName is required");
         return;
     };
-    let wrong = match (kind.gvk.group.as_str(), kind.gvk.kind.as_str()) {
-        ("rbac.authorization.k8s.io", _) => path_segment(name),
-        ("", "Namespace" | "Service") => dns_label(name),
-        _ => dns_subdomain(name),
-    };
+    let wrong = checked_name(kind, name);
     for message in wrong {
         report.invalid("metadata.name", name, &message);
     }
@@ -59,7 +80,7 @@ pub fn labels(report: &mut Report, object: &Value, path: &str, key: &str) {
     }
 }
 
-fn annotations(report: &mut Report, metadata: &Value, path: &str) {
+pub fn annotations(report: &mut Report, metadata: &Value, path: &str) {
     let mut bytes = 0;
     for (name, value) in metadata.get("annotations").and_then(Value::as_map).into_iter().flat_map(Map::iter) {
         // The rule is that of names in lower case.
@@ -78,39 +99,57 @@ fn annotations(report: &mut Report, metadata: &Value, path: &str) {
 }
 
 fn owners(report: &mut Report, metadata: &Value) {
-    let mut controllers = 0;
-    for (index, owner) in metadata.list_at(&["ownerReferences"]).iter().enumerate() {
-        let path = format!("metadata.ownerReferences[{index}]");
+    let owners = metadata.list_at(&["ownerReferences"]);
+    let path = "metadata.ownerReferences";
+    let mut controller: Option<&Value> = None;
+    for owner in owners {
+        let text = |key: &str| owner.str_at(&[key]).unwrap_or_default();
         for (key, detail) in [
             ("apiVersion", "version must not be empty"),
             ("kind", "must not be empty"),
             ("name", "must not be empty"),
             ("uid", "must not be empty"),
         ] {
-            if owner.str_at(&[key]).is_none_or(str::is_empty) {
-                report.invalid(&join(&path, key), "", detail);
+            if text(key).is_empty() {
+                report.invalid(&join(path, key), "", detail);
             }
         }
-        if owner.get("controller").and_then(Value::as_bool) == Some(true) {
-            controllers += 1;
+        if text("kind") == "Event" && matches!(text("apiVersion"), "v1" | "events.k8s.io/v1") {
+            let (group, version) = text("apiVersion").split_once('/').unwrap_or(("", text("apiVersion")));
+            let detail = format!("{group}/{version}, Kind=Event is disallowed from being an owner");
+            report.invalid(path, owner.clone(), &detail);
         }
-    }
-    if controllers > 1 {
-        let owners = Value::List(metadata.list_at(&["ownerReferences"]).to_vec());
-        report.invalid(
-            "metadata.ownerReferences",
-            owners,
-            "Only one reference can have Controller set to true. Found \"true\" in references",
-        );
+        if owner.get("controller").and_then(Value::as_bool) == Some(true) {
+            if let Some(first) = controller {
+                let named = |owner: &Value| {
+                    let text = |key: &str| owner.str_at(&[key]).unwrap_or_default().to_owned();
+                    format!("{}/{}", text("kind"), text("name"))
+                };
+                let detail = format!(
+                    "Only one reference can have Controller set to true. Found \"true\" in references for {} and {}",
+                    named(first),
+                    named(owner)
+                );
+                report.invalid(path, Value::List(owners.to_vec()), &detail);
+            } else {
+                controller = Some(owner);
+            }
+        }
     }
 }
 
-fn finalizers(report: &mut Report, metadata: &Value, live: Option<&Value>) {
-    for finalizer in metadata.list_at(&["finalizers"]) {
+/// Finalizers of the server's own, without a domain.
+const STANDARD_FINALIZERS: [&str; 3] = ["kubernetes", "orphan", "foregroundDeletion"];
+
+fn finalizers(report: &mut Report, metadata: &Value, live: Option<&Value>, is_builtin: bool) {
+    for (index, finalizer) in metadata.list_at(&["finalizers"]).iter().enumerate() {
         let text = finalizer.as_str().unwrap_or_default();
-        for message in qualified_name(text) {
-            report.invalid("metadata.finalizers", text, &message);
+        let wrong = qualified_name(text);
+        if wrong.is_empty() && !text.contains('/') && !STANDARD_FINALIZERS.contains(&text) && is_builtin {
+            let detail = "name is neither a standard finalizer name nor is it fully qualified";
+            report.invalid(&format!("metadata.finalizers[{index}]"), text, detail);
         }
+        report.wrong("metadata.finalizers", text, wrong);
     }
     let Some(live) = live.filter(|live| live.at(&["metadata", "deletionTimestamp"]).is_some()) else {
         return;

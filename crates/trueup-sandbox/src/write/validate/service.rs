@@ -1,11 +1,11 @@
-//! Services and ingresses.
+//! Services.
 
 use std::collections::BTreeSet;
 
 use trueup_object::Value;
 
 use super::super::strategy::is_headless;
-use super::names::dns_label;
+use super::names::{dns_label, dns_subdomain, qualified_name};
 use super::{Report, join, metadata};
 
 static NOTHING: Value = Value::Null;
@@ -17,24 +17,177 @@ pub fn service(report: &mut Report, object: &Value) {
     if ports.is_empty() && !is_headless(object) && kind != "ExternalName" {
         report.required("spec.ports", "");
     }
-    if kind == "ExternalName" && spec.str_at(&["externalName"]).is_none_or(str::is_empty) {
-        report.invalid("spec.externalName", "", "a lowercase RFC 1123 subdomain must not be empty");
-    }
-    if is_headless(object) && matches!(kind, "NodePort" | "LoadBalancer") {
-        let detail = format!("may not be set to 'None' for {kind} services");
-        report.invalid("spec.clusterIPs[0]", "None", &detail);
-    }
+    by_type(report, object, spec, kind);
     service_ports(report, ports);
+    if kind == "ClusterIP" {
+        for (index, port) in ports.iter().enumerate() {
+            if port.int_at(&["nodePort"]).is_some_and(|number| number != 0) {
+                let field = format!("spec.ports[{index}].nodePort");
+                report.forbidden(&field, "may not be used when `type` is 'ClusterIP'");
+            }
+        }
+    }
     metadata::labels(report, spec, "spec.selector", "selector");
     report.one_of(spec, "spec", "sessionAffinity", &["ClientIP", "None"]);
-    traffic_policy(report, spec, kind);
+    affinity_timeout(report, spec);
+    addresses(report, spec);
+    for (index, address) in spec.list_at(&["externalIPs"]).iter().filter_map(Value::as_str).enumerate() {
+        let field = format!("spec.externalIPs[{index}]");
+        if report.address(&field, address) {
+            report.endpoint_address(&field, address);
+        }
+    }
     report.one_of(spec, "spec", "type", &["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"]);
+    balancer(report, spec, kind);
+    traffic_policy(report, spec, kind);
+    report.optional(spec, "spec", "internalTrafficPolicy", &["Cluster", "Local"]);
+    report.optional(
+        spec,
+        "spec",
+        "trafficDistribution",
+        &["PreferClose", "PreferSameZone", "PreferSameNode"],
+    );
+}
+
+/// What a service of a type needs, or cannot have.
+fn by_type(report: &mut Report, object: &Value, spec: &Value, kind: &str) {
+    match kind {
+        "ExternalName" => {
+            let has_addresses = !spec.list_at(&["clusterIPs"]).is_empty();
+            if has_addresses {
+                report.forbidden("spec.clusterIPs", "may not be set for ExternalName services");
+            }
+            let name = spec.str_at(&["externalName"]).unwrap_or_default();
+            if name.is_empty() {
+                report.required("spec.externalName", "");
+            } else {
+                report.wrong("spec.externalName", name, dns_subdomain(name.trim_end_matches('.')));
+            }
+        }
+        "NodePort" | "LoadBalancer" if is_headless(object) => {
+            let detail = format!("may not be set to 'None' for {kind} services");
+            report.invalid("spec.clusterIPs[0]", "None", &detail);
+        }
+        _ => {}
+    }
+}
+
+fn affinity_timeout(report: &mut Report, spec: &Value) {
+    let path = "spec.sessionAffinityConfig";
+    let config = spec.get("sessionAffinityConfig");
+    match (spec.str_at(&["sessionAffinity"]), config) {
+        (Some("ClientIP"), Some(config)) => {
+            let seconds = config.int_at(&["clientIP", "timeoutSeconds"]).unwrap_or_default();
+            if !(1..=86_400).contains(&seconds) {
+                let detail = "must be greater than 0 and less than 86400";
+                report.invalid(&join(path, "clientIP.timeoutSeconds"), seconds, detail);
+            }
+        }
+        (Some("None"), Some(_)) => {
+            report.forbidden(path, "must not be set when session affinity is None");
+        }
+        _ => {}
+    }
+}
+
+/// Addresses and their families: this cluster has IPv4 alone, as the API server has it by default.
+fn addresses(report: &mut Report, spec: &Value) {
+    let families = spec.list_at(&["ipFamilies"]);
+    for (index, family) in families.iter().filter_map(Value::as_str).enumerate() {
+        report.supported(&format!("spec.ipFamilies[{index}]"), family, &["IPv4", "IPv6"]);
+    }
+    report.optional(spec, "spec", "ipFamilyPolicy", &["PreferDualStack", "RequireDualStack", "SingleStack"]);
+    for (index, address) in spec.list_at(&["clusterIPs"]).iter().filter_map(Value::as_str).enumerate() {
+        if address == "None" {
+            continue;
+        }
+        let field = format!("spec.clusterIPs[{index}]");
+        if !report.address(&field, address) {
+            continue;
+        }
+        let is_v6 = address.contains(':');
+        let wanted = families.get(index).and_then(Value::as_str).unwrap_or_default();
+        if (wanted == "IPv6") != is_v6 && !wanted.is_empty() {
+            let detail = format!("expected an {wanted} value as indicated by `ipFamilies[{index}]`");
+            report.invalid(&field, address, &detail);
+        }
+    }
+}
+
+/// What the allocation of addresses refuses, once everything else is as it should be.
+pub fn allocation(report: &mut Report, object: &Value, live: Option<&Value>) {
+    let spec = object.get("spec").unwrap_or(&NOTHING);
+    if spec.str_at(&["type"]) == Some("ExternalName") {
+        return;
+    }
+    let selects = spec.get("selector").and_then(Value::as_map).is_some_and(|map| !map.is_empty());
+    let alone = is_headless(object) && !selects;
+    if alone {
+        return;
+    }
+    let policy = spec.str_at(&["ipFamilyPolicy"]);
+    let same = live.and_then(|live| live.str_at(&["spec", "ipFamilyPolicy"])) == policy;
+    if policy == Some("RequireDualStack") && !same {
+        let detail = "this cluster is not configured for dual-stack services";
+        report.invalid("spec.ipFamilyPolicy", "RequireDualStack", detail);
+    }
+    for (index, family) in spec.list_at(&["ipFamilies"]).iter().filter_map(Value::as_str).enumerate() {
+        if family == "IPv6" {
+            let field = format!("spec.ipFamilies[{index}]");
+            report.invalid(&field, family, "not configured on this cluster");
+        }
+    }
+    let Some(address) = spec.str_at(&["clusterIP"]).filter(|address| *address != "None") else { return };
+    let before = live.and_then(|live| live.str_at(&["spec", "clusterIP"]));
+    let in_range = address.starts_with("10.0.");
+    if !in_range && !address.is_empty() && before != Some(address) {
+        let detail = format!(
+            "failed to allocate IP {address}: the provided IP ({address}) is not in the valid range. The range of valid \
+             IPs is 10.0.0.0/16"
+        );
+        report.invalid("spec.clusterIPs", Value::List(vec![address.into()]), &detail);
+    }
+}
+
+fn balancer(report: &mut Report, spec: &Value, kind: &str) {
+    let is_balancer = kind == "LoadBalancer";
+    let ranges = spec.list_at(&["loadBalancerSourceRanges"]);
+    // The server names this field with a great letter.
+    let field = "spec.LoadBalancerSourceRanges";
+    if !ranges.is_empty() && !is_balancer {
+        report.forbidden(field, "may only be used when `type` is 'LoadBalancer'");
+    } else {
+        for (index, range) in ranges.iter().filter_map(Value::as_str).enumerate() {
+            report.cidr(&format!("{field}[{index}]"), range.trim());
+        }
+    }
+    if spec.get("allocateLoadBalancerNodePorts").is_some() && !is_balancer {
+        report.forbidden(
+            "spec.allocateLoadBalancerNodePorts",
+            "may only be used when `type` is 'LoadBalancer'",
+        );
+    }
+    match spec.str_at(&["loadBalancerClass"]) {
+        Some(_) if !is_balancer => {
+            report.forbidden("spec.loadBalancerClass", "may only be used when `type` is 'LoadBalancer'");
+        }
+        Some(class) => report.wrong("spec.loadBalancerClass", class, qualified_name(class)),
+        None => {}
+    }
 }
 
 /// Traffic from outside has a policy only where there is any.
 fn traffic_policy(report: &mut Report, spec: &Value, kind: &str) {
     let external_ips = kind == "ClusterIP" && !spec.list_at(&["externalIPs"]).is_empty();
     let is_external = external_ips || matches!(kind, "NodePort" | "LoadBalancer");
+    let local = kind == "LoadBalancer" && spec.str_at(&["externalTrafficPolicy"]) == Some("Local");
+    if let Some(port) = spec.int_at(&["healthCheckNodePort"]).filter(|port| *port != 0 && !local) {
+        report.invalid(
+            "spec.healthCheckNodePort",
+            port,
+            "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'",
+        );
+    }
     let Some(policy) = spec.str_at(&["externalTrafficPolicy"]) else { return };
     if !is_external {
         report.invalid(
@@ -70,7 +223,8 @@ fn service_ports(report: &mut Report, ports: &[Value]) {
             report.invalid(&join(&path, "port"), value, "must be between 1 and 65535, inclusive");
         }
         report.one_of(port, &path, "protocol", &["SCTP", "TCP", "UDP"]);
-        target_port(report, port, &path);
+        report.port(&join(&path, "targetPort"), port.get("targetPort").unwrap_or(&NOTHING));
+        report.named(port, &path, "appProtocol", qualified_name);
         let key = (number, port.str_at(&["protocol"]));
         if seen.contains(&key) {
             let mut value = Value::default();
@@ -79,40 +233,5 @@ fn service_ports(report: &mut Report, ports: &[Value]) {
             report.duplicate(&path, value);
         }
         seen.push(key);
-    }
-}
-
-fn target_port(report: &mut Report, port: &Value, path: &str) {
-    match port.get("targetPort") {
-        Some(Value::Int(number)) if !(1..=65_535).contains(number) => {
-            report.invalid(&join(path, "targetPort"), *number, "must be between 1 and 65535, inclusive");
-        }
-        Some(Value::Str(name)) if name.len() > 15 => {
-            report.invalid(&join(path, "targetPort"), name.as_str(), "must be no more than 15 characters");
-        }
-        Some(_) | None => {}
-    }
-}
-
-pub fn ingress(report: &mut Report, object: &Value) {
-    let spec = object.get("spec").unwrap_or(&NOTHING);
-    let rules = spec.list_at(&["rules"]);
-    if rules.is_empty() && spec.get("defaultBackend").is_none() {
-        report.invalid(
-            "spec",
-            Value::List(Vec::new()),
-            "either `defaultBackend` or `rules` must be specified",
-        );
-    }
-    for (index, rule) in rules.iter().enumerate() {
-        for (number, path) in rule.list_at(&["http", "paths"]).iter().enumerate() {
-            let at = format!("spec.rules[{index}].http.paths[{number}]");
-            if path.str_at(&["pathType"]).is_none() {
-                report.required(&join(&at, "pathType"), "pathType must be specified");
-            }
-            if path.get("backend").is_none() {
-                report.required(&join(&at, "backend"), "");
-            }
-        }
     }
 }

@@ -14,17 +14,7 @@ pub fn immutable(report: &mut Report, kind: &KindInfo, object: &Value, live: &Va
             fixed(report, object, live, &["spec", "selector"])
         }
         ("apps", "StatefulSet") => stateful_set(report, object, live),
-        ("batch", "Job") => {
-            for field in ["completions", "selector", "template", "completionMode", "podFailurePolicy"] {
-                // Completions of an indexed job may follow its parallelism.
-                let elastic = field == "completions"
-                    && object.str_at(&["spec", "completionMode"]) == Some("Indexed")
-                    && object.at(&["spec", "completions"]) == object.at(&["spec", "parallelism"]);
-                if !elastic {
-                    fixed(report, object, live, &["spec", field]);
-                }
-            }
-        }
+        ("batch", "Job") => job(report, object, live),
         ("", "Service") => service(report, object, live),
         ("", "ConfigMap") => frozen(report, object, live, &["data", "binaryData"]),
         ("", "Secret") => {
@@ -33,27 +23,21 @@ pub fn immutable(report: &mut Report, kind: &KindInfo, object: &Value, live: &Va
         }
         ("", "PersistentVolumeClaim") => claim(report, object, live),
         ("", "Pod") => pod(report, object, live),
-        ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding")
-            if object.get("roleRef") != live.get("roleRef") =>
-        {
-            let value = object.get("roleRef").cloned().unwrap_or_default();
-            report.invalid("roleRef", value, "cannot change roleRef");
-        }
+        ("", "PersistentVolume") => volume(report, object, live),
         ("storage.k8s.io", "StorageClass") => {
             for field in ["provisioner", "parameters", "reclaimPolicy", "volumeBindingMode"] {
-                if object.get(field) != live.get(field) {
-                    report.forbidden(field, &format!("updates to {field} are forbidden."));
-                }
+                report.unchanged(object, live, &[field]);
             }
         }
-        ("scheduling.k8s.io", "PriorityClass") if object.get("value") != live.get("value") => {
-            report.forbidden("value", "may not be changed in an update.");
-        }
-        ("apiextensions.k8s.io", "CustomResourceDefinition") => {
-            for path in [["spec", "group"], ["spec", "scope"]] {
-                fixed(report, object, live, &path);
+        ("storage.k8s.io", "CSIDriver") => {
+            let attach = |driver: &Value| driver.at(&["spec", "attachRequired"]).cloned().unwrap_or_default();
+            if attach(object) != attach(live) {
+                // The server names this field as its own types once had it.
+                report.invalid("spec.attachedRequired", attach(object), super::parts::IMMUTABLE);
             }
+            report.unchanged(object, live, &["spec", "volumeLifecycleModes"]);
         }
+        ("discovery.k8s.io", "EndpointSlice") => report.unchanged(object, live, &["addressType"]),
         _ => {}
     }
 }
@@ -127,12 +111,89 @@ fn service(report: &mut Report, object: &Value, live: &Value) {
     }
 }
 
+fn job(report: &mut Report, object: &Value, live: &Value) {
+    // Completions of an indexed job may follow its parallelism.
+    let elastic = object.str_at(&["spec", "completionMode"]) == Some("Indexed")
+        && object.at(&["spec", "completions"]) == object.at(&["spec", "parallelism"]);
+    if !elastic {
+        fixed(report, object, live, &["spec", "completions"]);
+    }
+    fixed(report, object, live, &["spec", "selector"]);
+    let waits = |job: &Value| {
+        job.at(&["spec", "suspend"]).and_then(Value::as_bool) == Some(true)
+            && job.at(&["status", "startTime"]).is_none()
+    };
+    // Where a job's pods go may be settled until it starts.
+    let template = |job: &Value| {
+        let mut template = job.at(&["spec", "template"]).cloned().unwrap_or_default();
+        if waits(live) {
+            for path in [
+                ["metadata", "labels"],
+                ["metadata", "annotations"],
+                ["spec", "nodeSelector"],
+                ["spec", "tolerations"],
+                ["spec", "schedulingGates"],
+                ["spec", "affinity"],
+            ] {
+                template.remove_at(&path);
+            }
+            for list in ["containers", "initContainers"] {
+                if let Some(spec) = template.get_mut("spec") {
+                    super::super::fields::each(spec, list, |container| {
+                        container.remove_at(&["resources"]);
+                    });
+                }
+            }
+        }
+        template
+    };
+    let (new, old) = (template(object), template(live));
+    for part in ["metadata", "spec"] {
+        let of = |template: &Value| template.get(part).cloned().unwrap_or_default();
+        if !same_meaning(&of(&new), &of(&old)) {
+            let value = object.at(&["spec", "template", part]).cloned().unwrap_or_default();
+            report.invalid(&format!("spec.template.{part}"), value, super::parts::IMMUTABLE);
+        }
+    }
+    for field in ["completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy", "successPolicy"]
+    {
+        fixed(report, object, live, &["spec", field]);
+    }
+}
+
+fn volume(report: &mut Report, object: &Value, live: &Value) {
+    let source = |volume: &Value| {
+        let spec = volume.get("spec").cloned().unwrap_or_default();
+        let names = super::storage::volume_sources(&spec).into_iter();
+        names.map(|name| (name.to_owned(), spec.get(name).cloned())).collect::<Vec<_>>()
+    };
+    if source(object) != source(live) {
+        report.forbidden(
+            "spec.persistentvolumesource",
+            "spec.persistentvolumesource is immutable after creation",
+        );
+    }
+    let mode = |volume: &Value| volume.at(&["spec", "volumeMode"]).cloned().unwrap_or_default();
+    if mode(object) != mode(live) {
+        report.invalid("volumeMode", mode(object), super::parts::IMMUTABLE);
+    }
+    let affinity = |volume: &Value| volume.at(&["spec", "nodeAffinity"]).cloned();
+    if affinity(live).is_some() && affinity(object) != affinity(live) {
+        report.invalid("nodeAffinity", affinity(object).unwrap_or_default(), super::parts::IMMUTABLE);
+    }
+}
+
 fn claim(report: &mut Report, object: &Value, live: &Value) {
     let rest = |value: &Value| {
         let mut spec = value.get("spec").cloned().unwrap_or_default();
-        spec.remove_at(&["resources", "requests"]);
-        spec.remove_at(&["volumeAttributesClassName"]);
-        spec.remove_at(&["volumeName"]);
+        // What a bound claim asks for may grow, and the volume is set once.
+        if live.str_at(&["status", "phase"]) == Some("Bound") {
+            spec.remove_at(&["resources", "requests"]);
+            spec.remove_at(&["volumeAttributesClassName"]);
+        }
+        if live.str_at(&["spec", "volumeName"]).is_none_or(str::is_empty) {
+            spec.remove_at(&["volumeName"]);
+        }
         spec
     };
     if !same_meaning(&rest(object), &rest(live)) {
@@ -141,9 +202,50 @@ fn claim(report: &mut Report, object: &Value, live: &Value) {
             "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims",
         );
     }
+    let mode = |claim: &Value| claim.at(&["spec", "volumeMode"]).cloned().unwrap_or_default();
+    if mode(object) != mode(live) {
+        report.invalid("volumeMode", mode(object), super::parts::IMMUTABLE);
+    }
+}
+
+/// A grace period that nobody could wait for may become one second.
+fn grace_became_one(object: &Value, live: &Value) -> bool {
+    let grace = |pod: &Value| pod.int_at(&["spec", "terminationGracePeriodSeconds"]);
+    grace(live).is_some_and(|seconds| seconds < 0) && grace(object) == Some(1)
 }
 
 fn pod(report: &mut Report, object: &Value, live: &Value) {
+    for list in ["containers", "initContainers"] {
+        let names = |pod: &Value| pod.list_at(&["spec", list]).len();
+        if names(object) != names(live) {
+            let field = format!("spec.{list}");
+            return report.forbidden(&field, "pod updates may not add or remove containers");
+        }
+    }
+    let deadline = |pod: &Value| pod.int_at(&["spec", "activeDeadlineSeconds"]);
+    match (deadline(object), deadline(live)) {
+        (Some(new), _) if new < 0 => {
+            let detail = "must be between 0 and 2147483647, inclusive";
+            return report.invalid("spec.activeDeadlineSeconds", new, detail);
+        }
+        (Some(new), Some(old)) if old < new => {
+            let detail = "must be less than or equal to previous value";
+            return report.invalid("spec.activeDeadlineSeconds", new, detail);
+        }
+        (None, Some(_)) => {
+            let detail = "must not update from a positive integer to nil value";
+            report.invalid("spec.activeDeadlineSeconds", Value::Null, detail);
+        }
+        _ => {}
+    }
+    let gates = |pod: &Value| pod.list_at(&["spec", "schedulingGates"]).to_vec();
+    let before = gates(live);
+    for (index, gate) in gates(object).iter().enumerate().filter(|(_, gate)| !before.contains(gate)) {
+        let name = gate.str_at(&["name"]).unwrap_or_default();
+        let detail = format!("only deletion is allowed, but found new scheduling gate '{name}'");
+        report.forbidden(&format!("spec.schedulingGates[{index}].name"), &detail);
+    }
+    let relaxed = grace_became_one(object, live);
     let rest = |value: &Value| {
         let mut spec = value.get("spec").cloned().unwrap_or_default();
         for list in ["containers", "initContainers"] {
@@ -151,8 +253,16 @@ fn pod(report: &mut Report, object: &Value, live: &Value) {
                 container.remove_at(&["image"]);
             });
         }
-        for field in ["activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds"] {
+        for field in ["activeDeadlineSeconds", "tolerations", "schedulingGates"] {
             spec.remove_at(&[field]);
+        }
+        if relaxed {
+            spec.remove_at(&["terminationGracePeriodSeconds"]);
+        }
+        // A pod that still waits may be kept to fewer nodes.
+        if !before.is_empty() {
+            spec.remove_at(&["nodeSelector"]);
+            spec.remove_at(&["affinity", "nodeAffinity"]);
         }
         spec
     };

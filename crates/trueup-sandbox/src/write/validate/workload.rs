@@ -2,7 +2,9 @@
 
 use trueup_object::{Map, Value};
 
-use super::{Report, join, metadata, pod};
+use super::names::dns_label;
+use super::{Report, join, pod, storage};
+use crate::status::StatusCause;
 
 static NOTHING: Value = Value::Null;
 
@@ -15,6 +17,7 @@ pub fn deployment(report: &mut Report, object: &Value) {
     report.not_negative(spec, "spec", "replicas");
     selector(report, spec, "deployment", true);
     pod::template(report, spec, "spec", &["Always"]);
+    no_deadline(report, spec, "ReplicaSet");
     match spec.str_at(&["strategy", "type"]) {
         Some("Recreate") => {
             if spec.at(&["strategy", "rollingUpdate"]).is_some() {
@@ -25,14 +28,12 @@ pub fn deployment(report: &mut Report, object: &Value) {
             }
         }
         Some("RollingUpdate") => rolling(report, spec.at(&["strategy", "rollingUpdate"])),
-        Some(_) | None => {
-            report.one_of(
-                spec.get("strategy").unwrap_or(&NOTHING),
-                "spec.strategy",
-                "type",
-                &["Recreate", "RollingUpdate"],
-            );
-        }
+        Some(_) | None => unsupported_strategy(
+            report,
+            spec.get("strategy"),
+            "spec.strategy",
+            &["Recreate", "RollingUpdate"],
+        ),
     }
     for key in ["minReadySeconds", "revisionHistoryLimit", "progressDeadlineSeconds"] {
         report.not_negative(spec, "spec", key);
@@ -55,19 +56,10 @@ fn rolling(report: &mut Report, rolling: Option<&Value>) {
         }
     };
     for key in ["maxUnavailable", "maxSurge"] {
-        let value = rolling.get(key).cloned().unwrap_or_default();
-        match amount(key) {
-            Some(number) if number < 0 => {
-                report.invalid(&join(path, key), value, "must be greater than or equal to 0");
-            }
-            Some(_) => {}
-            None if value.is_null() => {}
-            None => report.invalid(
-                &join(path, key),
-                value,
-                "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', \
-                 regex used for validation is '[0-9]+%')",
-            ),
+        if let Some(value) = rolling.get(key) {
+            let field = join(path, key);
+            // More than all may come, but no more than all may go.
+            if key == "maxUnavailable" { report.share(&field, value) } else { report.surge(&field, value) }
         }
     }
     if amount("maxUnavailable") == Some(0) && amount("maxSurge") == Some(0) {
@@ -82,38 +74,111 @@ pub fn replica_set(report: &mut Report, object: &Value) {
     report.not_negative(spec, "spec", "minReadySeconds");
     selector(report, spec, "replicaset", true);
     pod::template(report, spec, "spec", &["Always"]);
+    no_deadline(report, spec, "ReplicaSet");
+}
+
+pub fn replication_controller(report: &mut Report, object: &Value) {
+    let spec = spec(object);
+    report.not_negative(spec, "spec", "minReadySeconds");
+    let selector = spec.get("selector").and_then(Value::as_map).filter(|map| !map.is_empty());
+    if selector.is_none() {
+        report.required("spec.selector", "");
+    }
+    report.not_negative(spec, "spec", "replicas");
+    let Some(template) = spec.get("template") else { return report.required("spec.template", "") };
+    let labels = template.at(&["metadata", "labels"]);
+    let fits = selector.is_some_and(|selector| {
+        selector.iter().all(|(key, value)| labels.and_then(|labels| labels.get(key)) == Some(value))
+    });
+    if selector.is_some() && !fits {
+        does_not_match(report, labels);
+    }
+    pod::template(report, spec, "spec", &["Always"]);
+    no_deadline(report, spec, "ReplicationController");
+}
+
+/// A strategy of an unknown type, as the server shows it: in its internal form.
+fn unsupported_strategy(report: &mut Report, strategy: Option<&Value>, path: &str, known: &[&str]) {
+    let kind = strategy.and_then(|strategy| strategy.str_at(&["type"])).unwrap_or_default();
+    let shown = format!("{{\"Type\":{},\"RollingUpdate\":null}}", Value::from(kind).to_json());
+    let listed: Vec<String> = known.iter().map(|item| format!("{item:?}")).collect();
+    report.causes.push(StatusCause::new(
+        "FieldValueNotSupported",
+        path,
+        format!("Unsupported value: {shown}: supported values: {}", listed.join(", ")),
+    ));
+}
+
+/// A template of a workload that runs on has no deadline.
+fn no_deadline(report: &mut Report, spec: &Value, kind: &str) {
+    if spec.at(&["template", "spec", "activeDeadlineSeconds"]).is_some() {
+        report.forbidden(
+            "spec.template.spec.activeDeadlineSeconds",
+            &format!("activeDeadlineSeconds in {kind} is not Supported"),
+        );
+    }
 }
 
 pub fn daemon_set(report: &mut Report, object: &Value) {
     let spec = spec(object);
-    selector(report, spec, "daemonset", true);
+    selector(report, spec, "daemonset", false);
     pod::template(report, spec, "spec", &["Always"]);
+    no_deadline(report, spec, "DaemonSet");
     report.not_negative(spec, "spec", "minReadySeconds");
-    report.not_negative(spec, "spec", "revisionHistoryLimit");
     if let Some(strategy) = spec.get("updateStrategy") {
-        report.one_of(strategy, "spec.updateStrategy", "type", &["OnDelete", "RollingUpdate"]);
+        let path = "spec.updateStrategy";
+        match strategy.str_at(&["type"]) {
+            Some("OnDelete") => {}
+            Some("RollingUpdate") => match strategy.get("rollingUpdate") {
+                None => report.required(&join(path, "rollingUpdate"), ""),
+                Some(rolling) => daemon_rolling(report, rolling, &join(path, "rollingUpdate")),
+            },
+            Some(_) | None => {
+                unsupported_strategy(report, Some(strategy), path, &["RollingUpdate", "OnDelete"]);
+            }
+        }
+    }
+    report.not_negative(spec, "spec", "revisionHistoryLimit");
+}
+
+fn daemon_rolling(report: &mut Report, rolling: &Value, path: &str) {
+    let amount = |key: &str| match rolling.get(key) {
+        Some(Value::Str(text)) => {
+            text.strip_suffix('%').and_then(|digits| digits.parse::<i64>().ok()).unwrap_or_default()
+        }
+        Some(value) => value.as_int().unwrap_or_default(),
+        None => 0,
+    };
+    for key in ["maxUnavailable", "maxSurge"] {
+        if let Some(value) = rolling.get(key) {
+            report.share(&join(path, key), value);
+        }
+    }
+    let (unavailable, surge) = (amount("maxUnavailable"), amount("maxSurge"));
+    if unavailable != 0 && surge != 0 {
+        let value = rolling.get("maxSurge").cloned().unwrap_or_default();
+        report.invalid(&join(path, "maxSurge"), value, "may not be set when maxUnavailable is non-zero");
+    }
+    if unavailable == 0 && surge == 0 {
+        report.required(&join(path, "maxUnavailable"), "cannot be 0 when maxSurge is 0");
     }
 }
 
-pub fn stateful_set(report: &mut Report, object: &Value) {
+pub fn stateful_set(report: &mut Report, object: &Value, live: Option<&Value>) {
+    let name = object.str_at(&["metadata", "name"]).unwrap_or_default();
+    if live.is_none() && name.len() > STATEFUL_NAME_LENGTH_MAX {
+        let detail = format!("must be no more than {STATEFUL_NAME_LENGTH_MAX} characters");
+        report.invalid("metadata.name", name, &detail);
+    }
     let spec = spec(object);
-    match spec.str_at(&["podManagementPolicy"]) {
-        Some("OrderedReady" | "Parallel") => {}
-        Some(other) => {
-            report.invalid("spec.podManagementPolicy", other, "must be 'OrderedReady' or 'Parallel'");
-        }
-        None => report.required("spec.podManagementPolicy", ""),
-    }
-    match spec.str_at(&["updateStrategy", "type"]) {
-        Some("RollingUpdate" | "OnDelete") => {}
-        Some(_) | None => {
-            let strategy = spec.get("updateStrategy").cloned().unwrap_or_default();
-            report.invalid("spec.updateStrategy", strategy, "must be 'RollingUpdate' or 'OnDelete'");
-        }
-    }
+    stateful_spec(report, spec);
     report.not_negative(spec, "spec", "replicas");
     report.not_negative(spec, "spec", "minReadySeconds");
+    if let Some(start) = spec.int_at(&["ordinals", "start"]).filter(|start| *start < 0) {
+        report.invalid("spec.ordinals.start", start, "must be greater than or equal to 0");
+    }
     selector(report, spec, "statefulset", true);
+    report.named(spec, "spec", "serviceName", dns_label);
     // Claims become volumes of the pods that the controller makes.
     let mut with_claims = spec.clone();
     let mut volumes = spec.list_at(&["template", "spec", "volumes"]).to_vec();
@@ -122,77 +187,100 @@ pub fn stateful_set(report: &mut Report, object: &Value) {
         if !volumes.iter().any(|volume| volume.str_at(&["name"]) == Some(name)) {
             let mut volume = Value::Map(Map::new());
             volume.set_at(&["name"], name.into());
+            volume.set_at(&["persistentVolumeClaim", "claimName"], name.into());
             volumes.push(volume);
         }
     }
     with_claims.set_at(&["template", "spec", "volumes"], Value::List(volumes));
     pod::template(report, &with_claims, "spec", &["Always"]);
-}
-
-pub fn job(report: &mut Report, object: &Value) {
-    job_spec(report, spec(object), "spec");
-}
-
-fn job_spec(report: &mut Report, spec: &Value, path: &str) {
-    for key in
-        ["parallelism", "completions", "activeDeadlineSeconds", "backoffLimit", "ttlSecondsAfterFinished"]
-    {
-        report.not_negative(spec, path, key);
-    }
-    let policy = spec.str_at(&["template", "spec", "restartPolicy"]);
-    if policy == Some("Always") {
-        report.causes.push(crate::status::StatusCause::required(
-            &join(path, "template.spec.restartPolicy"),
-            "valid values: \"OnFailure\", \"Never\"",
-        ));
-    }
-    pod::template(report, spec, path, &["Always", "OnFailure", "Never"]);
-}
-
-pub fn cron_job(report: &mut Report, object: &Value) {
-    let spec = spec(object);
-    if report.text(spec, "spec", "schedule") {
-        let schedule = spec.str_at(&["schedule"]).unwrap_or_default();
-        let fields = schedule.split_whitespace().count();
-        if !schedule.starts_with('@') && fields != 5 {
-            let detail = format!("expected exactly 5 fields, found {fields}: [{schedule}]");
-            report.invalid("spec.schedule", schedule, &detail);
+    no_deadline(report, spec, "StatefulSet");
+    for (index, claim) in spec.list_at(&["volumeClaimTemplates"]).iter().enumerate() {
+        if live.is_none() {
+            let path = format!("spec.volumeClaimTemplates[{index}].spec");
+            storage::claim_spec(report, claim.get("spec").unwrap_or(&NOTHING), &path);
         }
     }
-    report.one_of(spec, "spec", "concurrencyPolicy", &["Allow", "Forbid", "Replace"]);
-    report.not_negative(spec, "spec", "startingDeadlineSeconds");
-    report.not_negative(spec, "spec", "successfulJobsHistoryLimit");
-    report.not_negative(spec, "spec", "failedJobsHistoryLimit");
-    job_spec(report, spec.at(&["jobTemplate", "spec"]).unwrap_or(&NOTHING), "spec.jobTemplate.spec");
+}
+
+/// Pods carry the name as a label's value.
+const STATEFUL_NAME_LENGTH_MAX: usize = 63;
+
+fn stateful_spec(report: &mut Report, spec: &Value) {
+    match spec.str_at(&["podManagementPolicy"]) {
+        Some("OrderedReady" | "Parallel") => {}
+        Some(other) => {
+            report.invalid("spec.podManagementPolicy", other, "must be 'OrderedReady' or 'Parallel'");
+        }
+        None => report.required("spec.podManagementPolicy", ""),
+    }
+    let strategy = spec.get("updateStrategy").cloned().unwrap_or_default();
+    let rolling = strategy.get("rollingUpdate");
+    match strategy.str_at(&["type"]) {
+        Some("RollingUpdate") => {
+            let path = "spec.updateStrategy.rollingUpdate";
+            if let Some(rolling) = rolling {
+                report.not_negative(rolling, path, "partition");
+            }
+        }
+        Some("OnDelete") => {
+            if let Some(rolling) = rolling {
+                report.invalid(
+                    "spec.updateStrategy.rollingUpdate",
+                    rolling.clone(),
+                    "only allowed for updateStrategy 'RollingUpdate'",
+                );
+            }
+        }
+        Some(_) | None => {
+            report.invalid("spec.updateStrategy", strategy.clone(), "must be 'RollingUpdate' or 'OnDelete'");
+        }
+    }
+    if let Some(policy) = spec.get("persistentVolumeClaimRetentionPolicy") {
+        for key in ["whenDeleted", "whenScaled"] {
+            report.optional(policy, "spec.persistentVolumeClaimRetentionPolicy", key, &["Retain", "Delete"]);
+        }
+    }
+}
+
+pub fn controller_revision(report: &mut Report, object: &Value, live: Option<&Value>) {
+    match object.get("data") {
+        None | Some(Value::Null) => report.required("data", "data is mandatory"),
+        Some(Value::Map(_)) => {}
+        Some(_) => report.required("data", "data must be a valid JSON object"),
+    }
+    report.not_negative(object, "", "revision");
+    if let Some(live) = live {
+        report.unchanged(object, live, &["data"]);
+    }
+}
+
+fn does_not_match(report: &mut Report, labels: Option<&Value>) {
+    let value = labels.cloned().unwrap_or_default();
+    report.invalid("spec.template.metadata.labels", value, "`selector` does not match template `labels`");
 }
 
 /// A selector must be there, select something, and match the labels of the template.
 fn selector(report: &mut Report, spec: &Value, kind: &str, required: bool) {
+    let template = spec.at(&["template", "metadata", "labels"]);
     let Some(selector) = spec.get("selector").filter(|selector| !selector.is_null()) else {
         if required {
             report.required("spec.selector", "");
-            // Without a selector nothing matches.
-            let labels = spec.at(&["template", "metadata", "labels"]).cloned().unwrap_or_default();
-            report.invalid(
-                "spec.template.metadata.labels",
-                labels,
-                "`selector` does not match template `labels`",
-            );
         }
-        return;
+        // Without a selector nothing matches.
+        return does_not_match(report, template);
     };
-    metadata::labels(report, selector, "spec.selector.matchLabels", "matchLabels");
+    let valid = report.label_selector(selector, "spec.selector");
     let expressions = selector.list_at(&["matchExpressions"]);
     let labels = selector.get("matchLabels").and_then(Value::as_map);
     if expressions.is_empty() && labels.is_none_or(Map::is_empty) {
         let detail = format!("empty selector is invalid for {kind}");
-        report.invalid("spec.selector", selector.clone(), &detail);
-        return;
+        return report.invalid("spec.selector", selector.clone(), &detail);
     }
-    let template = spec.at(&["template", "metadata", "labels"]);
+    if !valid && kind != "daemonset" {
+        return report.invalid("spec.selector", selector.clone(), "invalid label selector");
+    }
     if !matches(selector, template) {
-        let value = template.cloned().unwrap_or_default();
-        report.invalid("spec.template.metadata.labels", value, "`selector` does not match template `labels`");
+        does_not_match(report, template);
     }
 }
 
