@@ -45,7 +45,15 @@ func (p *plane) machineKubeconfig(user string) string {
 }
 
 func (p *plane) writeAuditFiles() error {
-	if err := os.WriteFile(p.path("audit-policy.yaml"), []byte(auditPolicy), 0o600); err != nil {
+	policy := []byte(auditPolicy)
+	if p.options.auditPolicy != "" {
+		given, err := os.ReadFile(p.options.auditPolicy)
+		if err != nil {
+			return err
+		}
+		policy = given
+	}
+	if err := os.WriteFile(p.path("audit-policy.yaml"), policy, 0o600); err != nil {
 		return err
 	}
 	if p.options.auditWebhook == "" {

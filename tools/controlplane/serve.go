@@ -24,6 +24,7 @@ type options struct {
 	noFsync       bool
 	auditLog      string
 	auditWebhook  string
+	auditPolicy   string
 	readyTimeout  time.Duration
 	stopWithStdin bool
 	kwok          string
@@ -52,6 +53,7 @@ func parseOptions(args []string) (options, error) {
 	flags.IntVar(&o.port, "port", 0, "port of the API server; by default the one used before in this folder, or a free one")
 	flags.BoolVar(&o.noFsync, "unsafe-no-fsync", false, "etcd without fsync: fast, and not for measuring latency")
 	flags.StringVar(&o.auditLog, "audit-log", "", "write audit events to this file (relative to the state folder), one JSON object per line")
+	flags.StringVar(&o.auditPolicy, "audit-policy", "", "what is audited, as a Policy of audit.k8s.io/v1; without it, changes with their bodies")
 	flags.StringVar(&o.auditWebhook, "audit-webhook", "", "post audit events in batches to this URL")
 	flags.DurationVar(&o.readyTimeout, "ready-timeout", 2*time.Minute, "give up when not ready by then")
 	flags.BoolVar(&o.stopWithStdin, "stop-with-stdin", false, "stop when standard input ends, so as not to outlive the caller")

@@ -50,6 +50,9 @@ pub struct Up {
     /// Record who changed what in audit.log of the state folder
     #[arg(long)]
     audit: bool,
+    /// What is audited, as a Policy of audit.k8s.io/v1; without it, changes with their bodies
+    #[arg(long, value_name = "FILE", requires = "audit")]
+    audit_policy: Option<PathBuf>,
     /// Post audit events to this URL
     #[arg(long, value_name = "URL")]
     audit_webhook: Option<String>,
@@ -109,6 +112,7 @@ fn start_detached(programs: &Programs, dir: &Path, up: &Up) -> Result<Ready> {
         dir: Some(dir.to_path_buf()),
         kwok: up.kwok,
         audit: up.audit,
+        audit_policy: up.audit_policy.clone(),
         audit_webhook: up.audit_webhook.clone(),
         fsync: up.fsync,
         operators: false,

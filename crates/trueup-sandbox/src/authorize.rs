@@ -222,11 +222,7 @@ mod tests {
 
     #[test]
     fn a_service_account_is_one_of_its_namespace() {
-        let user = User {
-            name: "system:serviceaccount:web:robot".into(),
-            uid: "".into(),
-            groups: vec!["system:serviceaccounts".into()],
-        };
+        let user = User::new("system:serviceaccount:web:robot", &["system:serviceaccounts"]);
         let subject = |json: &str| rule(json);
         assert!(is_meant(
             &user,
@@ -241,7 +237,7 @@ mod tests {
 
     #[test]
     fn refusals_are_in_the_servers_words() {
-        let user = User { name: "jane".into(), uid: "".into(), groups: Vec::new() };
+        let user = User::new("jane", &[]);
         assert_eq!(
             refusal(&user, deed("patch", "deployments", "scale", "web")).message,
             "deployments.apps \"web\" is forbidden: User \"jane\" cannot patch resource \"deployments/scale\" in API \

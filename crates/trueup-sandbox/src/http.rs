@@ -4,6 +4,7 @@ pub mod credentials;
 mod listen;
 pub mod negotiate;
 mod options;
+pub(crate) mod outbound;
 pub mod path;
 pub mod present;
 pub mod protobuf;

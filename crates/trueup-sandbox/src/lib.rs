@@ -6,6 +6,7 @@
 
 pub mod admission;
 pub mod api;
+pub mod audit;
 pub mod authorize;
 pub mod clock;
 pub mod controllers;
@@ -25,6 +26,7 @@ pub mod structural;
 pub mod table;
 pub mod write;
 
+pub use audit::{AuditLog, AuditOptions, AuditPolicy, AuditWebhook};
 pub use clock::Clock;
 pub use controllers::Workloads;
 pub use door::Door;

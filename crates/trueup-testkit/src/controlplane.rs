@@ -39,6 +39,8 @@ pub struct Options {
     pub kwok: bool,
     /// Record who changed what in `audit.log` of the state folder.
     pub audit: bool,
+    /// What is audited, as a Policy of `audit.k8s.io/v1`; without it, changes with their bodies.
+    pub audit_policy: Option<PathBuf>,
     /// Post audit events to this URL.
     pub audit_webhook: Option<String>,
     /// Let etcd wait for the disk, as in production. Measurements need it, tests do not.
@@ -152,6 +154,9 @@ pub fn serve_command(programs: &Programs, options: &Options) -> Command {
     }
     if options.audit {
         command.args(["--audit-log", "audit.log"]);
+    }
+    if let Some(policy) = &options.audit_policy {
+        command.arg("--audit-policy").arg(policy);
     }
     if let Some(url) = &options.audit_webhook {
         command.arg("--audit-webhook").arg(url);

@@ -1,29 +1,14 @@
 //! Calling a webhook over HTTPS, with the authority that its configuration names.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HOST};
-use http::{Method, Request, Uri};
-use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
-use tokio_util::task::AbortOnDropHandle;
 use trueup_object::Value;
 
 use super::hook::Hook;
+use crate::http::outbound::{self, Peer};
 use crate::status::{ApiStatus, StatusReason};
-
-/// Answers are objects or patches of them.
-const N_ANSWER_BYTES_MAX: usize = 3 * 1024 * 1024;
 
 /// Why no answer could be had.
 #[derive(Debug)]
@@ -65,56 +50,13 @@ pub(super) async fn call(hook: &Hook, review: &Value) -> Result<Verdict, CallErr
 }
 
 async fn post(url: &str, authority: Option<&str>, review: &Value) -> Result<Value, String> {
-    let uri: Uri = url.parse().map_err(|_| "the address is not one".to_owned())?;
-    let (Some(host), Some("https")) = (uri.host(), uri.scheme_str()) else {
+    if !url.starts_with("https://") {
         return Err("the address is not https".to_owned());
-    };
-    let words = |error: &dyn std::fmt::Display| error.to_string();
-    let stream =
-        TcpStream::connect((host, uri.port_u16().unwrap_or(443))).await.map_err(|error| words(&error))?;
-    let name = ServerName::try_from(host.to_owned()).map_err(|error| words(&error))?;
-    let stream = connector(authority)?.connect(name, stream).await.map_err(|error| words(&error))?;
-    let (mut sender, connection) =
-        http1::handshake(TokioIo::new(stream)).await.map_err(|error| words(&error))?;
-    let path = uri.path_and_query().map_or("/", |path| path.as_str());
-    let request = Request::builder()
-        .method(Method::POST)
-        .uri(path)
-        .header(HOST, uri.authority().map_or(host, |authority| authority.as_str()))
-        .header(CONTENT_TYPE, "application/json")
-        .body(Full::new(Bytes::from(review.to_json())))
-        .map_err(|error| words(&error))?;
-    let exchange = async {
-        let response = sender.send_request(request).await.map_err(|error| words(&error))?;
-        let code = response.status();
-        let body = Limited::new(response.into_body(), N_ANSWER_BYTES_MAX).collect().await;
-        let body = body.map_err(|error| words(&error))?.to_bytes();
-        if !code.is_success() {
-            return Err(format!("the server answered {code}"));
-        }
-        Value::from_json(&body).map_err(|error| words(&error))
-    };
-    // It ends after the answer, or with it: the exchange tells which.
-    let connection = AbortOnDropHandle::new(tokio::spawn(connection));
-    let answer = exchange.await;
-    drop(connection);
-    answer
-}
-
-fn connector(authority: Option<&str>) -> Result<TlsConnector, String> {
-    let mut roots = RootCertStore::empty();
-    let bundle = STANDARD.decode(authority.unwrap_or_default()).map_err(|error| error.to_string())?;
-    for certificate in CertificateDer::pem_slice_iter(&bundle) {
-        let certificate = certificate.map_err(|error| error.to_string())?;
-        roots.add(certificate).map_err(|error| error.to_string())?;
     }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(TlsConnector::from(Arc::new(config)))
+    let bundle = STANDARD.decode(authority.unwrap_or_default()).map_err(|error| error.to_string())?;
+    let peer = Peer { url: url.to_owned(), authority_pem: Some(bundle), ..Peer::default() };
+    let body = outbound::post(&peer, "", review.to_json()).await?;
+    Value::from_json(&body).map_err(|error| error.to_string())
 }
 
 fn verdict(answer: &Value) -> Result<Verdict, String> {

@@ -25,7 +25,7 @@ impl Api {
             "SelfSubjectAccessReview" => self.access(user, &review),
             "SubjectAccessReview" | "LocalSubjectAccessReview" => self.access(&subject(&review), &review),
             "SelfSubjectRulesReview" => self.all_rules(user, &review),
-            "SelfSubjectReview" => Map::from_iter([("userInfo", user_info(user))]),
+            "SelfSubjectReview" => Map::from_iter([("userInfo", user.to_value())]),
             _ => Map::from_iter([("authenticated", Value::Bool(false))]),
         };
         review.set_at(&["apiVersion"], kind.gvk.api_version().into());
@@ -90,15 +90,6 @@ fn subject(review: &Value) -> User {
         name: Text::from(review.str_at(&["spec", "user"]).unwrap_or_default()),
         uid: Text::default(),
         groups: groups.map(Text::from).collect(),
+        extra: Vec::new(),
     }
-}
-
-fn user_info(user: &User) -> Value {
-    let groups = user.groups.iter().map(|group| Value::from(group.clone())).collect();
-    let mut info =
-        Map::from_iter([("username", Value::from(user.name.clone())), ("groups", Value::List(groups))]);
-    if !user.uid.is_empty() {
-        info.insert("uid", user.uid.clone().into());
-    }
-    Value::Map(info)
 }

@@ -25,6 +25,32 @@ pub struct User {
     /// Empty for users whom somebody stands in for.
     pub uid: Text,
     pub groups: Vec<Text>,
+    /// What else the authenticator knows.
+    pub extra: Vec<(Text, Vec<Text>)>,
+}
+
+impl User {
+    pub fn new(name: &str, groups: &[&str]) -> Self {
+        let groups = groups.iter().map(|group| Text::from(*group)).collect();
+        Self { name: name.into(), uid: Text::default(), groups, extra: Vec::new() }
+    }
+
+    /// As `authentication.k8s.io` and audit events have it.
+    pub fn to_value(&self) -> Value {
+        let list = |texts: &[Text]| Value::List(texts.iter().map(|text| text.clone().into()).collect());
+        let mut user = Map::from_iter([("username", Value::from(self.name.clone()))]);
+        if !self.uid.is_empty() {
+            user.insert("uid", self.uid.clone().into());
+        }
+        if !self.groups.is_empty() {
+            user.insert("groups", list(&self.groups));
+        }
+        if !self.extra.is_empty() {
+            let extra = self.extra.iter().map(|(key, values)| (key.as_str(), list(values)));
+            user.insert("extra", Value::Map(extra.collect()));
+        }
+        Value::Map(user)
+    }
 }
 
 /// A service account, as a token stands for it.
@@ -180,7 +206,7 @@ fn user(name: &str) -> User {
         _ => &[PEOPLE, "team-b"],
     };
     let groups = groups.iter().chain(&["system:authenticated"]).map(|group| Text::from(*group)).collect();
-    User { name: Text::from(name), uid: Text::from(name), groups }
+    User { name: Text::from(name), uid: Text::from(name), groups, extra: Vec::new() }
 }
 
 fn token(secret: &[u8], name: &str) -> String {

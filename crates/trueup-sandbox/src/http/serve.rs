@@ -191,7 +191,7 @@ impl Front {
         if !all.iter().any(|group| group == AUTHENTICATED) {
             all.push(AUTHENTICATED.into());
         }
-        Ok(User { name: name.into(), uid: Text::default(), groups: all })
+        Ok(User { name: name.into(), uid: Text::default(), groups: all, extra: Vec::new() })
     }
 
     /// Who holds a token: one of the sandbox's users, or a service account that still is the one it was issued to.
@@ -209,7 +209,7 @@ impl Front {
         stored.map(|_| {
             let mut groups: Vec<Text> = account_groups(&namespace).into();
             groups.push(AUTHENTICATED.into());
-            User { name: format!("system:serviceaccount:{namespace}:{name}").into(), uid, groups }
+            User { name: format!("system:serviceaccount:{namespace}:{name}").into(), uid, groups, extra: Vec::new() }
         })
     }
 

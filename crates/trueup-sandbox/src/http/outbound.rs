@@ -1,0 +1,131 @@
+//! Requests that the server makes itself, to webhooks: over TLS with the authority that a configuration names, or in the clear.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
+use http::{Method, Request, Uri};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_util::task::AbortOnDropHandle;
+
+/// Answers are objects or patches of them.
+const N_ANSWER_BYTES_MAX: usize = 3 * 1024 * 1024;
+
+/// Somebody who is called, and how.
+#[derive(Clone, Default)]
+pub struct Peer {
+    pub url: String,
+    /// Where it is, in the place of what the name in the URL leads to.
+    pub address: Option<SocketAddr>,
+    /// Who must have signed its certificate.
+    pub authority_pem: Option<Vec<u8>>,
+    pub certificate_pem: Option<Vec<u8>>,
+    pub key_pem: Option<Vec<u8>>,
+    pub token: Option<String>,
+}
+
+/// Keys and tokens are not for logs.
+impl std::fmt::Debug for Peer {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Peer").field("url", &self.url).finish_non_exhaustive()
+    }
+}
+
+fn words(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}
+
+impl Peer {
+    /// Whether the address is one.
+    pub fn check(&self) -> Result<(), String> {
+        self.parts().map(drop)
+    }
+
+    /// The parsed URL, its host, and whether it is spoken to over TLS.
+    fn parts(&self) -> Result<(Uri, String, bool), String> {
+        let uri: Uri = self.url.parse().map_err(|_| format!("{:?} is no address", self.url))?;
+        let is_tls = match uri.scheme_str() {
+            Some("https") => true,
+            Some("http") => false,
+            _ => return Err(format!("{:?} is neither https:// nor http://", self.url)),
+        };
+        let host = uri.host().ok_or_else(|| format!("{:?} names no host", self.url))?.to_owned();
+        Ok((uri, host, is_tls))
+    }
+
+    fn connector(&self) -> Result<TlsConnector, String> {
+        let mut roots = RootCertStore::empty();
+        for certificate in certificates(self.authority_pem.as_deref().unwrap_or_default())? {
+            roots.add(certificate).map_err(words)?;
+        }
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(words)?
+            .with_root_certificates(roots);
+        let config = match (&self.certificate_pem, &self.key_pem) {
+            (Some(certificate), Some(key)) => {
+                let key = PrivateKeyDer::from_pem_slice(key).map_err(words)?;
+                builder.with_client_auth_cert(certificates(certificate)?, key).map_err(words)?
+            }
+            (None, _) | (_, None) => builder.with_no_client_auth(),
+        };
+        Ok(TlsConnector::from(Arc::new(config)))
+    }
+}
+
+fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
+    CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>().map_err(words)
+}
+
+/// Posts a JSON document, with `query` after the path, and gives the body of a successful answer.
+pub async fn post(peer: &Peer, query: &str, body: String) -> Result<Bytes, String> {
+    let (uri, host, is_tls) = peer.parts()?;
+    let port = uri.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
+    let stream = match peer.address {
+        Some(address) => TcpStream::connect(address).await,
+        None => TcpStream::connect((host.trim_matches(['[', ']']), port)).await,
+    };
+    let stream = stream.map_err(words)?;
+    let path = uri.path_and_query().map_or("/", |path| path.as_str());
+    let mut request = Request::builder()
+        .method(Method::POST)
+        .uri(format!("{path}{query}"))
+        .header(HOST, uri.authority().map_or(host.as_str(), |authority| authority.as_str()))
+        .header(CONTENT_TYPE, "application/json");
+    if let Some(token) = &peer.token {
+        request = request.header(AUTHORIZATION, format!("Bearer {token}"));
+    }
+    let request = request.body(Full::new(Bytes::from(body))).map_err(words)?;
+    if is_tls {
+        let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned()).map_err(words)?;
+        let stream = peer.connector()?.connect(name, stream).await.map_err(words)?;
+        exchange(stream, request).await
+    } else {
+        exchange(stream, request).await
+    }
+}
+
+async fn exchange<S>(stream: S, request: Request<Full<Bytes>>) -> Result<Bytes, String>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(words)?;
+    // The connection ends after the answer, or with it: the exchange tells which.
+    let connection = AbortOnDropHandle::new(tokio::spawn(connection));
+    let response = sender.send_request(request).await.map_err(words)?;
+    let code = response.status();
+    let body = Limited::new(response.into_body(), N_ANSWER_BYTES_MAX).collect().await;
+    let body = body.map_err(words)?.to_bytes();
+    drop(connection);
+    if code.is_success() { Ok(body) } else { Err(format!("the server answered {code}")) }
+}
