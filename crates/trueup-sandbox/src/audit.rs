@@ -8,7 +8,7 @@ mod trail;
 mod webhook;
 
 use std::io::Write;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::mpsc;
 use trueup_object::Value;
@@ -66,7 +66,7 @@ const N_WAITING_MAX: usize = 10_000;
 pub(crate) struct Audit {
     policy: AuditPolicy,
     log: Option<AuditLog>,
-    sender: Option<mpsc::Sender<String>>,
+    sender: Mutex<Option<mpsc::Sender<String>>>,
     clock: Clock,
     ids: IdSource,
 }
@@ -88,7 +88,7 @@ impl Audit {
         let audit = Self {
             policy: options.policy.clone(),
             log: options.log.clone(),
-            sender,
+            sender: Mutex::new(sender),
             clock,
             // Apart from the sequence of object ids, so that being audited does not change those.
             ids: IdSource::new(seed ^ 0x6175_6469_74),
@@ -96,12 +96,21 @@ impl Audit {
         (Arc::new(audit), receiver)
     }
 
+    fn sender(&self) -> MutexGuard<'_, Option<mpsc::Sender<String>>> {
+        self.sender.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Nothing more comes: what waits for the webhook is the last.
+    pub fn close(&self) {
+        self.sender().take();
+    }
+
     fn emit(&self, event: &Value) {
         let line = event.to_json();
         if let Some(log) = &self.log {
             log.write(&line);
         }
-        if let Some(sender) = &self.sender
+        if let Some(sender) = &*self.sender()
             && sender.try_send(line).is_err()
         {
             tracing::warn!("an audit event was lost: more than {N_WAITING_MAX} wait for the webhook");

@@ -152,7 +152,7 @@ fn allows(rule: &Value, deed: Deed<'_>) -> bool {
     }
 }
 
-fn refusal(user: &User, deed: Deed<'_>) -> ApiStatus {
+pub fn refusal(user: &User, deed: Deed<'_>) -> ApiStatus {
     let user = &user.name;
     match deed {
         Deed::Path { verb, path } => {

@@ -1,6 +1,7 @@
 //! The HTTPS front: connections, who is calling, paths, content negotiation, answers.
 
 pub mod credentials;
+mod followed;
 mod listen;
 pub mod negotiate;
 mod options;
@@ -12,6 +13,7 @@ pub mod query;
 mod reply;
 mod resource;
 mod serve;
+mod tokens;
 mod watching;
 
 pub use listen::{ListenError, Listener};

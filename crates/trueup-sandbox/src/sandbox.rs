@@ -9,6 +9,7 @@ use trueup_merge::SchemaSet;
 use trueup_object::Value;
 
 use crate::api::{Api, WriteRecord, collect_garbage, create_first_objects, create_system_namespaces};
+use crate::audit::{Audit, AuditOptions, post_batches};
 use crate::clock::Clock;
 use crate::controllers::{Controllers, Workloads, run_controllers};
 use crate::door::Door;
@@ -30,6 +31,8 @@ pub struct SandboxOptions {
     pub n_changes_max: usize,
     /// What becomes of workloads and their pods.
     pub workloads: Workloads,
+    /// What is audited, and where to.
+    pub audit: Option<AuditOptions>,
 }
 
 /// Why a sandbox did not start.
@@ -51,6 +54,8 @@ pub struct Sandbox {
     front: Arc<Front>,
     address: SocketAddr,
     tasks: JoinSet<()>,
+    /// Delivers audit events; ends after everything that makes some.
+    posting: JoinSet<()>,
 }
 
 /// What shows as the address of a server without one.
@@ -85,6 +90,7 @@ impl Default for SandboxOptions {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             n_changes_max: N_CHANGES_MAX,
             workloads: Workloads::Ready,
+            audit: None,
         }
     }
 }
@@ -112,23 +118,35 @@ impl Sandbox {
         credentials: Credentials,
         address: SocketAddr,
     ) -> Result<Self, StartError> {
-        let SandboxOptions { seed, clock, listen: _, n_changes_max, workloads } = options.clone();
+        let SandboxOptions { seed, clock, listen: _, n_changes_max, workloads, audit: wanted } =
+            options.clone();
         let tables = Tables::get().as_ref().map_err(|error| StartError::Table(error.clone()))?;
         let api = Api::new(tables.builtin.clone(), tables.schemas.clone(), clock, seed, n_changes_max);
         create_system_namespaces(&api).map_err(StartError::FirstObjects)?;
         create_first_objects(&api, address.port()).map_err(StartError::FirstObjects)?;
         let shutdown = CancellationToken::new();
+        let (audit, events) = match &wanted {
+            Some(options) => {
+                let (audit, events) = Audit::new(options, api.clock().clone(), seed);
+                (Some(audit), events)
+            }
+            None => (None, None),
+        };
         let front = Arc::new(Front {
             faults: Faults::new(seed),
             credentials,
             address,
             shutdown: shutdown.clone(),
             documents: Documents::default(),
+            audit,
             api: api.clone(),
         });
         let controllers =
             Controllers { workloads, root_certificate: front.credentials.authority_pem().to_owned() };
-        let mut tasks = JoinSet::new();
+        let (mut tasks, mut posting) = (JoinSet::new(), JoinSet::new());
+        if let (Some(events), Some(webhook)) = (events, wanted.and_then(|options| options.webhook)) {
+            posting.spawn(post_batches(webhook, events));
+        }
         tasks.spawn(async move {
             // Ends with the sandbox: it waits for changes, which only a running server makes.
             tokio::select! {
@@ -138,7 +156,7 @@ impl Sandbox {
                 () = run_controllers(api, controllers) => {}
             }
         });
-        Ok(Self { front, address, tasks })
+        Ok(Self { front, address, tasks, posting })
     }
 
     /// `https://127.0.0.1:PORT`. Of a sandbox without a socket it leads nowhere.
@@ -180,6 +198,10 @@ impl Sandbox {
     pub async fn shutdown(mut self) {
         self.front.shutdown.cancel();
         while self.tasks.join_next().await.is_some() {}
+        if let Some(audit) = &self.front.audit {
+            audit.close();
+        }
+        while self.posting.join_next().await.is_some() {}
     }
 
     /// Serves until told to stop: for a program whose only purpose is the sandbox.

@@ -107,6 +107,19 @@ pub fn write(request: WriteRequest<'_>) -> Result<WriteOutcome, ApiStatus> {
     Pipeline::new(&request, part).run()
 }
 
+/// The object that a create or update gives, with the defaults of its kind; None where it is none.
+pub fn requested(request: WriteRequest<'_>) -> Option<Value> {
+    let body = decode::document(&request).ok()?;
+    let mut object = Pipeline::new(&request, Part::Main).decode(&body).ok()?.object;
+    zero::drop_zero_status(&request.kind.group_kind(), &request.kind.gvk.version, &mut object);
+    Some(object)
+}
+
+/// The first document of a YAML text.
+pub fn yaml_document(text: &[u8]) -> Option<Value> {
+    trueup_object::yaml::read_documents(text).into_iter().next()?.ok().map(|document| document.value)
+}
+
 /// The object that a write proposes, with managed fields, before anybody admits it.
 pub fn propose(request: WriteRequest<'_>) -> Result<Value, ApiStatus> {
     let part = match request.subresource {

@@ -1,5 +1,7 @@
 //! `trueup sandbox`: a Kubernetes API in memory, to try things on.
 
+mod audit;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -23,20 +25,23 @@ pub struct SandboxArguments {
     /// Seed of ids and generated names
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    #[command(flatten)]
+    audit: audit::AuditArguments,
 }
 
 pub async fn run(arguments: SandboxArguments) -> Result<Ending, Failure> {
-    let SandboxArguments { listen, kubeconfig_out, user, seed } = arguments;
+    let SandboxArguments { listen, kubeconfig_out, user, seed, audit } = arguments;
     if !listen.ip().is_loopback() {
         return Err(Failure::user(format!("{listen} can be reached from other machines"))
             .hint("the sandbox is open to whoever has its kubeconfig: listen at 127.0.0.1"));
     }
-    let sandbox = Sandbox::start(SandboxOptions { seed, listen, ..SandboxOptions::default() })
+    let audit = audit.options()?;
+    let sandbox = Sandbox::start(SandboxOptions { seed, listen, audit, ..SandboxOptions::default() })
         .await
         .map_err(|error| {
-            Failure::world(format!("failed to start the sandbox at {listen}: {}", chain(&error)))
-                .hint("choose another port with --listen, or 127.0.0.1:0 for any free one")
-        })?;
+        Failure::world(format!("failed to start the sandbox at {listen}: {}", chain(&error)))
+            .hint("choose another port with --listen, or 127.0.0.1:0 for any free one")
+    })?;
     write_private(&kubeconfig_out, &sandbox.kubeconfig(&user))?;
     output::line(&format!("{} is ready; kubectl --kubeconfig {}", sandbox.url(), kubeconfig_out.display()));
     sandbox.run_until(stop_requested()).await;

@@ -102,6 +102,16 @@ impl Api {
         })
     }
 
+    /// The object that a create or update gives, with the defaults of its kind; None for patches and for what is no object.
+    pub(crate) fn requested(&self, change: &Change<'_>) -> Option<Value> {
+        let is_whole = matches!(change.verb, WriteVerb::Create | WriteVerb::Update);
+        if !is_whole || change.target.subresource == Some("scale") {
+            return None;
+        }
+        let schemas = self.schemas();
+        write::requested(self.request(change, None, None, &schemas, ""))
+    }
+
     /// What a change proposes, and for which live object, before anybody admits it.
     pub fn propose(&self, change: &Change<'_>) -> Result<(Option<Arc<Value>>, Value), ApiStatus> {
         let live = change.target.name.and_then(|_| self.stored(change.target.served, &change.target.key()));

@@ -3,35 +3,32 @@
 use trueup_object::Value;
 use trueup_object::value::{Map, Text};
 
-use super::{Api, Target};
+use super::Api;
 use crate::authorize::{self, Deed};
+use crate::clock::wire_time;
 use crate::http::credentials::User;
-use crate::status::ApiStatus;
+use crate::kind::KindInfo;
 
 impl Api {
-    /// Answers a review; None for kinds that are stored.
-    pub fn review(&self, target: Target<'_>, user: &User, body: &[u8]) -> Option<Result<Value, ApiStatus>> {
-        let kind = &target.served.kind;
-        let is_review = matches!(kind.gvk.group.as_str(), "authorization.k8s.io" | "authentication.k8s.io")
-            && kind.gvk.kind.ends_with("Review");
-        if !is_review {
-            return None;
-        }
-        let mut review = match Value::from_json(body) {
-            Ok(review) => review,
-            Err(error) => return Some(Err(ApiStatus::bad_request(error.to_string()))),
-        };
+    /// Answers a review, as the server decoded it; a token is somebody else's to review.
+    pub(crate) fn review(&self, kind: &KindInfo, user: &User, mut review: Value) -> Value {
         let status = match kind.gvk.kind.as_str() {
             "SelfSubjectAccessReview" => self.access(user, &review),
             "SubjectAccessReview" | "LocalSubjectAccessReview" => self.access(&subject(&review), &review),
             "SelfSubjectRulesReview" => self.all_rules(user, &review),
-            "SelfSubjectReview" => Map::from_iter([("userInfo", user.to_value())]),
-            _ => Map::from_iter([("authenticated", Value::Bool(false))]),
+            _ => Map::from_iter([("userInfo", user.to_value())]),
         };
-        review.set_at(&["apiVersion"], kind.gvk.api_version().into());
-        review.set_at(&["kind"], kind.gvk.kind.clone().into());
+        if kind.gvk.kind == "SelfSubjectReview" {
+            let created = Map::from_iter([("creationTimestamp", wire_time(self.clock().now()).into())]);
+            review.set_at(&["metadata"], Value::Map(created));
+        }
+        if kind.gvk.kind == "SelfSubjectRulesReview" {
+            // The server answers with an object of its own making.
+            review.set_at(&["metadata"], Value::Map(Map::new()));
+            review.set_at(&["spec"], Value::Map(Map::new()));
+        }
         review.set_at(&["status"], Value::Map(status));
-        Some(Ok(review))
+        review
     }
 
     fn access(&self, user: &User, review: &Value) -> Map {

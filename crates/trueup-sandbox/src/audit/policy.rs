@@ -183,7 +183,8 @@ impl Rule {
         let at = format!("rules[{index}]");
         let fields = Fields::of(document, &at, &KNOWN)?;
         let resources = fields.list("resources")?.iter().enumerate();
-        let resources = resources.map(|(index, it)| Resources::parse(it, &format!("{at}.resources[{index}]")));
+        let resources =
+            resources.map(|(index, it)| Resources::parse(it, &format!("{at}.resources[{index}]")));
         let rule = Self {
             level: fields.level()?,
             omit_stages: fields.stages("omitStages")?,
@@ -367,7 +368,10 @@ rules:
         assert_eq!(of(&["", "nodes", "", "", "n"]), Level::Metadata);
         assert_eq!(level("system:apiserver", &[], "get", "", &["", "pods", "", "web", ""]), Level::None);
         assert_eq!(level("r2", &["robots"], "get", "", &["", "pods", "", "web", ""]), Level::None);
-        assert_eq!(level("r2", &["robots"], "patch", "", &["", "pods", "", "web", "p"]), Level::RequestResponse);
+        assert_eq!(
+            level("r2", &["robots"], "patch", "", &["", "pods", "", "web", "p"]),
+            Level::RequestResponse
+        );
         assert_eq!(level("jane", &[], "get", "/healthz/ping", &[]), Level::None);
         assert_eq!(level("jane", &[], "get", "/version/x", &[]), Level::Metadata);
     }
@@ -397,7 +401,9 @@ rules:
             with("{level: All}"),
             "rules[0].level: \"All\" is none of None, Metadata, Request, RequestResponse"
         );
-        assert!(with("{level: None, verb: [get]}").starts_with("rules[0].verb: unknown field; known are level"));
+        assert!(
+            with("{level: None, verb: [get]}").starts_with("rules[0].verb: unknown field; known are level")
+        );
         assert_eq!(with("{level: None, verbs: get}"), "rules[0].verbs: must be a list");
         assert!(with("{level: None, namespaces: [a], nonResourceURLs: [/b]}").contains("not to both"));
         assert_eq!(with(""), "the audit policy has no rules: nothing would be audited");

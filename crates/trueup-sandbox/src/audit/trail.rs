@@ -74,7 +74,10 @@ impl Trail {
         let trail = Self::silent(audit, request);
         let Some(followed) = trail.followed else { return };
         followed.notes().head.insert("user", Value::Map(Map::new()));
-        followed.answered(u16::try_from(status.int_at(&["code"]).unwrap_or_default()).unwrap_or_default(), Some(status));
+        followed.answered(
+            u16::try_from(status.int_at(&["code"]).unwrap_or_default()).unwrap_or_default(),
+            Some(status),
+        );
         followed.tell(Stage::ResponseStarted);
         followed.notes().is_over = true;
     }
@@ -137,7 +140,12 @@ impl Trail {
     pub fn requests(&self, object: &Value) {
         let Some(followed) = &self.followed else { return };
         let mut notes = followed.notes();
-        for (field, path) in [("namespace", "namespace"), ("name", "name"), ("uid", "uid"), ("resourceVersion", "resourceVersion")] {
+        for (field, path) in [
+            ("namespace", "namespace"),
+            ("name", "name"),
+            ("uid", "uid"),
+            ("resourceVersion", "resourceVersion"),
+        ] {
             let given = object.str_at(&["metadata", path]).filter(|given| !given.is_empty());
             if let (Some(reference), Some(given)) = (&mut notes.object, given)
                 && reference.get(field).is_none()
@@ -231,7 +239,8 @@ impl Followed {
         let now = if stage == Stage::RequestReceived { self.received } else { self.audit.clock.now() };
         event.insert("stageTimestamp", wire_micro_time(now).into());
         if !notes.annotations.is_empty() {
-            let annotations = notes.annotations.iter().map(|(key, value)| (key.as_str(), value.clone().into()));
+            let annotations =
+                notes.annotations.iter().map(|(key, value)| (key.as_str(), value.clone().into()));
             event.insert("annotations", Value::Map(annotations.collect()));
         }
         Value::Map(event)

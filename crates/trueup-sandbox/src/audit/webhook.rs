@@ -61,7 +61,8 @@ impl AuditWebhook {
             found.and_then(|item| item.get(part)).cloned()
         };
         let current = document.str_at(&["current-context"]).unwrap_or_default();
-        let context = named("contexts", current, "context").ok_or(WebhookError::Missing("current context"))?;
+        let context =
+            named("contexts", current, "context").ok_or(WebhookError::Missing("current context"))?;
         let text = |value: &Value, key: &str| value.str_at(&[key]).unwrap_or_default().to_owned();
         let cluster = named("clusters", &text(&context, "cluster"), "cluster")
             .ok_or(WebhookError::Missing("cluster of the current context"))?;
@@ -158,6 +159,9 @@ users: [{name: me, user: {token: t}}]
         };
         assert!(broken("current-context: a", "current-context: b").contains("no current context"));
         assert!(broken("https://audit", "ftp://audit").starts_with("server in the configuration"));
-        assert!(broken("server:", "certificate-authority-data: '!', server:").contains("certificate-authority-data"));
+        assert!(
+            broken("server:", "certificate-authority-data: '!', server:")
+                .contains("certificate-authority-data")
+        );
     }
 }

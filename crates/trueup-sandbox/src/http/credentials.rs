@@ -61,6 +61,30 @@ pub struct Account {
     pub uid: Text,
 }
 
+/// A token of a service account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountToken {
+    pub account: Account,
+    /// Whom it is for.
+    pub audiences: Vec<Text>,
+    pub id: Text,
+    /// What it holds no longer than.
+    pub bound: Option<Bound>,
+}
+
+/// An object that a token is bound to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bound {
+    pub kind: Text,
+    pub name: Text,
+    pub uid: Text,
+    /// Name and uid of the node of a pod.
+    pub node: Option<(Text, Text)>,
+}
+
+/// Who issues tokens: the API server's usual name for itself.
+const ISSUER: &str = "https://kubernetes.default.svc";
+
 /// The users that every sandbox knows.
 pub const USERS: [&str; 3] = ["admin", "alice@example.com", "bob@example.com"];
 
@@ -131,12 +155,30 @@ impl Credentials {
     }
 
     /// A token for a service account, in the form of a JSON web token, that holds until a second.
-    pub fn account_token(&self, account: &Account, until: i64) -> String {
-        let Account { namespace, name, uid } = account;
+    pub fn account_token(&self, bearer: &AccountToken, now: i64, until: i64) -> String {
+        let AccountToken { account: Account { namespace, name, uid }, audiences, id, bound } = bearer;
+        let reference = |name: &Text, uid: &Text| {
+            Value::Map(Map::from_iter([("name", Value::from(name.clone())), ("uid", uid.clone().into())]))
+        };
+        let mut own = Map::from_iter([
+            ("namespace", Value::from(namespace.clone())),
+            ("serviceaccount", reference(name, uid)),
+        ]);
+        if let Some(Bound { kind, name, uid, node }) = bound {
+            own.insert(kind.to_lowercase().as_str(), reference(name, uid));
+            if let Some((name, uid)) = node {
+                own.insert("node", reference(name, uid));
+            }
+        }
         let claims = Map::from_iter([
+            ("aud", Value::List(audiences.iter().map(|it| it.clone().into()).collect())),
             ("exp", Value::Int(until)),
+            ("iat", Value::Int(now)),
+            ("iss", ISSUER.into()),
+            ("jti", id.clone().into()),
+            ("kubernetes.io", Value::Map(own)),
+            ("nbf", Value::Int(now)),
             ("sub", format!("system:serviceaccount:{namespace}:{name}").into()),
-            ("uid", uid.clone().into()),
         ]);
         let encode = |text: &str| URL_SAFE_NO_PAD.encode(text);
         let signed = format!(
@@ -147,21 +189,34 @@ impl Credentials {
         format!("{signed}.{}", self.signature(&signed))
     }
 
-    /// The service account that a token stands for, unless it is not ours or its time is over.
-    pub fn account_of_token(&self, token: &str, now: i64) -> Option<Account> {
+    /// What a token says, unless it is not ours or its time is over.
+    pub fn account_of_token(&self, token: &str, now: i64) -> Option<AccountToken> {
         let (signed, signature) = token.rsplit_once('.')?;
         if self.signature(signed) != signature {
             return None;
         }
         let (_, claims) = signed.split_once('.')?;
         let claims = Value::from_json(&URL_SAFE_NO_PAD.decode(claims).ok()?).ok()?;
-        let subject = claims.str_at(&["sub"])?.strip_prefix("system:serviceaccount:")?;
-        let (namespace, name) = subject.split_once(':')?;
-        let holds = claims.int_at(&["exp"])? > now;
-        holds.then(|| Account {
-            namespace: namespace.into(),
-            name: name.into(),
-            uid: Text::from(claims.str_at(&["uid"]).unwrap_or_default()),
+        if claims.int_at(&["exp"])? <= now {
+            return None;
+        }
+        let own = claims.get("kubernetes.io")?;
+        let reference = |key: &str| {
+            let text = |field: &str| own.str_at(&[key, field]).map(Text::from);
+            text("name").zip(text("uid"))
+        };
+        let (name, uid) = reference("serviceaccount")?;
+        let node = reference("node");
+        let bound = [("Pod", "pod"), ("Secret", "secret")].into_iter().find_map(|(kind, key)| {
+            let (name, uid) = reference(key)?;
+            Some(Bound { kind: kind.into(), name, uid, node: node.clone() })
+        });
+        let to_node = |(name, uid): (Text, Text)| Bound { kind: "Node".into(), name, uid, node: None };
+        Some(AccountToken {
+            account: Account { namespace: own.str_at(&["namespace"])?.into(), name, uid },
+            audiences: claims.list_at(&["aud"]).iter().filter_map(Value::as_str).map(Text::from).collect(),
+            id: claims.str_at(&["jti"]).unwrap_or_default().into(),
+            bound: bound.or_else(|| node.clone().map(to_node)),
         })
     }
 
@@ -269,9 +324,23 @@ mod tests {
     fn a_token_of_an_account_holds_for_its_time() {
         let (credentials, _) = Credentials::generate("127.0.0.1:6443".parse().unwrap()).unwrap();
         let account = Account { namespace: "web".into(), name: "robot".into(), uid: "u".into() };
-        let token = credentials.account_token(&account, 100);
-        assert_eq!(credentials.account_of_token(&token, 99), Some(account));
-        assert_eq!(credentials.account_of_token(&token, 100), None);
-        assert_eq!(credentials.account_of_token(&format!("{token}x"), 99), None);
+        for bound in [
+            None,
+            Some(Bound { kind: "Secret".into(), name: "s".into(), uid: "v".into(), node: None }),
+            Some(Bound { kind: "Node".into(), name: "n".into(), uid: "w".into(), node: None }),
+            Some(Bound {
+                kind: "Pod".into(),
+                name: "p".into(),
+                uid: "v".into(),
+                node: Some(("n".into(), "w".into())),
+            }),
+        ] {
+            let bearer =
+                AccountToken { account: account.clone(), audiences: vec!["a".into()], id: "i".into(), bound };
+            let token = credentials.account_token(&bearer, 1, 100);
+            assert_eq!(credentials.account_of_token(&token, 99), Some(bearer));
+            assert_eq!(credentials.account_of_token(&token, 100), None);
+            assert_eq!(credentials.account_of_token(&format!("{token}x"), 99), None);
+        }
     }
 }

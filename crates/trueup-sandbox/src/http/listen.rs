@@ -1,6 +1,6 @@
 //! The listening socket and its connections.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use super::credentials::CredentialError;
+use super::followed::Source;
 use super::serve::Front;
 
 /// How long a client may take for the TLS handshake.
@@ -66,10 +67,10 @@ impl Listener {
                 biased;
                 () = stop.cancelled() => break,
                 accepted = self.socket.accept() => {
-                    if let Ok((stream, _)) = accepted {
+                    if let Ok((stream, source)) = accepted {
                         // Small answers must not wait for each other (Nagle); a socket that refuses works nonetheless.
                         let _ = stream.set_nodelay(true);
-                        connections.spawn(connection(stream, acceptor.clone(), front.clone(), graceful.watcher()));
+                        connections.spawn(connection(stream, source.ip(), acceptor.clone(), front.clone(), graceful.watcher()));
                     }
                 }
                 Some(_) = connections.join_next() => {}
@@ -86,6 +87,7 @@ impl Listener {
 
 async fn connection(
     stream: TcpStream,
+    source: IpAddr,
     acceptor: TlsAcceptor,
     front: Arc<Front>,
     watcher: hyper_util::server::graceful::Watcher,
@@ -93,7 +95,8 @@ async fn connection(
     let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await else {
         return;
     };
-    let service = service_fn(move |request| {
+    let service = service_fn(move |mut request: http::Request<hyper::body::Incoming>| {
+        request.extensions_mut().insert(Source(source));
         let front = front.clone();
         async move { front.handle(request).await }
     });

@@ -17,6 +17,14 @@ pub type Body = UnsyncBoxBody<Bytes, Cut>;
 #[error("cut by a fault")]
 pub struct Cut;
 
+/// What becomes of a request.
+pub enum Answer {
+    Whole(Reply),
+    /// An answer that is not given.
+    Lost(Reply),
+    Watch(Box<super::watching::Watching>),
+}
+
 /// A complete answer.
 #[derive(Debug, Clone)]
 pub struct Reply {

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use http::Method;
 use http::header::ACCEPT;
-use http::{Method, Response};
 use trueup_object::value::Map;
 use trueup_object::{Gvk, Value};
 
@@ -11,13 +11,14 @@ use super::credentials::Account;
 use super::options;
 use super::path::ResourcePath;
 use super::present::Presentation;
-use super::reply::{Body, Cut, JSON, Reply};
+use super::query::Query;
+use super::reply::{Answer, JSON, Reply};
 use super::serve::{Call, Front};
 use super::watching::Watching;
-use super::{negotiate, protobuf, reply};
+use super::{negotiate, protobuf};
 use crate::admission;
 use crate::api::{Change, Deleted, ListOptions, Target, WriteRecord, pods};
-use crate::authorize::{self, Deed};
+use crate::authorize::Deed;
 use crate::clock::wire_time;
 use crate::faults::{Attributes, Interference};
 use crate::kind::KindInfo;
@@ -30,10 +31,6 @@ const WATCH_TIMEOUT: Duration = Duration::from_secs(45 * 60);
 
 /// The longest that a watch lasts, whatever the client says.
 const WATCH_TIMEOUT_MAX: Duration = Duration::from_secs(24 * 3600);
-
-/// How long a service account's token holds where nobody says, and the least that may be asked for.
-const TOKEN_SECONDS: i64 = 3600;
-const TOKEN_SECONDS_MIN: i64 = 600;
 
 /// What a request does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,10 +46,10 @@ enum Verb {
 }
 
 impl Verb {
-    fn of(call: &Call, path: &ResourcePath) -> Option<Self> {
+    fn of(method: &Method, query: &Query, path: &ResourcePath) -> Option<Self> {
         let named = path.name.is_some();
-        Some(match &call.method {
-            &Method::GET | &Method::HEAD if call.query.flag("watch") => Self::Watch,
+        Some(match method {
+            &Method::GET | &Method::HEAD if query.flag("watch") => Self::Watch,
             &Method::GET | &Method::HEAD if named => Self::Get,
             &Method::GET | &Method::HEAD => Self::List,
             &Method::POST if !named || path.subresource.is_some() => Self::Create,
@@ -89,31 +86,36 @@ impl Verb {
     }
 }
 
-/// An answer that is complete, or a watch.
-enum Answer {
-    Whole(Reply),
-    Watch(Box<Watching>),
+/// What a request for a resource is called.
+pub(super) fn verb_of(method: &Method, query: &Query, path: &ResourcePath) -> Option<&'static str> {
+    Verb::of(method, query, path).map(Verb::as_str)
 }
 
-/// Answers a request for a resource; an error drops the connection.
-pub(super) async fn answer(front: &Front, call: &Call, path: &ResourcePath) -> Result<Response<Body>, Cut> {
-    if let Err(status) = authorized(front, call, path) {
-        return Ok(Reply::from(status).into_response());
+/// The one name that a field selector limits a collection to.
+pub(super) fn selected_name<'a>(verb: &str, query: &'a Query) -> &'a str {
+    if !matches!(verb, "list" | "watch" | "deletecollection") {
+        return "";
     }
+    let selected = query
+        .text("fieldSelector")
+        .and_then(|selector| selector.split(',').find_map(|part| part.strip_prefix("metadata.name=")));
+    selected.map_or("", |name| name.trim_start_matches('='))
+}
+
+/// Answers a request for a resource.
+pub(super) async fn answer(front: &Front, call: &Call, path: &ResourcePath) -> Result<Answer, ApiStatus> {
+    authorized(front, call, path)?;
     let kinds = front.api.registry().kinds();
     let served = kinds.resource(&path.group, &path.version, &path.resource);
     let Some(served) = served.filter(|served| leads_somewhere(served, path)) else {
-        let reply = if kinds.groups().iter().any(|group| group.name == path.group) {
-            Reply::from(ApiStatus::no_such_resource())
+        return if kinds.groups().iter().any(|group| group.name == path.group) {
+            Err(ApiStatus::no_such_resource())
         } else {
-            Reply::no_such_path()
+            Ok(Answer::Whole(Reply::no_such_path()))
         };
-        return Ok(reply.into_response());
     };
-    let verb = Verb::of(call, path).filter(|verb| allowed(served, path, *verb));
-    let Some(verb) = verb else {
-        return Ok(Reply::from(ApiStatus::no_such_method()).into_response());
-    };
+    let verb = Verb::of(&call.method, &call.query, path).filter(|verb| allowed(served, path, *verb));
+    let verb = verb.ok_or_else(ApiStatus::no_such_method)?;
     let request = Attributes {
         verb: verb.as_str(),
         kind: &served.kind,
@@ -128,42 +130,39 @@ pub(super) async fn answer(front: &Front, call: &Call, path: &ResourcePath) -> R
     };
     let answer = answered.unwrap_or_else(|status| Answer::Whole(Reply::from(status)));
     match answer {
-        Answer::Watch(watching) => Ok(watching.into_response()),
-        Answer::Whole(mut reply) => {
-            reply.warnings.extend(request.kind.deprecation().map(str::to_owned));
+        Answer::Watch(watching) => Ok(Answer::Watch(watching)),
+        Answer::Lost(mut reply) | Answer::Whole(mut reply) => {
+            if let Some(deprecation) = request.kind.deprecation() {
+                call.trail.annotate("k8s.io/deprecated", "true");
+                reply.warnings.push(deprecation.to_owned());
+            }
             if verb.is_write() {
                 if reply.code < 300 && !verb.removes() {
                     reply.warnings.extend(request.kind.incomplete());
                 }
                 record(front, call, verb, reply.code);
             }
-            if interference == Interference::Cut { Err(reply::Cut) } else { Ok(reply.into_response()) }
+            let is_lost = interference == Interference::Cut;
+            Ok(if is_lost { Answer::Lost(reply) } else { Answer::Whole(reply) })
         }
     }
 }
 
 /// Whether the caller may do this, before anybody looks whether there is such a thing.
 fn authorized(front: &Front, call: &Call, path: &ResourcePath) -> Result<(), ApiStatus> {
-    let Some(verb) = Verb::of(call, path) else { return Ok(()) };
+    let Some(verb) = Verb::of(&call.method, &call.query, path) else { return Ok(()) };
     // A namespace is asked about as if it were in itself, and a collection that a field selector limits to one name as that one.
     let is_namespace = path.resource == "namespaces" && path.group.is_empty();
     let name = path.name.as_deref().unwrap_or_default();
-    let selected = call.query.text("fieldSelector").and_then(|selector| {
-        selector
-            .split(',')
-            .find_map(|part| part.strip_prefix("metadata.name="))
-            .map(|it| it.trim_start_matches('='))
-    });
-    let selectable = matches!(verb, Verb::List | Verb::Watch | Verb::DeleteCollection);
     let deed = Deed::Resource {
         verb: verb.as_str(),
         group: &path.group,
         resource: &path.resource,
         subresource: path.subresource.as_deref().unwrap_or_default(),
         namespace: if is_namespace { name } else { &path.namespace },
-        name: if name.is_empty() && selectable { selected.unwrap_or_default() } else { name },
+        name: if name.is_empty() { selected_name(verb.as_str(), &call.query) } else { name },
     };
-    authorize::check(&front.api, &call.user, deed)
+    front.authorize(call, deed)
 }
 
 fn record(front: &Front, call: &Call, verb: Verb, code: u16) {
@@ -338,10 +337,10 @@ impl Handler<'_> {
             refuse_unknown_format(self.call.content_type(), self.kind())?;
         }
         let (target, call) = (self.target(), self.call);
-        if let Some(review) = self.front.api.review(target, &call.user, &call.body) {
-            return review.map(|review| Reply::json(201, &review));
-        }
-        if let Some(done) = self.own_subresource(target) {
+        self.note_request(verb);
+        if !is_review(self.kind())
+            && let Some(done) = self.own_subresource(target)
+        {
             return done.map(|answer| Reply::json(201, &answer));
         }
         let change = Change {
@@ -355,6 +354,20 @@ impl Handler<'_> {
             field_validation: options::field_validation(&call.query, options_kind)?,
             dry_run: options::dry_run(&call.query, options_kind)?,
         };
+        if call.trail.is_followed()
+            && let Some(object) = self.front.api.requested(&change)
+        {
+            call.trail.requests(&object);
+        }
+        if is_review(self.kind()) {
+            let (_, review) = self.front.api.propose(&change)?;
+            let answer = if self.kind().gvk.kind == "TokenReview" {
+                self.front.review_token(review)
+            } else {
+                self.front.api.review(self.kind(), &call.user, review)
+            };
+            return Ok(Reply::json(201, &answer));
+        }
         let changed = admission::change(&self.front.api, &change, &call.user).await?;
         let code = if changed.created { 201 } else { 200 };
         let body = match self.path.subresource.as_deref() {
@@ -367,6 +380,33 @@ impl Handler<'_> {
         Ok(reply)
     }
 
+    /// Notes a patch, or what is asked and not stored, as it was sent.
+    fn note_request(&self, verb: WriteVerb) {
+        let Call { trail, body, .. } = self.call;
+        if !trail.is_followed() {
+            return;
+        }
+        let read = Value::from_json(body).ok().or_else(|| write::yaml_document(body));
+        match (verb, read) {
+            (WriteVerb::Patch(_), Some(patch)) => trail.patches(&patch),
+            (WriteVerb::Create | WriteVerb::Update, Some(object)) => trail.requests(&object),
+            (_, None) => {}
+        }
+    }
+
+    /// Notes the options of a delete, in the server's own version of them.
+    fn note_options(&self) {
+        let Call { trail, body, .. } = self.call;
+        if !trail.is_followed() || body.is_empty() {
+            return;
+        }
+        if let Ok(mut options) = Value::from_json(body) {
+            options.set_at(&["apiVersion"], "meta.k8s.io/__internal".into());
+            options.set_at(&["kind"], "DeleteOptions".into());
+            trail.requests(&options);
+        }
+    }
+
     /// What some subresources do in place of a write.
     fn own_subresource(&self, target: Target<'_>) -> Option<Result<Value, ApiStatus>> {
         let api = &self.front.api;
@@ -374,7 +414,9 @@ impl Handler<'_> {
             match (self.kind().plural.as_str(), target.subresource?) {
                 ("pods", "eviction") => |it, target, body| it.front.api.evict_pod(target, body),
                 ("pods", "binding") => |it, target, body| it.front.api.bind_pod(target, body),
-                ("serviceaccounts", "token") => Self::issue_token,
+                ("serviceaccounts", "token") => {
+                    |it, target, body| it.front.issue_token(target, body, &it.call.trail)
+                }
                 _ => return None,
             };
         let body = Value::from_json(&self.call.body);
@@ -390,45 +432,8 @@ impl Handler<'_> {
         }
     }
 
-    /// A token for a service account, that authenticates for as long as it is asked for.
-    fn issue_token(&self, target: Target<'_>, request: &Value) -> Result<Value, ApiStatus> {
-        let account = self.front.api.get(Target { subresource: None, ..target })?;
-        let seconds = request.int_at(&["spec", "expirationSeconds"]).unwrap_or(TOKEN_SECONDS);
-        if seconds < TOKEN_SECONDS_MIN {
-            let cause = StatusCause::invalid(
-                "spec.expirationSeconds",
-                &Value::Int(seconds),
-                "may not specify a duration less than 10 minutes",
-            );
-            let kind = KindInfo {
-                gvk: Gvk::new("authentication.k8s.io", "", "TokenRequest"),
-                ..self.kind().clone()
-            };
-            let mut status = ApiStatus::invalid(&kind, "", vec![cause]);
-            status.details.group = "authentication.k8s.io".into();
-            return Err(status);
-        }
-        let now = self.front.api.clock().now();
-        let ends = now.checked_add(Duration::from_secs(seconds.unsigned_abs())).unwrap_or(now);
-        let bearer = Account {
-            namespace: target.namespace.into(),
-            name: target.name.unwrap_or_default().into(),
-            uid: account.str_at(&["metadata", "uid"]).unwrap_or_default().into(),
-        };
-        let mut answer = request.clone();
-        answer.set_at(&["apiVersion"], "authentication.k8s.io/v1".into());
-        answer.set_at(&["kind"], "TokenRequest".into());
-        answer.set_at(&["metadata", "name"], bearer.name.clone().into());
-        answer.set_at(&["metadata", "namespace"], bearer.namespace.clone().into());
-        answer.set_at(&["metadata", "creationTimestamp"], wire_time(now).into());
-        answer.set_at(&["spec", "expirationSeconds"], seconds.into());
-        answer.set_at(&["status", "expirationTimestamp"], wire_time(ends).into());
-        let token = self.front.credentials.account_token(&bearer, ends.as_second());
-        answer.set_at(&["status", "token"], token.into());
-        Ok(answer)
-    }
-
     fn delete(&self) -> Result<Reply, ApiStatus> {
+        self.note_options();
         let options = options::delete(&self.call.query, &self.call.body)?;
         match self.front.api.delete(self.target(), &options)? {
             Deleted::Waiting(object) => Ok(Reply::json(200, &object)),
@@ -438,6 +443,7 @@ impl Handler<'_> {
     }
 
     fn delete_collection(&self) -> Result<Reply, ApiStatus> {
+        self.note_options();
         let presentation = self.presentation()?;
         let list = options::list(&self.call.query, self.kind())?;
         let options = options::delete(&self.call.query, &self.call.body)?;
@@ -446,6 +452,12 @@ impl Handler<'_> {
         let listing = crate::api::Listing { items, revision, continue_token: None, n_remaining: None };
         Ok(Reply::text(200, JSON, presentation.list(&listing)))
     }
+}
+
+/// Kinds that are asked, not stored.
+fn is_review(kind: &KindInfo) -> bool {
+    matches!(kind.gvk.group.as_str(), "authorization.k8s.io" | "authentication.k8s.io")
+        && kind.gvk.kind.ends_with("Review")
 }
 
 /// What `/scale` speaks.

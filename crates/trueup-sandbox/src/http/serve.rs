@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
+use http::request::Parts;
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt as _, Limited};
 use tokio_util::sync::CancellationToken;
@@ -13,24 +14,25 @@ use tower::BoxError;
 use trueup_object::Value;
 use trueup_object::value::Text;
 
-use super::credentials::{ADMIN, Account, Credentials, User};
+use super::credentials::{ADMIN, Credentials, User};
+use super::followed::note_answer;
 use super::path::Route;
 use super::query::Query;
-use super::reply::{Body, Cut, JSON, Reply};
+use super::reply::{Answer, Body, Cut, JSON, Reply};
 use super::{negotiate, protobuf, resource};
 use crate::api::Api;
+use crate::audit::{Audit, Trail};
 use crate::authorize::{self, Deed};
 use crate::discovery;
 use crate::faults::Faults;
 use crate::registry::Kinds;
-use crate::state::{Name, ResourceId};
 use crate::status::{ApiStatus, StatusReason};
 
 /// The largest body that is read: etcd's limit with the room that the API server gives it.
 const N_BODY_BYTES_MAX: usize = 3 * 1024 * 1024;
 
 /// The group of everybody who is known.
-const AUTHENTICATED: &str = "system:authenticated";
+pub(super) const AUTHENTICATED: &str = "system:authenticated";
 
 /// How long a client may take to send a body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -45,6 +47,8 @@ pub struct Front {
     /// Ends watches when the server stops.
     pub shutdown: CancellationToken,
     pub documents: Documents,
+    /// None where nothing is audited.
+    pub(crate) audit: Option<Arc<Audit>>,
 }
 
 /// OpenAPI documents that were asked for, as long as the kinds stay what they are: they are large, and every client begins
@@ -95,6 +99,7 @@ pub(super) struct Call {
     pub headers: HeaderMap,
     pub body: Bytes,
     pub user: User,
+    pub trail: Trail,
 }
 
 impl Call {
@@ -119,35 +124,78 @@ impl Front {
         B::Error: Into<BoxError>,
     {
         let (parts, body) = request.into_parts();
-        let user = match self.caller(&parts.headers) {
-            Ok(user) => user,
-            Err(status) => return Ok(Reply::from(status).into_response()),
-        };
-        let body = match read(body).await {
-            Ok(body) => body,
-            Err(status) => return Ok(Reply::from(status).into_response()),
-        };
         let query = match Query::parse(parts.uri.query().unwrap_or_default()) {
             Ok(query) => query,
             Err(status) => return Ok(Reply::from(status).into_response()),
         };
-        let path = parts.uri.path().to_owned();
-        let mut call = Call { method: parts.method, path, query, headers: parts.headers, body, user };
-        if let Err(status) = self.read_protobuf(&mut call) {
-            return Ok(Reply::from(status).into_response());
+        let route = Route::parse(parts.uri.path());
+        let user = match self.authenticated(&parts.headers) {
+            Ok(user) => user,
+            Err(status) => {
+                self.note_unknown_caller(&parts, &query, route.as_ref(), &status);
+                return Ok(Reply::from(status).into_response());
+            }
+        };
+        let trail = self.trail(&parts, &query, route.as_ref(), &user);
+        let answered = self.answer(parts, query, route.as_ref(), user, &trail, body).await;
+        let id = trail.id().and_then(|id| HeaderValue::from_str(id).ok());
+        let mut response = match answered.unwrap_or_else(|status| Answer::Whole(Reply::from(status))) {
+            Answer::Whole(reply) => {
+                note_answer(&trail, &reply, route.as_ref());
+                reply.into_response()
+            }
+            Answer::Lost(reply) => {
+                note_answer(&trail, &reply, route.as_ref());
+                return Err(Cut);
+            }
+            Answer::Watch(watching) => {
+                trail.started();
+                watching.into_response(trail)
+            }
+        };
+        if let Some(id) = id {
+            response.headers_mut().insert("audit-id", id);
         }
-        match Route::parse(&call.path) {
-            None => Ok(Reply::no_such_path().into_response()),
-            Some(Route::Resource(path)) => resource::answer(self, &call, &path).await,
+        Ok(response)
+    }
+
+    async fn answer<B>(
+        &self,
+        parts: Parts,
+        query: Query,
+        route: Option<&Route>,
+        user: User,
+        trail: &Trail,
+        body: B,
+    ) -> Result<Answer, ApiStatus>
+    where
+        B: http_body::Body<Data = Bytes> + Send,
+        B::Error: Into<BoxError>,
+    {
+        let user = self.impersonated(user, &parts.headers, trail)?;
+        let body = read(body).await?;
+        let path = parts.uri.path().to_owned();
+        let trail = trail.clone();
+        let mut call = Call { method: parts.method, path, query, headers: parts.headers, body, user, trail };
+        self.read_protobuf(&mut call)?;
+        match route {
+            None => Ok(Answer::Whole(Reply::no_such_path())),
+            Some(Route::Resource(path)) => resource::answer(self, &call, path).await,
             Some(Route::Other(segments)) => {
                 let verb = call.method.as_str().to_ascii_lowercase();
-                let deed = Deed::Path { verb: &verb, path: &call.path };
-                match authorize::check(&self.api, &call.user, deed) {
-                    Ok(()) => Ok(self.other(&call, &segments).into_response()),
-                    Err(status) => Ok(Reply::from(status).into_response()),
-                }
+                self.authorize(&call, Deed::Path { verb: &verb, path: &call.path })?;
+                Ok(Answer::Whole(self.other(&call, segments)))
             }
         }
+    }
+
+    /// Refuses what the caller may not do, and notes the decision.
+    pub(super) fn authorize(&self, call: &Call, deed: Deed<'_>) -> Result<(), ApiStatus> {
+        let reason = authorize::reason(&self.api, &call.user, deed);
+        let decision = if reason.is_some() { "allow" } else { "forbid" };
+        call.trail.annotate("authorization.k8s.io/decision", decision);
+        call.trail.annotate("authorization.k8s.io/reason", reason.as_deref().unwrap_or_default());
+        if reason.is_some() { Ok(()) } else { Err(authorize::refusal(&call.user, deed)) }
     }
 
     /// Bodies in protobuf go on as JSON.
@@ -163,11 +211,18 @@ impl Front {
         Ok(())
     }
 
-    /// Who makes a request: by token, or whom somebody who may do so stands in for.
-    fn caller(&self, headers: &HeaderMap) -> Result<User, ApiStatus> {
+    /// Who makes a request: by token, or nobody in particular.
+    fn authenticated(&self, headers: &HeaderMap) -> Result<User, ApiStatus> {
         let authorization = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
         let token = authorization.and_then(|value| value.strip_prefix("Bearer ")).map(str::trim);
-        let user = token.and_then(|token| self.user_of_token(token)).ok_or_else(ApiStatus::unauthorized)?;
+        match token {
+            None => Ok(User::new("system:anonymous", &["system:unauthenticated"])),
+            Some(token) => self.user_of_token(token).ok_or_else(ApiStatus::unauthorized),
+        }
+    }
+
+    /// Whom the caller stands in for, if he says so and may.
+    fn impersonated(&self, user: User, headers: &HeaderMap, trail: &Trail) -> Result<User, ApiStatus> {
         let Some(name) = headers.get("impersonate-user").and_then(|value| value.to_str().ok()) else {
             return Ok(user);
         };
@@ -191,26 +246,27 @@ impl Front {
         if !all.iter().any(|group| group == AUTHENTICATED) {
             all.push(AUTHENTICATED.into());
         }
-        Ok(User { name: name.into(), uid: Text::default(), groups: all, extra: Vec::new() })
+        let stood_in_for = User { name: name.into(), uid: Text::default(), groups: all, extra: Vec::new() };
+        trail.impersonates(&stood_in_for, self.constraint(&user, account.is_some()));
+        Ok(stood_in_for)
     }
 
-    /// Who holds a token: one of the sandbox's users, or a service account that still is the one it was issued to.
-    fn user_of_token(&self, token: &str) -> Option<User> {
-        if let Some(user) = self.credentials.user_of_token(token) {
-            return Some(user.clone());
-        }
-        let account = self.credentials.account_of_token(token, self.api.clock().now().as_second())?;
-        let Account { namespace, name, uid } = account;
-        let stored = self
-            .api
-            .store()
-            .get(&ResourceId::new("", "serviceaccounts"), &Name::new(&namespace, &name))
-            .filter(|stored| stored.str_at(&["metadata", "uid"]) == Some(uid.as_str()));
-        stored.map(|_| {
-            let mut groups: Vec<Text> = account_groups(&namespace).into();
-            groups.push(AUTHENTICATED.into());
-            User { name: format!("system:serviceaccount:{namespace}:{name}").into(), uid, groups, extra: Vec::new() }
-        })
+    /// The way in which the server tells that somebody may stand in for others, where he has the newer verbs as well.
+    fn constraint(&self, user: &User, account: bool) -> Option<&'static str> {
+        let (verb, resource) = if account {
+            ("impersonate:serviceaccount", "serviceaccounts")
+        } else {
+            ("impersonate:user-info", "users")
+        };
+        let deed = Deed::Resource {
+            verb,
+            group: "authentication.k8s.io",
+            resource,
+            subresource: "",
+            namespace: "",
+            name: "",
+        };
+        authorize::reason(&self.api, user, deed).map(|_| verb)
     }
 
     /// Paths that are no resources.
@@ -300,7 +356,7 @@ impl Front {
 }
 
 /// The groups of every service account of a namespace.
-fn account_groups(namespace: &str) -> [Text; 2] {
+pub(super) fn account_groups(namespace: &str) -> [Text; 2] {
     ["system:serviceaccounts".into(), format!("system:serviceaccounts:{namespace}").into()]
 }
 

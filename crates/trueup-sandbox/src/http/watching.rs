@@ -16,6 +16,7 @@ use super::negotiate::Representation;
 use super::present::Presentation;
 use super::reply::{Body, Cut};
 use crate::api::{Api, EventKind, WatchEvent, WatchStream};
+use crate::audit::Trail;
 use crate::faults::{Attributes, Faults};
 use crate::table::IncludeObject;
 
@@ -58,7 +59,8 @@ enum Woken {
 }
 
 impl Watching {
-    pub fn into_response(self) -> Response<Body> {
+    /// The trail ends with the watch.
+    pub(super) fn into_response(self, trail: Trail) -> Response<Body> {
         let began = Instant::now();
         let running = Running {
             fault_changes: self.faults.changes(),
@@ -69,9 +71,9 @@ impl Watching {
             n_events: 0,
             watching: self,
         };
-        let frames = stream::unfold(running, |mut running| async move {
+        let frames = stream::unfold((running, trail), |(mut running, trail)| async move {
             let bytes = running.next().await?;
-            Some((Ok::<_, Cut>(Frame::data(bytes)), running))
+            Some((Ok::<_, Cut>(Frame::data(bytes)), (running, trail)))
         });
         let mut response = Response::new(StreamBody::new(frames).boxed_unsync());
         *response.status_mut() = StatusCode::OK;

@@ -41,6 +41,22 @@ pub fn complete_status(kind: &GroupKind, version: &str, status: &mut Value) {
     }
 }
 
+/// Takes away what a client gave as zero in a status and the server does not write then.
+pub fn drop_zero_status(kind: &GroupKind, version: &str, object: &mut Value) {
+    let kept = zero_status(kind, version);
+    let Some(status) = object.get_mut("status").and_then(Value::as_map_mut) else { return };
+    let is_zero = |value: &Value| match value {
+        Value::Null | Value::Bool(false) | Value::Int(0) => true,
+        Value::Str(text) => text.is_empty(),
+        Value::Bool(true) | Value::Int(_) | Value::Float(_) | Value::List(_) | Value::Map(_) => false,
+    };
+    let zeros = status.iter().filter(|(key, value)| is_zero(value) && kept.get(key).is_none());
+    let zeros: Vec<String> = zeros.map(|(key, _)| key.to_owned()).collect();
+    for key in zeros {
+        status.remove(&key);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

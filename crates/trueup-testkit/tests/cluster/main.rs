@@ -1,6 +1,7 @@
 //! Tests against a real control plane. One binary, so that they share one control plane and its start.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod audit;
 mod differential;
 mod dry_run;
 mod plane;
