@@ -10,9 +10,10 @@ mod hook;
 
 use std::sync::Arc;
 
-use trueup_object::Value;
+use trueup_object::{Map, Value};
 
 use crate::api::{Admitted, Api, Change, Changed};
+use crate::audit::Trail;
 use crate::http::credentials::User;
 use crate::state::ResourceId;
 use crate::status::ApiStatus;
@@ -32,10 +33,16 @@ struct Asked<'a> {
     change: &'a Change<'a>,
     user: &'a User,
     live: Option<Arc<Value>>,
+    trail: &'a Trail,
 }
 
 /// Makes a change with the webhooks' leave.
-pub async fn change(api: &Api, change: &Change<'_>, user: &User) -> Result<Changed, ApiStatus> {
+pub(crate) async fn change(
+    api: &Api,
+    change: &Change<'_>,
+    user: &User,
+    trail: &Trail,
+) -> Result<Changed, ApiStatus> {
     // A webhook that is asked about webhooks could not be removed any more. Scaling is never asked about here.
     if change.target.served.kind.gvk.group == GROUP || change.target.subresource == Some("scale") {
         return api.change(change);
@@ -47,19 +54,19 @@ pub async fn change(api: &Api, change: &Change<'_>, user: &User) -> Result<Chang
     let mut last = None;
     for _ in 0..N_ATTEMPTS {
         let (live, proposed) = api.propose(change)?;
-        let asked = Asked { api, change, user, live };
+        let asked = Asked { api, change, user, live, trail };
         let mut object = proposed;
         let mut warnings = Vec::new();
-        for hook in &mutating {
-            object = mutated(&asked, hook, object, &mut warnings).await?;
+        for (index, hook) in mutating.iter().enumerate() {
+            object = mutated(&asked, hook, index, object, &mut warnings).await?;
         }
         let admitted = Admitted { live: asked.live.clone(), object };
         if validating.iter().any(|hook| hook.is_about(&asked, &admitted.object)) {
             let dry_run = Change { dry_run: true, ..*change };
             let whole = api.change_admitted(&dry_run, &admitted)?;
             let Some(whole) = whole else { continue };
-            for hook in &validating {
-                validated(&asked, hook, &whole.response, &mut warnings).await?;
+            for (index, hook) in validating.iter().enumerate() {
+                validated(&asked, hook, index, &whole.response, &mut warnings).await?;
             }
         }
         match api.change_admitted(change, &admitted)? {
@@ -77,21 +84,32 @@ pub async fn change(api: &Api, change: &Change<'_>, user: &User) -> Result<Chang
 fn hooks(api: &Api, sort: &str) -> Vec<Hook> {
     let plural = format!("{sort}webhookconfigurations");
     let (configurations, _) = api.store().list(&ResourceId::new(GROUP, &plural), "");
-    let webhooks = configurations.iter().flat_map(|configuration| configuration.list_at(&["webhooks"]));
-    webhooks.map(|webhook| Hook::new(webhook.clone())).collect()
+    let webhooks = configurations.iter().flat_map(|configuration| {
+        let name = configuration.str_at(&["metadata", "name"]).unwrap_or_default();
+        configuration.list_at(&["webhooks"]).iter().map(move |webhook| Hook::new(name, sort, webhook.clone()))
+    });
+    webhooks.collect()
 }
 
 async fn mutated(
     asked: &Asked<'_>,
     hook: &Hook,
+    index: usize,
     object: Value,
     warnings: &mut Vec<String>,
 ) -> Result<Value, ApiStatus> {
-    let Some(verdict) = asked.put(hook, &object).await? else { return Ok(object) };
+    let Some(verdict) = asked.put(hook, index, &object).await? else { return Ok(object) };
     let Verdict { patch, warnings: told, .. } = verdict;
     warnings.extend(told);
-    let Some(patch) = patch else { return Ok(object) };
-    json_patch(&object, &patch).map_err(|error| {
+    let Some(patch) = patch else {
+        note_mutation(asked, hook, index, None);
+        return Ok(object);
+    };
+    let patched = json_patch(&object, &patch);
+    if patched.is_ok() {
+        note_mutation(asked, hook, index, Some(&patch));
+    }
+    patched.map_err(|error| {
         ApiStatus::internal(format!(
             "failed calling webhook {:?}: its patch does not apply: {error}",
             hook.name()
@@ -99,13 +117,32 @@ async fn mutated(
     })
 }
 
+/// What the server's auditor says of a mutating webhook that was asked.
+fn note_mutation(asked: &Asked<'_>, hook: &Hook, index: usize, patch: Option<&Value>) {
+    let place = format!("webhook.admission.k8s.io/round_0_index_{index}");
+    let is_changed = patch.is_some_and(|patch| patch.as_list().is_none_or(|list| !list.is_empty()));
+    let mut note = Map::from_iter([
+        ("configuration", Value::from(hook.configuration())),
+        ("webhook", hook.name().into()),
+    ]);
+    let mut mutation = note.clone();
+    mutation.insert("mutated", is_changed.into());
+    asked.trail.annotate(&format!("mutation.{place}"), &Value::Map(mutation).to_json());
+    if let Some(patch) = patch.filter(|_| is_changed) {
+        note.insert("patch", patch.clone());
+        note.insert("patchType", "JSONPatch".into());
+        asked.trail.annotate_request(&format!("patch.{place}"), || Value::Map(note).to_json());
+    }
+}
+
 async fn validated(
     asked: &Asked<'_>,
     hook: &Hook,
+    index: usize,
     object: &Value,
     warnings: &mut Vec<String>,
 ) -> Result<(), ApiStatus> {
-    if let Some(verdict) = asked.put(hook, object).await? {
+    if let Some(verdict) = asked.put(hook, index, object).await? {
         warnings.extend(verdict.warnings);
     }
     Ok(())
@@ -113,7 +150,7 @@ async fn validated(
 
 impl Asked<'_> {
     /// Asks a webhook, where it is about this write. Nothing where it is not, or where it fails and that is to be ignored.
-    async fn put(&self, hook: &Hook, object: &Value) -> Result<Option<Verdict>, ApiStatus> {
+    async fn put(&self, hook: &Hook, index: usize, object: &Value) -> Result<Option<Verdict>, ApiStatus> {
         if !hook.is_about(self, object) {
             return Ok(None);
         }
@@ -123,10 +160,19 @@ impl Asked<'_> {
                 "admission webhook {name:?} does not support dry run"
             )));
         }
-        match call::call(hook, &self.review(object)).await {
+        let answer = call::call(hook, &self.review(object)).await;
+        for (key, note) in answer.iter().flat_map(|verdict| &verdict.notes) {
+            self.trail.annotate(&format!("{name}/{key}"), note);
+        }
+        match answer {
             Ok(verdict) if verdict.allowed => Ok(Some(verdict)),
             Ok(verdict) => Err(verdict.into_status(name)),
-            Err(CallError(_)) if hook.ignores_failure() => Ok(None),
+            Err(CallError(_)) if hook.ignores_failure() => {
+                let sort = if hook.is_mutating() { "mutation" } else { "validating" };
+                let key = format!("failed-open.{sort}.webhook.admission.k8s.io/round_0_index_{index}");
+                self.trail.annotate(&key, name);
+                Ok(None)
+            }
             Err(CallError(why)) => Err(ApiStatus::internal(format!(
                 "failed calling webhook {name:?}: failed to call webhook: {why}"
             ))),

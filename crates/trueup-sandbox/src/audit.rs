@@ -91,7 +91,7 @@ impl Audit {
             sender: Mutex::new(sender),
             clock,
             // Apart from the sequence of object ids, so that being audited does not change those.
-            ids: IdSource::new(seed ^ 0x6175_6469_74),
+            ids: IdSource::new(seed ^ 0x61_7564_6974),
         };
         (Arc::new(audit), receiver)
     }

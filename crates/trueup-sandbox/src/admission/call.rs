@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use trueup_object::Value;
+use trueup_object::{Map, Value};
 
 use super::hook::Hook;
 use crate::http::outbound::{self, Peer};
@@ -20,6 +20,8 @@ pub(super) struct Verdict {
     pub(super) allowed: bool,
     pub(super) patch: Option<Value>,
     pub(super) warnings: Vec<String>,
+    /// For the audit trail.
+    pub(super) notes: Vec<(String, String)>,
     code: u16,
     message: String,
 }
@@ -70,11 +72,14 @@ fn verdict(answer: &Value) -> Result<Verdict, String> {
         }
     };
     let warnings = response.list_at(&["warnings"]).iter().filter_map(Value::as_str).map(str::to_owned);
+    let notes = response.get("auditAnnotations").and_then(Value::as_map).into_iter().flat_map(Map::iter);
+    let notes = notes.filter_map(|(key, note)| Some((key.to_owned(), note.as_str()?.to_owned())));
     let code = response.int_at(&["status", "code"]).and_then(|code| u16::try_from(code).ok());
     Ok(Verdict {
         allowed,
         patch,
         warnings: warnings.collect(),
+        notes: notes.collect(),
         // A refusal is never told as a success.
         code: code.filter(|code| *code >= 400).unwrap_or(400),
         message: response.str_at(&["status", "message"]).unwrap_or_default().to_owned(),

@@ -6,57 +6,70 @@ use super::Asked;
 use crate::state::{Name, ResourceId};
 use crate::write::selector_matches;
 
-pub(super) struct Hook(Value);
+pub(super) struct Hook {
+    webhook: Value,
+    configuration: String,
+    mutates: bool,
+}
 
 /// The seconds that a webhook has where its configuration does not say.
 const TIMEOUT_SECONDS: i64 = 10;
 
 impl Hook {
-    pub(super) fn new(webhook: Value) -> Self {
-        Self(webhook)
+    /// A webhook of a configuration of one sort, `mutating` or `validating`.
+    pub(super) fn new(configuration: &str, sort: &str, webhook: Value) -> Self {
+        Self { webhook, configuration: configuration.to_owned(), mutates: sort == "mutating" }
+    }
+
+    pub(super) fn configuration(&self) -> &str {
+        &self.configuration
+    }
+
+    pub(super) fn is_mutating(&self) -> bool {
+        self.mutates
     }
 
     pub(super) fn name(&self) -> &str {
-        self.0.str_at(&["name"]).unwrap_or_default()
+        self.webhook.str_at(&["name"]).unwrap_or_default()
     }
 
     pub(super) fn url(&self) -> Option<&str> {
-        self.0.str_at(&["clientConfig", "url"])
+        self.webhook.str_at(&["clientConfig", "url"])
     }
 
     pub(super) fn authority(&self) -> Option<&str> {
-        self.0.str_at(&["clientConfig", "caBundle"])
+        self.webhook.str_at(&["clientConfig", "caBundle"])
     }
 
     pub(super) fn timeout_seconds(&self) -> u64 {
-        u64::try_from(self.0.int_at(&["timeoutSeconds"]).unwrap_or(TIMEOUT_SECONDS)).unwrap_or_default()
+        u64::try_from(self.webhook.int_at(&["timeoutSeconds"]).unwrap_or(TIMEOUT_SECONDS)).unwrap_or_default()
     }
 
     pub(super) fn ignores_failure(&self) -> bool {
-        self.0.str_at(&["failurePolicy"]) == Some("Ignore")
+        self.webhook.str_at(&["failurePolicy"]) == Some("Ignore")
     }
 
     pub(super) fn allows_dry_run(&self) -> bool {
-        matches!(self.0.str_at(&["sideEffects"]), Some("None" | "NoneOnDryRun"))
+        matches!(self.webhook.str_at(&["sideEffects"]), Some("None" | "NoneOnDryRun"))
     }
 
     /// Whether it is asked about a write of an object.
     pub(super) fn is_about(&self, asked: &Asked<'_>, object: &Value) -> bool {
-        self.0.list_at(&["rules"]).iter().any(|rule| covers(rule, asked))
+        self.webhook.list_at(&["rules"]).iter().any(|rule| covers(rule, asked))
             && self.selects_object(object, asked)
             && self.selects_namespace(asked)
     }
 
     /// An object is selected by its labels before or after the write.
     fn selects_object(&self, object: &Value, asked: &Asked<'_>) -> bool {
-        let Some(selector) = self.0.get("objectSelector") else { return true };
+        let Some(selector) = self.webhook.get("objectSelector") else { return true };
         let selected = |object: &Value| selector_matches(selector, object.at(&["metadata", "labels"]));
         selected(object) || asked.live.as_deref().is_some_and(selected)
     }
 
     fn selects_namespace(&self, asked: &Asked<'_>) -> bool {
         let (Some(selector), false) =
-            (self.0.get("namespaceSelector"), asked.change.target.namespace.is_empty())
+            (self.webhook.get("namespaceSelector"), asked.change.target.namespace.is_empty())
         else {
             return true;
         };

@@ -44,8 +44,8 @@ const N_ATTEMPTS: usize = 5;
 /// The receiver's time for an answer.
 const POST_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// When the sandbox ends, what is left gets one attempt of so long.
-const FAREWELL: Duration = Duration::from_secs(1);
+/// When the sandbox ends, what is left is tried for so long.
+const FAREWELL: Duration = Duration::from_secs(5);
 
 impl AuditWebhook {
     /// Reads the kubeconfig that the server's flag names: the cluster of its current context, and that user's token or
@@ -100,21 +100,23 @@ pub(crate) async fn post_batches(webhook: AuditWebhook, mut events: mpsc::Receiv
         }
         if events.is_closed() && events.is_empty() {
             // Nobody may wait long for a receiver that does not answer.
-            let _late = timeout(FAREWELL, webhook.post(&batch)).await;
+            let _late = timeout(FAREWELL, webhook.deliver(&batch, FAREWELL)).await;
         } else {
-            webhook.deliver(&batch).await;
+            webhook.deliver(&batch, Duration::MAX).await;
         }
     }
 }
 
 impl AuditWebhook {
-    async fn deliver(&self, batch: &[String]) {
+    /// Tries until it is done, or until the next attempt would be later than anybody waits.
+    async fn deliver(&self, batch: &[String], patience: Duration) {
         let mut wait = self.backoff;
         for attempt in 1..=N_ATTEMPTS {
             match self.post(batch).await {
                 Ok(()) => return,
-                Err(why) if attempt == N_ATTEMPTS => {
+                Err(why) if attempt == N_ATTEMPTS || wait > patience => {
                     tracing::warn!(n_events = batch.len(), %why, "audit events were lost");
+                    return;
                 }
                 Err(why) => {
                     tracing::debug!(%why, "audit events are posted again");

@@ -7,7 +7,6 @@ use http::header::ACCEPT;
 use trueup_object::value::Map;
 use trueup_object::{Gvk, Value};
 
-use super::credentials::Account;
 use super::options;
 use super::path::ResourcePath;
 use super::present::Presentation;
@@ -19,11 +18,10 @@ use super::{negotiate, protobuf};
 use crate::admission;
 use crate::api::{Change, Deleted, ListOptions, Target, WriteRecord, pods};
 use crate::authorize::Deed;
-use crate::clock::wire_time;
 use crate::faults::{Attributes, Interference};
 use crate::kind::KindInfo;
 use crate::registry::ServedResource;
-use crate::status::{ApiStatus, StatusCause, StatusReason};
+use crate::status::{ApiStatus, StatusReason};
 use crate::write::{self, PatchKind, WriteVerb};
 
 /// How long a watch lasts when the client gives no time; the real server draws between half an hour and an hour.
@@ -360,7 +358,12 @@ impl Handler<'_> {
             call.trail.requests(&object);
         }
         if is_review(self.kind()) {
-            let (_, review) = self.front.api.propose(&change)?;
+            // What a client says of the answer is nobody's.
+            let mut asked = self.front.api.requested(&change).unwrap_or_default();
+            asked.remove_at(&["status"]);
+            let asked = asked.to_json();
+            let body = if asked == "null" { change.body } else { asked.as_bytes() };
+            let (_, review) = self.front.api.propose(&Change { body, ..change })?;
             let answer = if self.kind().gvk.kind == "TokenReview" {
                 self.front.review_token(review)
             } else {
@@ -368,7 +371,7 @@ impl Handler<'_> {
             };
             return Ok(Reply::json(201, &answer));
         }
-        let changed = admission::change(&self.front.api, &change, &call.user).await?;
+        let changed = admission::change(&self.front.api, &change, &call.user, &call.trail).await?;
         let code = if changed.created { 201 } else { 200 };
         let body = match self.path.subresource.as_deref() {
             // A scale has no columns of its own.

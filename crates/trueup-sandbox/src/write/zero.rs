@@ -21,6 +21,10 @@ fn zero_text(kind: &GroupKind, version: &str) -> Option<&'static str> {
         ("apiextensions.k8s.io", "CustomResourceDefinition") => {
             r#"{"conditions":null,"acceptedNames":{"plural":"","kind":""},"storedVersions":null}"#
         }
+        (
+            "authorization.k8s.io",
+            "SelfSubjectAccessReview" | "SubjectAccessReview" | "LocalSubjectAccessReview",
+        ) => r#"{"allowed":false}"#,
         ("storage.k8s.io", "VolumeAttachment") => r#"{"attached":false}"#,
         _ => return None,
     })

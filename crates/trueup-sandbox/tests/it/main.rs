@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod access;
+mod audit;
 mod cluster;
 mod definitions;
 mod deletion;
