@@ -4,6 +4,7 @@
 mod api_server;
 mod confirm;
 mod gate;
+mod one_thread;
 mod restarts;
 mod rivals;
 mod settings;

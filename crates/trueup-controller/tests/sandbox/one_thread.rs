@@ -1,0 +1,230 @@
+//! The whole controller beside a sandbox on one thread, with a clock that stands still until all have done what they can: what
+//! it asks for, and when, is the same at every run, and a crash leaves nothing of it behind.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use http::{Method, Request};
+use http_body_util::BodyExt;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+use trueup_cluster::wire::{BodyKind, Wire};
+use trueup_cluster::{Access, Connection, InProcess, RequestBody};
+use trueup_controller::{Board, Options, RuntimeClock, StartError, Stores};
+use trueup_engine::source::RepoUrl;
+use trueup_ledger::{Ledger, MemoryDisk};
+use trueup_object::{Timestamp, Value};
+use trueup_repo::{Edit, MemoryMirrors, MemoryRemotes, NewCommit, Repositories};
+use trueup_sandbox::{Clock, Sandbox, SandboxOptions};
+
+use crate::world::{config_map, deployment, value};
+
+const REPOSITORY: &str = "https://git.example.com/shop.git";
+const APPLICATIONS: &str = "/apis/argoproj.io/v1alpha1/namespaces/argocd/applications";
+const DEPLOYMENT: &str = "/apis/apps/v1/namespaces/web/deployments/web";
+const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+
+/// Longer than anything here takes by the clock that stands still.
+const LONG: Duration = Duration::from_secs(600);
+
+/// When a request was sent, which, and with what body.
+type Asked = (Duration, Method, String, Vec<u8>);
+
+struct World {
+    sandbox: Sandbox,
+    remotes: MemoryRemotes,
+    mirrors: MemoryMirrors,
+    disk: MemoryDisk,
+    wire: Wire,
+    start: Timestamp,
+    journal: Arc<Mutex<Vec<Asked>>>,
+    /// Between a request and its being served.
+    latency: Duration,
+}
+
+impl World {
+    async fn new(latency: Duration) -> Self {
+        let start: Timestamp = "2026-01-02T03:04:05Z".parse().unwrap();
+        let options = SandboxOptions { clock: Clock::starting_at(start), ..SandboxOptions::default() };
+        let sandbox = Sandbox::in_process(options).unwrap();
+        let access = Access::InProcess(InProcess::new("sandbox", sandbox.door("admin")));
+        let wire = Connection::open(&access, "observer").await.unwrap().wire;
+        let world = Self {
+            sandbox,
+            remotes: MemoryRemotes::new(),
+            mirrors: MemoryMirrors::default(),
+            disk: MemoryDisk::new([7; 32]),
+            wire,
+            start,
+            journal: Arc::default(),
+            latency,
+        };
+        for definition in trueup_api::crd::crds().unwrap() {
+            world.create(DEFINITIONS, &definition).await;
+        }
+        for name in ["argocd", "web"] {
+            let json = format!(r#"{{"apiVersion":"v1","kind":"Namespace","metadata":{{"name":"{name}"}}}}"#);
+            world.create("/api/v1/namespaces", &value(&json)).await;
+        }
+        world.commit(&[
+            ("apps/web/deployment.yaml", &deployment(2)),
+            ("apps/one/map.yaml", &config_map("one", "a")),
+            ("apps/two/map.yaml", &config_map("two", "b")),
+        ]);
+        for name in ["web", "one", "two"] {
+            world.application(name).await;
+        }
+        world
+    }
+
+    fn commit(&self, files: &[(&str, &str)]) {
+        let edits =
+            files.iter().map(|(path, text)| ((*path).to_owned(), Edit::Write(text.as_bytes().to_vec())));
+        let commit = NewCommit {
+            author: "Alice <alice@example.com>".into(),
+            time: self.sandbox.clock().now(),
+            message: "change".to_owned(),
+            edits: edits.collect(),
+        };
+        self.remotes.commit(&RepoUrl::parse(REPOSITORY).unwrap(), "main", &commit);
+    }
+
+    async fn application(&self, name: &str) {
+        let json = format!(
+            r#"{{"apiVersion":"argoproj.io/v1alpha1","kind":"Application","metadata":{{"name":"{name}","namespace":"argocd"}},
+                "spec":{{"project":"default","source":{{"repoURL":"{REPOSITORY}","path":"apps/{name}","targetRevision":"main"}},
+                "destination":{{"server":"https://kubernetes.default.svc","namespace":"web"}},
+                "syncPolicy":{{"automated":{{"selfHeal":true}}}}}}}}"#
+        );
+        self.create(APPLICATIONS, &value(&json)).await;
+    }
+
+    async fn create(&self, path: &str, object: &Value) {
+        let body = object.to_json().into_bytes();
+        self.wire.write(Method::POST, path, BodyKind::Json, body).await.unwrap();
+    }
+
+    async fn scale(&self, replicas: u32) {
+        let body = format!(r#"{{"spec":{{"replicas":{replicas}}}}}"#).into_bytes();
+        let path = format!("{DEPLOYMENT}?fieldManager=kubectl-edit");
+        self.wire.write(Method::PATCH, &path, BodyKind::MergePatch, body).await.unwrap();
+    }
+
+    async fn get(&self, path: &str) -> Option<Value> {
+        let answer = self.wire.get(path).await.ok()?;
+        Value::from_json(&answer.body).ok()
+    }
+
+    /// Waits until an object is as wanted.
+    async fn until(&self, path: &str, wanted: impl Fn(&Value) -> bool) {
+        let until = timeout(LONG, async {
+            while !self.get(path).await.is_some_and(|found| wanted(&found)) {
+                sleep(Duration::from_millis(100)).await;
+            }
+        });
+        assert!(until.await.is_ok(), "{path}: {:?}", self.get(path).await.map(|found| found.to_json()));
+    }
+
+    async fn until_all_synced(&self) {
+        for name in ["web", "one", "two"] {
+            let path = format!("{APPLICATIONS}/{name}");
+            self.until(&path, |app| app.str_at(&["status", "sync", "status"]) == Some("Synced")).await;
+        }
+    }
+
+    async fn until_replicas(&self, replicas: i64) {
+        self.until(DEPLOYMENT, |live| live.int_at(&["spec", "replicas"]) == Some(replicas)).await;
+    }
+
+    /// The way of a controller to the server: what passes is written down, and takes its time.
+    fn access(&self) -> Access {
+        let (door, journal, latency) = (self.sandbox.door("admin"), self.journal.clone(), self.latency);
+        let began = Instant::now();
+        let service = tower::service_fn(move |request: Request<RequestBody>| {
+            let (door, journal) = (door.clone(), journal.clone());
+            async move {
+                let (head, body) = request.into_parts();
+                let body = body.collect().await?.to_bytes().to_vec();
+                let asked = (began.elapsed(), head.method.clone(), head.uri.to_string(), body.clone());
+                journal.lock().unwrap().push(asked);
+                sleep(latency).await;
+                door.oneshot(Request::from_parts(head, RequestBody::from(body))).await
+            }
+        });
+        Access::InProcess(InProcess::new("sandbox", service))
+    }
+
+    fn control(&self) -> (JoinHandle<Result<(), StartError>>, CancellationToken) {
+        let repositories = Repositories::in_memory(self.remotes.clone(), self.mirrors.clone());
+        let options = Options {
+            access: self.access(),
+            namespace: "argocd".to_owned(),
+            stores: Stores::Handed {
+                ledger: Arc::new(Ledger::in_memory(&self.disk)),
+                repositories: Arc::new(repositories),
+            },
+            take_over: false,
+            poll: Duration::from_secs(120),
+            poll_jitter: Duration::from_secs(60),
+            instance: "one".to_owned(),
+            clock: Arc::new(RuntimeClock::starting_at(self.start)),
+            version: "test".to_owned(),
+            scripts: trueup_lua::Library::default(),
+        };
+        let ended = CancellationToken::new();
+        let run = trueup_controller::run(options, Board::default(), ended.clone());
+        (tokio::spawn(run), ended)
+    }
+
+    fn n_asked(&self) -> usize {
+        self.journal.lock().unwrap().len()
+    }
+}
+
+/// The controller comes, syncs, heals, crashes in the middle of healing, comes again, follows Git, and goes.
+fn run_once(latency: Duration) -> Vec<Asked> {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    let runtime = builder.enable_time().start_paused(true).build().unwrap();
+    runtime.block_on(async {
+        let world = World::new(latency).await;
+        let (first, _) = world.control();
+        world.until_all_synced().await;
+        world.scale(5).await;
+        world.until_replicas(2).await;
+        world.scale(7).await;
+        sleep(latency * 2).await;
+        first.abort();
+        world.disk.crash();
+        assert!(first.await.is_err_and(|error| error.is_cancelled()));
+        let n_asked = world.n_asked();
+        sleep(Duration::from_secs(3600)).await;
+        assert_eq!(world.n_asked(), n_asked, "a crash leaves nothing behind that asks");
+        let (second, ended) = world.control();
+        world.until_replicas(2).await;
+        world.commit(&[("apps/web/deployment.yaml", &deployment(3))]);
+        world.until_replicas(3).await;
+        world.until_all_synced().await;
+        ended.cancel();
+        assert!(second.await.is_ok_and(|ended| ended.is_ok()));
+        std::mem::take(&mut *world.journal.lock().unwrap())
+    })
+}
+
+#[test]
+fn two_runs_ask_the_same_at_the_same_times() {
+    for latency_ms in [0, 7] {
+        let latency = Duration::from_millis(latency_ms);
+        let (first, second) = (run_once(latency), run_once(latency));
+        assert!(first.len() > 100, "{}", first.len());
+        for (number, (one, other)) in first.iter().zip(&second).enumerate() {
+            assert_eq!(shown(one), shown(other), "request {number} of {} with {latency_ms} ms", first.len());
+        }
+        assert_eq!(first.len(), second.len());
+    }
+}
+
+fn shown((at, method, address, body): &Asked) -> String {
+    format!("{at:?} {method} {address} {}", String::from_utf8_lossy(body))
+}
