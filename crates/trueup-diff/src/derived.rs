@@ -45,13 +45,15 @@ pub(crate) fn is_left_of_earlier_image(name: &str, value: &Value) -> bool {
 }
 
 /// The default of an amount in an item of a LimitRange's `limits`, as Kubernetes' `SetDefaults_LimitRangeItem` decides: a
-/// default limit is the maximum, a default request is the default limit or the minimum. `item` is the item in live.
+/// default limit is the maximum, a default request is the default limit or the minimum. `item` is the item in live, or as it
+/// was declared: what was derived once stays when what it was derived from is changed.
 pub(crate) fn default_amount<'v>(list: &str, resource: &str, item: &'v Value) -> Option<&'v Value> {
     let of = |list: &str| item.at(&[list, resource]);
     match list {
         _ if item.str_at(&["type"]) != Some("Container") => None,
         "default" => of("max"),
-        "defaultRequest" => of("default").or_else(|| of("min")),
+        // As declared, the default limit may be left out and the maximum then.
+        "defaultRequest" => of("default").or_else(|| of("max")).or_else(|| of("min")),
         _ => None,
     }
 }

@@ -5,6 +5,7 @@ use trueup_object::Value;
 
 use crate::absent::{asks_nothing, is_replaced, present, says_nothing};
 use crate::align::Sides;
+use crate::reference::refers_otherwise;
 use crate::scalar;
 use crate::spot::{Parts, Spot};
 
@@ -49,10 +50,11 @@ fn agree_present(left: &Value, right: &Value, spot: &Spot<'_>, mode: Mode) -> bo
         (Parts::Map { .. }, Parts::Map { .. }) => sides
             .fields()
             .all(|(name, pair)| agree(pair.target, pair.live, &spot.child(name, Some(right)), mode)),
-        (Parts::NamedList, Parts::NamedList) => sides
-            .named_items(spot.ty)
-            .into_iter()
-            .all(|(_, pair)| agree(pair.target, pair.live, &spot.item(), mode)),
+        (Parts::NamedList, Parts::NamedList) => {
+            let items = sides.named_items(spot.ty);
+            items.into_iter().all(|(_, pair)| agree(pair.target, pair.live, &spot.item(), mode))
+                && !refers_otherwise(left, right, spot)
+        }
         (Parts::AtomicList, Parts::AtomicList) if agree_in_any_order(left, right, spot, mode) => true,
         (Parts::AtomicList, Parts::AtomicList) => {
             left.as_list().map(<[Value]>::len) == right.as_list().map(<[Value]>::len)

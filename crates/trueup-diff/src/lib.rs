@@ -24,6 +24,7 @@ mod owners;
 mod patience;
 mod place;
 mod predict;
+mod reference;
 mod remainder;
 mod scalar;
 mod seal;

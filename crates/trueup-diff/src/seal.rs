@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use trueup_merge::TypeRef;
 use trueup_object::secret::{
-    is_open_field_of_secret, is_password_flag, is_secret, is_sensitive_entry, refers, replace,
+    is_open_field_of_secret, is_secret, is_sensitive_entry, password_in_argument, refers, replace,
     replace_credentials, tells_nothing,
 };
 use trueup_object::{Gvk, Map, Text, Value, is_sensitive_name};
@@ -207,17 +207,20 @@ impl<'k> Sealer<'k> {
         }
     }
 
-    /// The argument behind `--password` is sensitive.
+    /// An argument behind `--password` is sensitive, and so is a part of `-pPASSWORD`.
     fn items<'a>(&self, items: &[Value], ty: &dyn Fn() -> TypeRef<'a>) -> Option<Vec<Value>> {
         let has_parts = items.iter().any(|item| matches!(item, Value::Map(_) | Value::List(_)));
         let element = if has_parts { ty().element() } else { TypeRef::untyped() };
         let mut sealed: Option<Vec<Value>> = None;
+        let program = items.first().and_then(Value::as_str).unwrap_or_default();
         let mut before: Option<&str> = None;
         for (index, item) in items.iter().enumerate() {
             let text = item.as_str();
-            let is_argument = text.is_some_and(|text| !text.starts_with(['-', '$']));
-            let found = match before.filter(|flag| is_argument && is_password_flag(flag)) {
-                Some(flag) => self.named(flag, item),
+            let password = text
+                .and_then(|text| Some((text, password_in_argument(program, before, text)?)))
+                .and_then(|(text, part)| Some((text.get(..part.start)?, text.get(part)?)));
+            let found = match password {
+                Some((flag, password)) => Some((flag.to_owned() + &self.seal_part(password)).into()),
                 None => self.value(item, &|| element),
             };
             if let Some(found) = found {

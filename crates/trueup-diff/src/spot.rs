@@ -17,6 +17,10 @@ pub(crate) struct Spot<'a> {
     step: Option<Step<'a>>,
     /// The map that the value is in, in live: some defaults depend on siblings.
     siblings: Option<&'a Value>,
+    /// The same map as Git declares it.
+    declared: Option<&'a Value>,
+    /// What the value would be if the siblings were as Git declares them.
+    earlier: Option<&'a Value>,
     /// Of a default that is an object, the part that belongs here.
     expected: Option<&'a Value>,
     /// The sibling that this field copies and that copies this one, while Git does not declare it: then neither value
@@ -39,7 +43,17 @@ pub(crate) enum Parts {
 
 impl<'a> Spot<'a> {
     pub fn root(ty: TypeRef<'a>) -> Self {
-        Self { ty, name: "", parent: "", step: None, siblings: None, expected: None, circle: false }
+        Self {
+            ty,
+            name: "",
+            parent: "",
+            step: None,
+            siblings: None,
+            declared: None,
+            earlier: None,
+            expected: None,
+            circle: false,
+        }
     }
 
     /// The place of a field; `live` is the map in live that holds it.
@@ -56,13 +70,17 @@ impl<'a> Spot<'a> {
             parent: self.name,
             step,
             siblings: live,
-            expected: default.and_then(|default| default.get(name)).or_else(|| self.default_amount(name)),
+            declared: None,
+            earlier: self.default_amount(name, self.declared),
+            expected: default
+                .and_then(|default| default.get(name))
+                .or_else(|| self.default_amount(name, self.siblings)),
             circle: self.in_circle(name, step).is_some(),
         }
     }
 
-    fn default_amount(&self, name: &str) -> Option<&'a Value> {
-        let item = self.siblings.filter(|_| self.parent == "limits")?;
+    fn default_amount(&self, name: &str, item: Option<&'a Value>) -> Option<&'a Value> {
+        let item = item.filter(|_| self.parent == "limits")?;
         derived::default_amount(self.name, name, item)
     }
 
@@ -74,7 +92,7 @@ impl<'a> Spot<'a> {
         declared: Option<&'a Value>,
         default: Option<&'a Value>,
     ) -> Self {
-        let child = self.child_with(name, live, default);
+        let child = Self { declared, ..self.child_with(name, live, default) };
         if !child.circle {
             return child;
         }
@@ -104,6 +122,8 @@ impl<'a> Spot<'a> {
             parent: self.parent,
             step: None,
             siblings: None,
+            declared: None,
+            earlier: None,
             expected: None,
             circle: false,
         }
@@ -162,6 +182,7 @@ impl<'a> Spot<'a> {
             derived::default_instead(self.name, self.parent, self.siblings?)
         };
         self.known_default().or(self.expected).is_some_and(is_live)
+            || self.earlier.is_some_and(is_live)
             || derived().is_some_and(|it| is_live(&it))
             || instead().is_some_and(|it| is_live(&it))
     }

@@ -14,6 +14,7 @@ use crate::equal::{Mode, agree, agree_in_any_order};
 use crate::finding::{Change, Channel};
 use crate::normalise::is_mark;
 use crate::owners::{Owner, Owners};
+use crate::reference::refers_otherwise;
 use crate::scalar;
 use crate::spot::{Parts, Spot};
 use crate::unowned::{self, UnownedTable};
@@ -232,10 +233,16 @@ impl<'a> Walk<'a> {
     fn items(&mut self, sides: Sides<'a>, spot: Spot<'a>) {
         let items = sides.named_items(spot.ty);
         if !has_repeated_names(&items) {
+            let before = self.found.len();
             for (name, item) in items {
                 if !item.are_settled() {
                     self.step(name.element(), |walk| walk.visit(item, spot.item()));
                 }
+            }
+            let both = present(sides.target).zip(present(sides.live));
+            let is_told = self.found.len() > before;
+            if !is_told && both.is_some_and(|(target, live)| refers_otherwise(target, live, &spot)) {
+                self.declared(Change::Changed);
             }
             return;
         }

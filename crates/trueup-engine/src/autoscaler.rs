@@ -71,15 +71,19 @@ impl Autoscalers {
         Self { by_workload, uncertain }
     }
 
-    /// The autoscaler that a field of a workload belongs to, with this live value and these writers beside us.
+    /// The autoscaler that a field of a workload belongs to, with this live value and these writers beside us. `ours`:
+    /// whether we wrote it. What a VerticalPodAutoscaler sets has another writer than us alone.
     pub fn owner(
         &self,
         workload: &ResourceKey,
         path: &FieldPath,
         live: Option<&Value>,
-        writers: &[Owner],
+        (writers, ours): (&[Owner], bool),
     ) -> Option<&ResourceKey> {
         let scales = scaled_field(path)?;
+        if scales == Scales::Resources && ours && writers.is_empty() {
+            return None;
+        }
         let sets = |reach: &Reach| match (scales, reach) {
             (Scales::Replicas, Reach::Replicas { zero }) => *zero || live.and_then(Value::as_int) != Some(0),
             (Scales::Resources, Reach::Resources(policies)) => {
@@ -244,8 +248,12 @@ mod tests {
     fn replicas_of_the_targeted_workload_belong_to_the_autoscaler() {
         let scalers = scalers(HPA);
         let replicas = FieldPath::fields(&["spec", "replicas"]);
-        let owner =
-            scalers.owner(&ResourceKey::new("apps", "Deployment", "shop", "web"), &replicas, None, &[]);
+        let owner = scalers.owner(
+            &ResourceKey::new("apps", "Deployment", "shop", "web"),
+            &replicas,
+            None,
+            (&[], false),
+        );
         assert_eq!(owner.map(short), Some(Text::from("HorizontalPodAutoscaler/web")));
         let workload = ResourceKey::new("apps", "Deployment", "shop", "web");
         let all: Vec<_> =
@@ -253,11 +261,21 @@ mod tests {
         assert_eq!(all, [(".spec.replicas", Text::from("HorizontalPodAutoscaler/web"))]);
         assert_eq!(scalers.of(&workload, Some(0)).count(), 0);
         assert_eq!(
-            scalers.owner(&ResourceKey::new("apps", "Deployment", "shop", "other"), &replicas, None, &[]),
+            scalers.owner(
+                &ResourceKey::new("apps", "Deployment", "shop", "other"),
+                &replicas,
+                None,
+                (&[], false)
+            ),
             None
         );
         assert_eq!(
-            scalers.owner(&ResourceKey::new("apps", "Deployment", "else", "web"), &replicas, None, &[]),
+            scalers.owner(
+                &ResourceKey::new("apps", "Deployment", "else", "web"),
+                &replicas,
+                None,
+                (&[], false)
+            ),
             None
         );
     }
@@ -265,13 +283,16 @@ mod tests {
     #[test]
     fn nothing_but_the_scaled_field_belongs_to_it() {
         let workload = ResourceKey::new("apps", "Deployment", "shop", "web");
-        assert_eq!(scalers(HPA).owner(&workload, &FieldPath::fields(&["spec", "paused"]), None, &[]), None);
+        assert_eq!(
+            scalers(HPA).owner(&workload, &FieldPath::fields(&["spec", "paused"]), None, (&[], false)),
+            None
+        );
         assert_eq!(
             scalers(HPA).owner(
                 &workload,
                 &FieldPath::fields(&["spec", "template", "spec", "containers"]),
                 None,
-                &[]
+                (&[], false)
             ),
             None
         );
@@ -284,7 +305,9 @@ mod tests {
                 "spec":{"scaleTargetRef":{"name":"web"}}}"#,
         );
         let workload = ResourceKey::new("apps", "Deployment", "shop", "web");
-        assert!(keda.owner(&workload, &FieldPath::fields(&["spec", "replicas"]), None, &[]).is_some());
+        assert!(
+            keda.owner(&workload, &FieldPath::fields(&["spec", "replicas"]), None, (&[], false)).is_some()
+        );
     }
 
     #[test]
@@ -297,9 +320,11 @@ mod tests {
         };
         let workload = ResourceKey::new("apps", "Deployment", "shop", "web");
         let replicas = FieldPath::fields(&["spec", "replicas"]);
-        assert!(rollout(r#","scaleDown":"onsuccess""#).owner(&workload, &replicas, None, &[]).is_some());
-        assert!(rollout(r#","scaleDown":"never""#).owner(&workload, &replicas, None, &[]).is_none());
-        assert!(rollout("").owner(&workload, &replicas, None, &[]).is_none());
+        assert!(
+            rollout(r#","scaleDown":"onsuccess""#).owner(&workload, &replicas, None, (&[], false)).is_some()
+        );
+        assert!(rollout(r#","scaleDown":"never""#).owner(&workload, &replicas, None, (&[], false)).is_none());
+        assert!(rollout("").owner(&workload, &replicas, None, (&[], false)).is_none());
     }
 
     #[test]

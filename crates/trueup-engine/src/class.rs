@@ -123,6 +123,22 @@ pub fn owns(class: Class, key: &ResourceKey, path: &FieldPath, live: &Value) -> 
     }
 }
 
+/// Whether a field has the one writer that there is for it, whoever it is: told of objects that name no writers.
+pub fn has_one_writer(key: &ResourceKey, path: &FieldPath, live: &Value) -> bool {
+    let is_role = key.group == "rbac.authorization.k8s.io" && key.kind == "ClusterRole";
+    let is_pod = key.group.is_empty() && key.kind == "Pod";
+    (is_role && controller_owns(key, path, live)) || (!is_pod && injector_owns(key, path))
+}
+
+/// Whether what Git declares there only keeps a place: the rules of an aggregated role are put together anew whatever they
+/// were, and a certificate is not one as long as it decodes to nothing (`Cg==` is a line break).
+pub fn is_filled_in(target: &Value, path: &FieldPath) -> bool {
+    match last_field(path) {
+        Some("caBundle") => target.as_str().is_none_or(|text| matches!(text, "" | "Cg==" | "bnVsbA==")),
+        Some(_) | None => path.starts_with_fields(&["rules"]),
+    }
+}
+
 const CONTROLLER_ANNOTATIONS: [&str; 6] = [
     "deployment.kubernetes.io/",
     "pv.kubernetes.io/",

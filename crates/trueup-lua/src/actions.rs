@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use trueup_object::secret::SensitiveValues;
 use trueup_object::{Gvk, Map, Value};
 
 use crate::error::ScriptError;
+use crate::library::Script;
 use crate::pool::LuaRules;
 use crate::secret::{without_values, without_words};
 
@@ -17,6 +19,21 @@ pub struct Action {
     pub icon_class: String,
     /// The names of its parameters.
     pub params: Vec<String>,
+}
+
+impl Action {
+    /// The same without values of the object that are sensitive.
+    fn without(self, values: &SensitiveValues) -> Self {
+        let Self { name, disabled, display_name, icon_class, params } = self;
+        let masked = |text: String| values.masked(&text).into_owned();
+        Self {
+            name: masked(name),
+            disabled,
+            display_name: masked(display_name),
+            icon_class: masked(icon_class),
+            params: params.into_iter().map(masked).collect(),
+        }
+    }
 }
 
 /// What is to be done with the object that an action returned.
@@ -47,15 +64,29 @@ impl LuaRules {
     pub fn actions(&self, object: &Value, unix_s: i64) -> Result<Vec<Action>, ScriptError> {
         let mut found: BTreeMap<String, Action> = BTreeMap::new();
         let Some(gvk) = Gvk::of(object) else { return Ok(Vec::new()) };
-        let object = without_values(object);
+        let seen = without_values(object);
         for script in self.library.discoveries(&gvk.group_kind()) {
-            let returned = self.pool.run(script, &object, &BTreeMap::new(), unix_s)?;
-            for (name, value) in offered(&returned)? {
-                let action = action(name, value)?;
-                found.entry(name.to_owned()).or_insert(action);
+            let offered = self.offered(script, &seen, unix_s);
+            for (key, action) in offered.map_err(|error| without_words(error, object))? {
+                found.entry(key).or_insert(action);
             }
         }
-        Ok(found.into_values().collect())
+        let values = SensitiveValues::of(object);
+        Ok(found.into_values().map(|action| action.without(&values)).collect())
+    }
+
+    /// What one script offers, each under its name in the script.
+    fn offered(
+        &self,
+        script: &Script,
+        object: &Value,
+        unix_s: i64,
+    ) -> Result<Vec<(String, Action)>, ScriptError> {
+        let returned = self.pool.run(script, object, &BTreeMap::new(), unix_s)?;
+        offered(&returned)?
+            .into_iter()
+            .map(|(key, value)| Ok((key.to_owned(), action(key, value)?)))
+            .collect()
     }
 
     /// Carries out an action on a copy of the object: gives what is to be made of the cluster, and changes nothing.
@@ -73,15 +104,20 @@ impl LuaRules {
             kind: kind.as_ref().map(ToString::to_string).unwrap_or_default(),
         })?;
         let returned = self.pool.run(script, object, parameters, unix_s);
-        match returned.map_err(|error| without_words(error, object))? {
-            Value::List(items) => items.into_iter().map(|item| effect(item, object)).collect(),
-            // The older form: the object itself, changed.
-            Value::Map(changed) => Ok(vec![Effect {
-                operation: Operation::Patch,
-                resource: Value::Map(repaired(changed, object.as_map())),
-            }]),
-            other => Err(ScriptError::not_a_table(lua_name(&other))),
-        }
+        returned.and_then(|returned| effects(returned, object)).map_err(|error| without_words(error, object))
+    }
+}
+
+/// What an action is to make of the cluster by what it returned.
+fn effects(returned: Value, object: &Value) -> Result<Vec<Effect>, ScriptError> {
+    match returned {
+        Value::List(items) => items.into_iter().map(|item| effect(item, object)).collect(),
+        // The older form: the object itself, changed.
+        Value::Map(changed) => Ok(vec![Effect {
+            operation: Operation::Patch,
+            resource: Value::Map(repaired(changed, object.as_map())),
+        }]),
+        other => Err(ScriptError::not_a_table(lua_name(&other))),
     }
 }
 

@@ -10,7 +10,7 @@ use trueup_object::{Gvk, Value};
 use crate::error::ScriptError;
 use crate::health;
 use crate::library::{Library, Script};
-use crate::secret::without_values;
+use crate::secret::{without_values, words_about};
 use crate::state::State;
 
 /// As many as threads look at applications at the same time; more are made and dropped again. A warm one holds some
@@ -76,6 +76,7 @@ impl Scripts for LuaRules {
             .run(script, &without_values(live), &BTreeMap::new(), unix_s)
             .and_then(|returned| health::read(&returned));
         let health = said.unwrap_or_else(|error| Some(Health::new(HealthStatus::Unknown, error.to_string())));
+        let health = health.map(|health| Health { message: words_about(live, health.message), ..health });
         Some(Scripted { source: script.source.clone(), health })
     }
 }

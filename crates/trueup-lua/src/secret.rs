@@ -1,8 +1,9 @@
-//! A Secret as a script that judges sees it: with all of its fields, and none of its values.
+//! A Secret as a script that judges sees it: with all of its fields, and none of its values. Of other objects it sees
+//! everything, since a setting may have a sensitive name, too, and what it says has none of their sensitive values.
 
 use std::borrow::Cow;
 
-use trueup_object::secret::{is_open_field_of_secret, is_secret};
+use trueup_object::secret::{SensitiveValues, is_open_field_of_secret, is_secret};
 use trueup_object::{Map, Value, is_sensitive_name};
 
 use crate::error::ScriptError;
@@ -45,8 +46,28 @@ fn masked(value: &Value) -> Value {
     }
 }
 
-/// An action gets a Secret as it is, since it makes another one of it: what it says of it is not shown.
+/// What a script says of an object, without the object's sensitive values.
+pub(crate) fn words_about(object: &Value, words: String) -> String {
+    if words.is_empty() {
+        return words;
+    }
+    match SensitiveValues::of(object).masked(&words) {
+        Cow::Borrowed(_) => words,
+        Cow::Owned(masked) => masked,
+    }
+}
+
+/// What a script that acts says of an object when it fails. It gets a Secret as it is, since it makes another one of it: what
+/// it says of it is not shown.
 pub(crate) fn without_words(error: ScriptError, object: &Value) -> ScriptError {
+    let error = match error {
+        ScriptError::Raised(words) => ScriptError::Raised(words_about(object, words)),
+        ScriptError::Result(words) => ScriptError::Result(words_about(object, words)),
+        other @ (ScriptError::Syntax(_)
+        | ScriptError::Instructions { .. }
+        | ScriptError::Memory { .. }
+        | ScriptError::NoAction { .. }) => other,
+    };
     match error {
         ScriptError::Raised(_) | ScriptError::Result(_) if is_secret(object) => {
             ScriptError::Raised("the script failed; what it says of a Secret is not shown".to_owned())

@@ -453,3 +453,52 @@ fn no_script_that_judges_sees_the_values_of_a_secret() {
         Some(Health::new(HealthStatus::Degraded, "no way to postgres://a:***@db/"))
     );
 }
+
+#[test]
+fn no_script_says_a_sensitive_value_of_any_kind() {
+    let workload = "{apiVersion: example.com/v1, kind: Web, metadata: {name: a, annotations: {example.com/token: LEAKnote}}, spec: {password: LEAKword, limit: '12', env: [{name: PASSWORD, value: LEAKenv}, {name: COLOUR, value: green}], args: [--password, LEAKarg]}}";
+    for (lua, said) in [
+        (
+            "return {status = 'Degraded', message = 'bad ' .. obj.spec.password .. obj.spec.limit}",
+            "bad ***12",
+        ),
+        ("return {status = 'Degraded', message = obj.metadata.annotations['example.com/token']}", "***"),
+        (
+            "return {status = 'Degraded', message = obj.spec.env[1].value .. obj.spec.env[2].value}",
+            "***green",
+        ),
+        ("error(obj.spec.args[2], 0)", "***"),
+        ("return obj.spec.args[2]", "expect table output from Lua script, not string"),
+    ] {
+        let rules = rules(&[("resource.customizations.health.example.com_Web", lua)]);
+        let health = rules.judge(&yaml(workload), NOW).and_then(|scripted| scripted.health);
+        assert_eq!(health.map(|health| health.message).as_deref(), Some(said), "{lua}");
+    }
+}
+
+#[test]
+fn no_action_says_a_sensitive_value_of_any_kind() {
+    let workload = yaml("{apiVersion: example.com/v1, kind: Web, spec: {password: LEAKword}}");
+    let with = |discovery: &str, action: &str| {
+        let text = format!(
+            "discovery.lua: |\n  {discovery}\ndefinitions:\n- name: go\n  action.lua: |\n    {action}\n"
+        );
+        rules(&[("resource.customizations.actions.example.com_Web", &text)])
+    };
+    let rules = with(
+        "return {go = {displayName = 'use ' .. obj.spec.password, params = {{name = obj.spec.password}}}}",
+        "error('no ' .. obj.spec.password, 0)",
+    );
+    let actions = rules.actions(&workload, NOW).unwrap();
+    assert_eq!(
+        (actions[0].display_name.as_str(), actions[0].params.as_slice()),
+        ("use ***", &["***".to_owned()][..])
+    );
+    let error = rules.run_action(&workload, "go", &std::collections::BTreeMap::new(), NOW).unwrap_err();
+    assert_eq!(error.to_string(), "no ***");
+    let rules =
+        with("error(obj.spec.password, 0)", "return {{operation = obj.spec.password, resource = obj}}");
+    assert_eq!(rules.actions(&workload, NOW).unwrap_err().to_string(), "***");
+    let error = rules.run_action(&workload, "go", &std::collections::BTreeMap::new(), NOW).unwrap_err();
+    assert_eq!(error.to_string(), "unsupported operation: \"***\"");
+}

@@ -10,10 +10,12 @@ use crate::Value;
 mod name;
 mod pair;
 mod shape;
+mod told;
 
 pub use name::{is_sensitive_entry, is_sensitive_name, refers, tells_nothing};
-pub use pair::{is_password_flag, pairs};
+pub use pair::{pairs, password_in_argument};
 pub use shape::{credentials, redact};
+pub use told::SensitiveValues;
 
 /// Whether an object is a core Secret.
 pub fn is_secret(object: &Value) -> bool {

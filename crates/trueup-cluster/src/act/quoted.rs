@@ -1,18 +1,10 @@
 //! Sensitive values that a server quotes when it refuses an object (`Invalid value: "..."`) are taken out of its words.
 
-use trueup_object::secret::{
-    is_open_field_of_secret, is_password_flag, is_sensitive_entry, refers, sensitive_parts, tells_nothing,
-};
-use trueup_object::{Map, ResourceKey, Value, is_sensitive_name};
+use trueup_object::secret::SensitiveValues;
+use trueup_object::{ResourceKey, Value};
 
 use super::Refusal;
 use crate::status::StatusCause;
-
-/// What stands in place of a value.
-const MASK: &str = "***";
-
-/// A value as short as this is taken out only where it stands in quotes: it may be a part of any word.
-const SHORT_CHARS_MAX: usize = 3;
 
 /// The refusal without the sensitive values of the objects that it is about.
 pub fn without_values<'v>(
@@ -21,80 +13,14 @@ pub fn without_values<'v>(
     objects: impl IntoIterator<Item = &'v Value>,
 ) -> Refusal {
     let is_secret = key.group.is_empty() && key.kind == "Secret";
-    let mut values = Vec::new();
+    let mut values = SensitiveValues::default();
     for object in objects {
-        collect(object, false, &mut values);
+        values.add(object);
         if is_secret {
-            let fields = object.as_map().into_iter().flat_map(Map::iter);
-            let closed = fields.filter(|(name, _)| !is_open_field_of_secret(name));
-            closed.for_each(|(_, field)| everything(field, &mut values));
+            values.add_values_of_secret(object);
         }
     }
-    // A value that contains another one goes first.
-    values.sort_by_key(|value| std::cmp::Reverse(value.len()));
-    values.dedup();
-    if values.is_empty() { refusal } else { refusal.reworded(|text| masked(text, &values)) }
-}
-
-fn masked(text: String, values: &[String]) -> String {
-    values.iter().fold(text, |text, value| {
-        if value.chars().count() > SHORT_CHARS_MAX {
-            return text.replace(value.as_str(), MASK);
-        }
-        text.replace(&format!("\"{value}\""), &format!("\"{MASK}\""))
-    })
-}
-
-/// The texts under sensitive names, the values of environment variables with such names, and what other texts hold of
-/// them.
-fn collect(value: &Value, sensitive: bool, found: &mut Vec<String>) {
-    match value {
-        Value::Str(text) if sensitive && !text.is_empty() => {
-            found.push(text.to_string());
-            // As a server prints it in quotes.
-            let quoted = format!("{text:?}");
-            found.push(quoted.trim_matches('"').to_owned());
-        }
-        Value::Str(text) => {
-            found.extend(
-                sensitive_parts(text).into_iter().filter_map(|part| text.get(part)).map(str::to_owned),
-            );
-        }
-        Value::Int(number) if sensitive => found.push(number.to_string()),
-        Value::Int(_) | Value::Float(_) | Value::Bool(_) | Value::Null => {}
-        Value::List(items) => {
-            let mut flag = None;
-            for item in items {
-                let text = item.as_str();
-                // The argument behind `--password`.
-                let behind = flag.zip(text).is_some_and(|(flag, text)| {
-                    is_password_flag(flag) && !text.starts_with(['-', '$']) && !tells_nothing(flag, text)
-                });
-                collect(item, behind || sensitive && item.as_map().is_none(), found);
-                flag = text;
-            }
-        }
-        Value::Map(map) => {
-            let named = map.get("name").and_then(Value::as_str).is_some_and(is_sensitive_entry);
-            for (key, value) in map.iter() {
-                let says_so = (is_sensitive_name(key) && !refers(key)) || (named && key == "value");
-                // What has fields of its own, such as `secretKeyRef`, says where a value is.
-                let holds = says_so && value.as_map().is_none();
-                collect(value, sensitive || holds, found);
-            }
-        }
-    }
-}
-
-/// Every value, however deep it stands.
-fn everything(value: &Value, found: &mut Vec<String>) {
-    match value {
-        Value::List(items) => items.iter().for_each(|item| everything(item, found)),
-        Value::Map(map) => map.iter().for_each(|(_, value)| everything(value, found)),
-        Value::Str(_) | Value::Int(_) | Value::Float(_) | Value::Bool(_) | Value::Null => {
-            collect(value, true, found);
-        }
-    }
+    if values.is_empty() { refusal } else { refusal.reworded(|text| values.masked(&text).into_owned()) }
 }
 
 impl Refusal {

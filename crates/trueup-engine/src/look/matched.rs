@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use trueup_diff::{CompareInput, Finding, IgnoreRule, RuleFailure};
 use trueup_merge::{Managed, TypeRef};
-use trueup_object::{FieldPath, Gvk, ResourceKey, Value};
+use trueup_object::{FieldPath, Gvk, ManagedFields, ResourceKey, Value};
 
 use super::confirmed::{Bearing, Confirming, NOISE, hidden_by_server, is_noise};
 use super::existence::{git_class, health_counts, health_of};
@@ -86,7 +86,7 @@ pub fn matched(input: &LookInput<'_>, key: &ResourceKey, target: &Target, live: 
         let bearing = Bearing::Told { foretold: &foretold, fresh: true };
         counted |= judge(&scene, &mut object, finding, bearing);
     }
-    if let Some(problem) = untold(input, key, &compared.untold) {
+    if let Some(problem) = untold(input, key, live, &compared.untold) {
         object.problem = Some(problem);
     }
     if let Some(problem) = obscured(input, &object, own_problem) {
@@ -162,10 +162,16 @@ fn worth(input: &LookInput<'_>, key: &ResourceKey, path: &FieldPath, class: Clas
 }
 
 /// Says what nothing tells about, as far as it would count if somebody had added it.
-fn untold(input: &LookInput<'_>, key: &ResourceKey, findings: &[Finding]) -> Option<ObjectProblem> {
+fn untold(
+    input: &LookInput<'_>,
+    key: &ResourceKey,
+    live: &Live,
+    findings: &[Finding],
+) -> Option<ObjectProblem> {
     let would_count = |finding: &&Finding| {
         let path = &finding.path;
         scaler_of(input, key, finding).is_none()
+            && !class::has_one_writer(key, path, &live.object)
             && worth(input, key, path, Class::Unattributed) == Weight::Drift
     };
     let counted: Vec<&Finding> = findings.iter().filter(would_count).collect();
@@ -184,7 +190,8 @@ fn untold(input: &LookInput<'_>, key: &ResourceKey, findings: &[Finding]) -> Opt
 
 /// The autoscaler that what was found belongs to.
 fn scaler_of<'a>(input: &LookInput<'a>, key: &ResourceKey, finding: &Finding) -> Option<&'a ResourceKey> {
-    input.autoscalers.owner(key, &finding.path, finding.live.as_deref(), &finding.owners)
+    let writers = (&*finding.owners, finding.ours);
+    input.autoscalers.owner(key, &finding.path, finding.live.as_deref(), writers)
 }
 
 fn type_of<'a>(input: &LookInput<'a>, gvk: &Gvk) -> TypeRef<'a> {
@@ -340,7 +347,7 @@ fn place(
             let class = class::class_of(owner.manager.as_str(), owner.operation, &owner.subresource);
             class::owns(class, &object.key, &finding.path, &live.object)
         });
-    if excused {
+    if excused || is_of_unnamed_writer(&object.key, live, finding, channel) {
         return (Place::Nowhere, Some(Excuse::Class));
     }
     if channel == Channel::Declared {
@@ -354,6 +361,17 @@ fn place(
         Weight::Note => (Place::Note, Some(Excuse::Weightless)),
         Weight::Nothing => (Place::Nowhere, Some(Excuse::Weightless)),
     }
+}
+
+/// Whether a field has one writer that is excused, in an object that names no writers at all: then it is that one's, unless Git
+/// declares something there.
+fn is_of_unnamed_writer(key: &ResourceKey, live: &Live, finding: &Finding, channel: Channel) -> bool {
+    let is_declared = channel == Channel::Declared
+        && finding.target.as_deref().is_some_and(|target| !class::is_filled_in(target, &finding.path));
+    !is_declared
+        && finding.owners.is_empty()
+        && class::has_one_writer(key, &finding.path, &live.object)
+        && ManagedFields::of(&live.object).entries.is_empty()
 }
 
 fn channel(finding: &Finding) -> Channel {

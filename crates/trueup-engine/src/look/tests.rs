@@ -399,3 +399,78 @@ fn a_controller_outside_of_its_role_is_a_finding_that_says_so() {
     let message = difference.message.as_deref().unwrap();
     assert_eq!(message, "outside of what kube-controller-manager, of class autoscaler, is there for");
 }
+
+const AGGREGATED: &str = "apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: a}
+aggregationRule: {clusterRoleSelectors: [{matchLabels: {a: b}}]}
+";
+
+/// Live without managedFields, and with this in it.
+fn unnamed(manifest: &str, live: &str) -> Comparison {
+    let mut world = World::in_sync(manifest);
+    world.change_live(|object| {
+        object.set_at(&["metadata", "managedFields"], Value::List(Vec::new()));
+        let Value::Map(more) = Value::from_yaml(live.as_bytes()).unwrap() else { panic!("{live}") };
+        for (name, value) in more.iter() {
+            object.set_at(&[name], value.clone());
+        }
+    });
+    world.look()
+}
+
+#[test]
+fn what_has_one_writer_is_that_ones_in_an_object_that_names_none() {
+    let rules = "rules: [{apiGroups: [''], resources: [pods], verbs: [get]}]";
+    assert_eq!(unnamed(AGGREGATED, rules).status, SyncStatus::Synced);
+    assert_eq!(
+        unnamed(
+            &format!("{AGGREGATED}rules: [{{apiGroups: [''], resources: [nodes], verbs: [get]}}]"),
+            rules
+        )
+        .status,
+        SyncStatus::Synced
+    );
+    let plain =
+        AGGREGATED.replace("aggregationRule: {clusterRoleSelectors: [{matchLabels: {a: b}}]}", "rules: []");
+    assert_eq!(unnamed(&plain, rules).status, SyncStatus::OutOfSync);
+
+    let webhook = |bundle: &str| {
+        format!(
+            "webhooks: [{{name: a.example.com, admissionReviewVersions: [v1], sideEffects: None, clientConfig: {{url: 'https://a/'{bundle}}}}}]"
+        )
+    };
+    let config = "apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingWebhookConfiguration
+metadata: {name: a}
+";
+    for (declared, status) in [
+        ("", SyncStatus::Synced),
+        (", caBundle: Cg==", SyncStatus::Synced),
+        (", caBundle: bW9yZQ==", SyncStatus::OutOfSync),
+    ] {
+        let manifest = format!("{config}{}", webhook(declared));
+        let live = webhook(", caBundle: YWJj");
+        assert_eq!(unnamed(&manifest, &live).status, status, "{declared}");
+    }
+}
+
+#[test]
+fn what_we_alone_wrote_is_not_the_vertical_autoscalers() {
+    let manifest = DEPLOYMENT.replace("image: 'web:1'", "image: 'web:1', resources: {requests: {cpu: 100m}}");
+    assert_ne!(manifest, DEPLOYMENT);
+    let mut world = World::in_sync(&manifest);
+    let scaler = Value::from_yaml(
+        b"{apiVersion: autoscaling.k8s.io/v1, kind: VerticalPodAutoscaler, metadata: {name: v, namespace: web}, spec: {targetRef: {apiVersion: apps/v1, kind: Deployment, name: web}}}",
+    )
+    .unwrap();
+    world.autoscalers = crate::autoscaler::Autoscalers::new([&scaler], Vec::new());
+    world.change_live(|object| {
+        let entry = r#"[{"manager":"trueup","operation":"Apply","apiVersion":"apps/v1","fieldsType":"FieldsV1","fieldsV1":{"f:spec":{"f:template":{"f:spec":{"f:containers":{"k:{\"name\":\"web\"}":{"f:resources":{"f:requests":{"f:cpu":{}}}}}}}}}}]"#;
+        object.set_at(&["metadata", "managedFields"], Value::from_json(entry.as_bytes()).unwrap());
+    });
+    world.targets = targets(&world.app, &manifest.replace("100m", "200m"));
+    let comparison = world.look();
+    assert_eq!(comparison.origin, AppOrigin::Git);
+    assert!(comparison.differences().next().unwrap().is_pending());
+}

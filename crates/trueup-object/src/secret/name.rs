@@ -1,7 +1,7 @@
 //! Names that mark a value as sensitive (contracts: "Masks"), and those that only say something about one.
 
 /// The names of contracts, and what else is written for the same, as the words that they are made of.
-const SENSITIVE: [&[&str]; 25] = [
+const SENSITIVE: [&[&str]; 26] = [
     &["password"],
     &["passwords"],
     &["passwd"],
@@ -23,14 +23,16 @@ const SENSITIVE: [&[&str]; 25] = [
     &["master", "key"],
     &["shared", "key"],
     &["ssh", "key"],
+    // `client-key-data` of a kubeconfig.
+    &["key", "data"],
     &["credential"],
     &["credentials"],
     &["creds"],
     &["pgpass"],
 ];
 
-/// Words that mark a value only at the end of a name: `DB_PASS`, and not `pass_through`.
-const SENSITIVE_AT_END: [&str; 4] = ["pass", "pwd", "tokens", "secrets"];
+/// Words that mark a value only at the end of a name: `DB_PASS`, and not `pass_through`; `bindpw` and `rootpw` are LDAP's.
+const SENSITIVE_AT_END: [&str; 7] = ["pass", "pwd", "pw", "bindpw", "rootpw", "tokens", "secrets"];
 
 /// What a word of its own is written together with: `dbpassword`. No other word ends so.
 const SENSITIVE_ENDINGS: [&str; 9] =
@@ -140,7 +142,7 @@ fn has_sensitive_part(name: &str) -> bool {
             .is_some_and(|found| found.eq_ignore_ascii_case(part.as_bytes()))
     };
     bytes.iter().enumerate().any(|(position, byte)| match byte {
-        b'p' | b'P' => starts(position, "pass") || starts(position, "pwd"),
+        b'p' | b'P' => starts(position, "pass") || starts(position, "pw"),
         b't' | b'T' => starts(position, "token"),
         b's' | b'S' => starts(position, "secret"),
         b'k' | b'K' => starts(position, "key"),
@@ -236,6 +238,9 @@ mod tests {
             "keystorePassphrase",
             "_authToken",
             "clientsecret",
+            "client-key-data",
+            "bindPW",
+            "bindpw",
         ] {
             assert!(is_sensitive_name(name), "{name}");
         }

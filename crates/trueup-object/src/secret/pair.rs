@@ -1,5 +1,5 @@
 //! Sensitive values in a text that stand beside their names: JSON, YAML, INI and properties in a ConfigMap, XML, command
-//! lines, connection strings, headers.
+//! lines, connection strings, headers, SQL.
 //!
 //! No format is parsed, since the text may be a template of one or have several in it. A name is what stands before a
 //! separator, and its value what stands behind it, as far as the quotes or the end of the line; the names are those of
@@ -16,6 +16,11 @@ const NAME_MAX: usize = 100;
 /// The end of a quoted value or of a list is looked for within this, so that no text takes more than its length in steps.
 const VALUE_MAX: usize = 64 << 10;
 
+mod entry;
+mod worded;
+
+pub use worded::password_in_argument;
+
 /// Where a text holds values of sensitive names, in order, without overlaps.
 pub fn pairs(text: &str) -> Vec<Range<usize>> {
     let mut scan = Scan { text, bytes: text.as_bytes(), found: Vec::new(), position: 0, line: 0 };
@@ -27,7 +32,7 @@ pub fn pairs(text: &str) -> Vec<Range<usize>> {
 }
 
 /// Whether a text is a flag whose value is the next argument: `--password`.
-pub fn is_password_flag(argument: &str) -> bool {
+pub(super) fn is_password_flag(argument: &str) -> bool {
     let name = argument.trim_start_matches('-');
     argument.starts_with('-') && name.bytes().all(is_name) && is_value_name(name)
 }
@@ -95,7 +100,9 @@ impl<'t> Scan<'t> {
                 b'=' => self.after(Separator::Equals),
                 b'>' => self.element(),
                 b'-' => self.flag(),
-                b'r' | b'm' | b'p' => self.directive(),
+                b'r' | b'm' | b'p' | b'b' | b'P' => self.directive(),
+                b'i' | b'I' => self.identified(),
+                b's' => self.set_header(),
                 _ => {}
             }
             self.position = self.position.max(before + 1);
@@ -192,6 +199,13 @@ impl<'t> Scan<'t> {
             self.value(&name, separator, start);
         } else if name.name == "auth" && name.quoted {
             self.registry(start);
+        } else if name.name == "value" && separator == Separator::Colon {
+            if let Some(named) = self.name_beside(at) {
+                self.value(&Name { name: named, ..name }, separator, start);
+            }
+        } else if name.name == "sig" && matches!(name.before, Some(b'?' | b'&')) {
+            // The signature of an address that Azure shares.
+            self.value(&name, separator, start);
         }
     }
 
@@ -390,75 +404,6 @@ impl<'t> Scan<'t> {
 
     fn indent(&self, line: usize) -> usize {
         self.skip(line, |byte| byte == b' ') - line
-    }
-
-    /// `<password>VALUE</password>`
-    fn element(&mut self) {
-        let Some(Name { name, quoted: false, spaced: false, .. }) = self.name_before(self.position) else {
-            return;
-        };
-        let open = self.position - name.len();
-        let opens = open.checked_sub(1).and_then(|at| self.at(at)) == Some(b'<');
-        if !opens || !is_value_name(name) {
-            return;
-        }
-        let start = self.position + 1;
-        let end = self.skip(start, |byte| byte != b'<');
-        let value = self.slice(start..end);
-        let inner = start + (value.len() - value.trim_start().len());
-        self.take(name, inner..inner + value.trim().len());
-    }
-
-    /// `--password VALUE`, and the password of `curl -u USER:PASSWORD`.
-    fn flag(&mut self) {
-        let start = self.position;
-        let before = start.checked_sub(1).and_then(|at| self.at(at));
-        if before.is_some_and(|byte| !byte.is_ascii_whitespace() && !b"\"'`[,".contains(&byte)) {
-            return;
-        }
-        let end = self.skip(start, is_name);
-        self.position = end.max(start + 1) - 1;
-        let value = self.skip(end, is_blank);
-        if value == end || self.at(value) == Some(b'-') {
-            return;
-        }
-        let flag = self.slice(start..end);
-        let ends = |byte: u8| byte.is_ascii_whitespace() || b"\"'`;|&)".contains(&byte);
-        let (value, value_end) = match self.at(value) {
-            Some(quote @ (b'"' | b'\'')) => {
-                (value + 1, self.skip(value + 1, |byte| byte != quote && byte != b'\n'))
-            }
-            _ => (value, self.skip(value, |byte| !ends(byte))),
-        };
-        if flag.starts_with("--") && is_password_flag(flag) {
-            self.take(flag, value..value_end);
-        } else if matches!(flag, "-u" | "--user") && self.text.contains("curl") {
-            let Some(colon) = self.slice(value..value_end).find(':') else { return };
-            self.take(flag, value + colon + 1..value_end);
-        }
-    }
-
-    /// What has no separator: lines of redis.conf, and the `password` behind the `login` of .netrc.
-    fn directive(&mut self) {
-        let start = self.position;
-        for directive in ["requirepass", "masterauth", "password"] {
-            let end = start + directive.len();
-            let value = self.skip(end, is_blank);
-            if self.slice(start..end) != directive || value == end {
-                continue;
-            }
-            let before = self.slice(self.line..start);
-            if directive == "password" && before.contains("login ") {
-                return self.take(directive, value..self.skip(value, |byte| !byte.is_ascii_whitespace()));
-            }
-            if directive != "password" && before.trim().is_empty() {
-                let line_end = self.line_end(value);
-                let text = self.slice(value..line_end).trim_end();
-                let inner = text.trim_matches(['"', '\'']);
-                let value = value + (text.len() - text.trim_start_matches(['"', '\'']).len());
-                return self.take(directive, value..value + inner.len());
-            }
-        }
     }
 }
 

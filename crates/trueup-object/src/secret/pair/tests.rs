@@ -70,6 +70,122 @@ fn values_beside_their_names_in_every_format() {
 }
 
 #[test]
+fn values_in_entries_that_have_their_name_beside_them() {
+    for (text, wanted) in [
+        (
+            "env:\n- name: PASSWORD\n  value: hunter2\n- name: A\n  value: b\n",
+            "env:\n- name: PASSWORD\n  value: #\n- name: A\n  value: b\n",
+        ),
+        (
+            "- value: \"hunter2\"\n  name: DB_PASS\n- name: A\n",
+            "- value: \"#\"\n  name: DB_PASS\n- name: A\n",
+        ),
+        (
+            "headers:\n  - key: 'Authorization'\n    value: Token hunter2\n",
+            "headers:\n  - key: 'Authorization'\n    value: #\n",
+        ),
+        (
+            "[{name: A, value: b}, {name: API_KEY, value: hunter2}]",
+            "[{name: A, value: b}, {name: API_KEY, value: #}]",
+        ),
+        (
+            "[{\"name\":\"TOKEN\",\"value\":\"hunter2\"},{\"name\":\"A\",\"value\":\"b\"}]",
+            "[{\"name\":\"TOKEN\",\"value\":\"#\"},{\"name\":\"A\",\"value\":\"b\"}]",
+        ),
+        (
+            "{\n  \"value\": \"hunter2\",\n  \"name\": \"TOKEN\"\n}",
+            "{\n  \"value\": \"#\",\n  \"name\": \"TOKEN\"\n}",
+        ),
+        (
+            "{\"a\":\"[{\\\"name\\\":\\\"TOKEN\\\",\\\"value\\\":\\\"hunter2\\\"}]\"}",
+            "{\"a\":\"[{\\\"name\\\":\\\"TOKEN\\\",\\\"value\\\":\\\"#\\\"}]\"}",
+        ),
+        (
+            "<property>\n<name>fs.s3a.secret.key</name>\n<value>hunter2</value>\n",
+            "<property>\n<name>fs.s3a.secret.key</name>\n<value>#</value>\n",
+        ),
+    ] {
+        assert_eq!(masked(text), wanted, "{text}");
+    }
+    for text in [
+        "- name: PASSWORD\n  value: $(PW)\n",
+        "- name: PASSWORD\n- value: x\n",
+        "- value: x\n- name: PASSWORD\n",
+        "- name: PASSWORD_FILE\n  value: /run/pw\n",
+        "a: {name: PASSWORD}\nb: {value: x}",
+        "a:\n  name: PASSWORD\nvalue: x\n",
+        "<name>a</name><value>x</value>",
+    ] {
+        assert_eq!(masked(text), text);
+    }
+}
+
+#[test]
+fn values_behind_a_word_alone() {
+    for (text, wanted) in [
+        // Kubeconfigs.
+        (
+            "user:\n  client-key-data: aHVudGVy\n  token: hunter2\n",
+            "user:\n  client-key-data: #\n  token: #\n",
+        ),
+        ("{\"user\":{\"client-key-data\":\"aHVudGVy\"}}", "{\"user\":{\"client-key-data\":\"#\"}}"),
+        // Proxies.
+        (
+            "  proxy_set_header Authorization \"Basic abc\";\n",
+            "  proxy_set_header Authorization \"Basic #\";\n",
+        ),
+        ("proxy_set_header X-Api-Key hunter2;", "proxy_set_header X-Api-Key #;"),
+        ("http-request set-header Authorization hunter2\n", "http-request set-header Authorization #\n"),
+        // Short flags.
+        ("mysql -u root -phunter2 shop", "mysql -u root -p# shop"),
+        ("a; mysqldump -h db -p'hunter 2' >x", "a; mysqldump -h db -p'#' >x"),
+        ("sshpass -p hunter2 ssh a@b -p 22", "sshpass -p # ssh a@b -p 22"),
+        ("sshpass -phunter2 ssh a@b", "sshpass -p# ssh a@b"),
+        ("redis-cli -h a -a hunter2 ping", "redis-cli -h a -a # ping"),
+        ("ldapsearch -D cn=a -w 'hunter 2' b", "ldapsearch -D cn=a -w '#' b"),
+        ("docker login -u a -p hunter2 registry", "docker login -u a -p # registry"),
+        // SQL.
+        ("CREATE USER a IDENTIFIED BY 'hunter2';", "CREATE USER a IDENTIFIED BY '#';"),
+        (
+            "create user a identified with native by \"hunter2\"",
+            "create user a identified with native by \"#\"",
+        ),
+        (
+            "CREATE USER a WITH ENCRYPTED PASSWORD 'hunter''2' LOGIN",
+            "CREATE USER a WITH ENCRYPTED PASSWORD '#' LOGIN",
+        ),
+        ("set password = password('hunter2')", "set password = password('#')"),
+        // Azure.
+        ("https://a.example.com/b?sv=2022&sig=abc%3D&se=1", "https://a.example.com/b?sv=2022&sig=#&se=1"),
+        (
+            "Protocol=https;AccountName=a;AccountKey=YWJj==;Suffix=b",
+            "Protocol=https;AccountName=a;AccountKey=#;Suffix=b",
+        ),
+        // LDAP.
+        ("binddn cn=a\nbindpw hunter2\n", "binddn cn=a\nbindpw #\n"),
+        ("config:\n  bindPW: hunter2\n", "config:\n  bindPW: #\n"),
+    ] {
+        assert_eq!(masked(text), wanted, "{text}");
+    }
+    for text in [
+        "proxy_set_header Authorization $http_authorization;",
+        "proxy_set_header Authorization \"Bearer $token\";",
+        "proxy_set_header Host $host;",
+        "mkdir -p /data && mysql -p",
+        "mysql --protocol tcp -p$PASSWORD",
+        "sshpass -e ssh a@b -p 22",
+        "ps -p 12; tar -pxf a",
+        "it is identified by the name",
+        "a user is identified with it",
+        "PASSWORD IS NULL",
+        "sig=abc",
+        "bindpw",
+    ] {
+        assert_eq!(masked(text), text);
+    }
+}
+
+#[test]
 fn what_is_no_value_is_left() {
     for text in [
         "password: ${DB_PASSWORD}",
@@ -126,21 +242,51 @@ fn odd_texts_are_gone_through() {
         "a\\\"=",
         "--",
         "--password ü",
+        "mysql -p",
+        "mysql -p'",
+        "ü mysql -pü",
+        "<value>",
+        "{value: ",
+        "value: x",
+        "\nvalue:",
+        "set_header ",
+        "set_header Authorization",
+        "identified ",
+        "password '",
     ] {
         let _found = masked(text);
     }
     let many = "\"password\": \"x\" ".repeat(5_000);
     assert!(!pairs(&many).is_empty());
+    let entries = "name: PASSWORD\nvalue: ".repeat(5_000);
+    assert!(!pairs(&entries).is_empty());
     let nested = "password: [".repeat(5_000);
     assert!(!pairs(&nested).is_empty());
 }
 
 #[test]
-fn a_flag_that_takes_a_password() {
-    for flag in ["--password", "--db-password", "-token"] {
-        assert!(is_password_flag(flag), "{flag}");
-    }
-    for flag in ["password", "--password-file", "--password=x", "--port", "--", ""] {
-        assert!(!is_password_flag(flag), "{flag}");
+fn passwords_among_arguments() {
+    for (program, before, argument, wanted) in [
+        ("run", Some("--password"), "hunter2", Some(0..7)),
+        ("run", Some("--db-password"), "hunter2", Some(0..7)),
+        ("run", Some("-token"), "hunter2", Some(0..7)),
+        ("run", Some("--password"), "$(PW)", None),
+        ("run", Some("--password"), "--port", None),
+        ("run", Some("--token"), "true", None),
+        ("run", Some("--password-file"), "/run/pw", None),
+        ("run", Some("--password=x"), "y", None),
+        ("run", Some("password"), "y", None),
+        ("run", None, "-phunter2", None),
+        ("/usr/bin/mysqldump", None, "-phunter2", Some(2..9)),
+        ("mysql", None, "-p$(PW)", None),
+        ("mysql", Some("-p"), "shop", None),
+        ("redis-cli", Some("-a"), "hunter2", Some(0..7)),
+        ("redis-cli", Some("-h"), "host", None),
+    ] {
+        assert_eq!(
+            password_in_argument(program, before, argument),
+            wanted,
+            "{program} {before:?} {argument}"
+        );
     }
 }
