@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use trueup_object::Timestamp;
 use trueup_object::value::Text;
@@ -21,6 +22,8 @@ struct Inner {
     start: Timestamp,
     origin: Instant,
     offset_ms: AtomicU64,
+    /// Wakes those who wait for a time when the clock is moved.
+    moved: Notify,
 }
 
 impl Clock {
@@ -36,13 +39,33 @@ impl Clock {
     /// Starts at the given time and runs on from there. For a paused clock it must be made where that one is paused: on a
     /// thread that has entered the runtime.
     pub fn starting_at(start: Timestamp) -> Self {
-        Self { inner: Arc::new(Inner { start, origin: Instant::now(), offset_ms: AtomicU64::new(0) }) }
+        let (origin, offset_ms) = (Instant::now(), AtomicU64::new(0));
+        Self { inner: Arc::new(Inner { start, origin, offset_ms, moved: Notify::new() }) }
     }
 
     /// Moves the clock forward, for all who share it.
     pub fn advance(&self, by: Duration) {
         let by_ms = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
         self.inner.offset_ms.fetch_add(by_ms, Ordering::Relaxed);
+        self.inner.moved.notify_waiters();
+    }
+
+    /// Waits until the clock shows a time, whether it runs there or is moved.
+    pub async fn reached(&self, time: Timestamp) {
+        loop {
+            let mut moved = std::pin::pin!(self.inner.moved.notified());
+            // From here on no move is missed.
+            moved.as_mut().enable();
+            let Ok(left) = Duration::try_from(time.duration_since(self.now())) else { return };
+            if left.is_zero() {
+                return;
+            }
+            tokio::select! {
+                biased;
+                () = moved => {}
+                () = tokio::time::sleep(left) => {}
+            }
+        }
     }
 
     pub fn now(&self) -> Timestamp {
@@ -75,6 +98,17 @@ mod tests {
         let other = clock.clone();
         clock.advance(Duration::from_secs(7200));
         assert!(other.now() >= start.checked_add(Duration::from_secs(7200)).unwrap());
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_a_time_is_woken_when_the_clock_is_moved_there() {
+        let clock = Clock::starting_at(Timestamp::UNIX_EPOCH);
+        let century = Duration::from_secs(100 * 365 * 24 * 3600);
+        let time = Timestamp::UNIX_EPOCH.checked_add(century).unwrap();
+        let other = clock.clone();
+        let waits = async move { other.reached(time).await };
+        tokio::join!(waits, async { clock.advance(century) });
+        assert!(clock.now() >= time);
     }
 
     #[test]

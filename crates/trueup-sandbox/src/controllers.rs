@@ -8,6 +8,7 @@
 mod aggregation;
 mod autoscaler;
 mod budget;
+mod cron_job;
 mod daemon_set;
 mod deployment;
 mod endpoints;
@@ -15,18 +16,20 @@ mod events;
 mod job;
 mod kubelet;
 mod objects;
+mod pod_status;
 mod quota;
 mod replica_set;
 mod revision;
 mod scheduler;
 mod stateful_set;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use trueup_object::{Timestamp, Value};
 
 use crate::api::{Api, Change, DeleteOptions, Propagation, Target};
+use crate::fates::PodFates;
 use crate::registry::ServedResource;
 use crate::state::{self, Name, ResourceId, WatchCursor};
 use crate::status::ApiStatus;
@@ -51,6 +54,8 @@ pub struct Controllers {
     pub workloads: Workloads,
     /// The certificate that every namespace gets as `kube-root-ca.crt`.
     pub root_certificate: String,
+    /// What becomes of pods that are not left to run.
+    pub fates: PodFates,
 }
 
 /// What an object is asked about: the stored resource and the object's name.
@@ -58,11 +63,13 @@ type Place = (ResourceId, Name);
 
 /// Runs the controllers until it is dropped.
 pub async fn run_controllers(api: Api, options: Controllers) {
+    let mut fates = options.fates.subscribe();
     let mut controllers = Loop {
         cursor: api.store().watch(0),
         api,
         options,
         waiting: BTreeSet::new(),
+        due: BTreeMap::new(),
         told: std::cell::Cell::new(0),
     };
     controllers.rebuild();
@@ -73,7 +80,15 @@ pub async fn run_controllers(api: Api, options: Controllers) {
             // Requests get their turn between objects, however many there are to look at.
             tokio::task::yield_now().await;
         }
-        controllers.cursor.changed().await;
+        let due = controllers.due.values().min().copied();
+        let clock = controllers.api.clock().clone();
+        tokio::select! {
+            biased;
+            // The sender lives as long as the options here do.
+            _ = fates.changed() => controllers.enqueue_all(objects::PODS, ""),
+            () = clock.reached(due.unwrap_or(Timestamp::MAX)), if due.is_some() => controllers.enqueue_due(),
+            () = controllers.cursor.changed() => {}
+        }
         controllers.read_changes();
     }
 }
@@ -83,12 +98,14 @@ struct Loop {
     options: Controllers,
     cursor: WatchCursor,
     waiting: BTreeSet<Place>,
+    /// When objects are to be looked at although nothing changes.
+    due: BTreeMap<Place, Timestamp>,
     /// The number in the name of the last event.
     told: std::cell::Cell<u64>,
 }
 
 /// The resources that something here looks after.
-const RESOURCES: [Resource; 15] = [
+const RESOURCES: [Resource; 16] = [
     objects::NAMESPACES,
     objects::NODES,
     objects::PODS,
@@ -99,6 +116,7 @@ const RESOURCES: [Resource; 15] = [
     objects::STATEFUL_SETS,
     objects::DAEMON_SETS,
     objects::JOBS,
+    objects::CRON_JOBS,
     objects::BUDGETS,
     objects::AUTOSCALERS,
     objects::SERVICES,
@@ -179,6 +197,16 @@ impl Loop {
         }
     }
 
+    fn enqueue_due(&mut self) {
+        let now = self.now();
+        let come: Vec<Place> =
+            self.due.iter().filter(|(_, time)| **time <= now).map(|(place, _)| place.clone()).collect();
+        for place in come {
+            self.due.remove(&place);
+            self.waiting.insert(place);
+        }
+    }
+
     fn ready(&self) -> bool {
         self.options.workloads == Workloads::Ready
     }
@@ -194,18 +222,48 @@ impl Loop {
         all.into_iter().filter(|object| is_controlled_by(object, uid)).collect()
     }
 
-    fn reconcile(&self, place: &Place) {
+    fn reconcile(&mut self, place: &Place) {
+        self.due.remove(place);
         let Some(object) = self.api.store().get(&place.0, &place.1) else { return self.clear_away(place) };
+        self.act(place, &object);
+        let live = self.api.store().get(&place.0, &place.1);
+        if let Some(time) = live.and_then(|live| self.next_look(place, &live)) {
+            self.due.insert(place.clone(), time);
+        }
+    }
+
+    /// When an object is to be looked at again, where that follows from the clock.
+    fn next_look(&self, place: &Place, object: &Value) -> Option<Timestamp> {
+        if self.options.workloads == Workloads::Untouched {
+            return None;
+        }
+        let now = self.now();
+        if objects::CRON_JOBS.is(&place.0) {
+            cron_job::due(object, now)
+        } else if objects::JOBS.is(&place.0) {
+            job::due(object, &self.controlled(objects::PODS, object), now).filter(|time| *time > now)
+        } else if objects::PODS.is(&place.0) && self.ready() {
+            pod_status::due(object, self.options.fates.of(object)).filter(|time| *time > now)
+        } else {
+            None
+        }
+    }
+
+    fn act(&self, place: &Place, object: &Arc<Value>) {
         let steps = if objects::protection(&place.0).is_some() {
-            let mut steps = objects::end_protection(&place.0, &object);
+            let mut steps = objects::end_protection(&place.0, object);
             if steps.is_empty() && self.options.workloads != Workloads::Untouched {
-                steps.extend(objects::available(&place.0, &object, self.now()));
+                steps.extend(objects::available(&place.0, object, self.now()));
             }
             steps
-        } else if objects::is_deleting(&object) || self.options.workloads == Workloads::Untouched {
+        } else if self.options.workloads == Workloads::Untouched {
+            Vec::new()
+        } else if objects::PODS.is(&place.0) {
+            self.pod(object)
+        } else if objects::is_deleting(object) {
             Vec::new()
         } else {
-            self.workload(place, &object).unwrap_or_else(|| self.around(place, &object))
+            self.workload(place, object).unwrap_or_else(|| self.around(place, object))
         };
         steps.iter().for_each(|step| self.perform(step));
     }
@@ -226,9 +284,7 @@ impl Loop {
         let is = |resource: Resource| resource.is(&place.0);
         let now = self.now();
         let pods = || self.controlled(objects::PODS, object);
-        Some(if is(objects::PODS) {
-            if self.ready() { self.pod(object) } else { Vec::new() }
-        } else if is(objects::DEPLOYMENTS) {
+        Some(if is(objects::DEPLOYMENTS) {
             let sets = self.controlled(objects::REPLICA_SETS, object);
             deployment::reconcile(object, &sets, now)
         } else if is(objects::REPLICA_SETS) {
@@ -241,6 +297,8 @@ impl Loop {
             daemon_set::reconcile(object, &pods(), &nodes, &revisions)
         } else if is(objects::JOBS) {
             job::reconcile(object, &pods(), now)
+        } else if is(objects::CRON_JOBS) {
+            cron_job::reconcile(object, &self.controlled(objects::JOBS, object), now)
         } else {
             return None;
         })
@@ -248,9 +306,24 @@ impl Loop {
 
     /// A pod is given a node first, and then runs on it.
     fn pod(&self, pod: &Value) -> Vec<Step> {
+        if let Some(step) = self.without_job(pod) {
+            return vec![step];
+        }
+        if !self.ready() {
+            return Vec::new();
+        }
         let (nodes, _) = self.api.store().list(&objects::NODES.id(), "");
-        let steps = scheduler::reconcile(pod, &nodes);
-        if steps.is_empty() { kubelet::run(pod, self.now()) } else { steps }
+        let fate = self.options.fates.of(pod);
+        let steps = scheduler::reconcile(pod, &nodes, fate, self.now());
+        if steps.is_empty() { pod_status::reconcile(pod, fate, self.now()) } else { steps }
+    }
+
+    /// Nobody counts the pods of a job that is gone.
+    fn without_job(&self, pod: &Value) -> Option<Step> {
+        let released = job::released(pod)?;
+        let (jobs, _) = self.api.store().list(&objects::JOBS.id(), text(pod, "namespace"));
+        let counted = jobs.iter().any(|job| is_controlled_by(pod, text(job, "uid")));
+        (!counted).then_some(released)
     }
 
     /// What the other controllers do: those of namespaces, services, budgets, autoscalers and quotas.
@@ -311,7 +384,11 @@ impl Loop {
                 let name = Name::new(text(object, "namespace"), text(object, "name"));
                 self.api.store().get(&resource.id(), &name)
             }
-            Step::Create { .. } | Step::Apply { .. } | Step::Delete { .. } | Step::Bind { .. } => None,
+            Step::Create { .. }
+            | Step::Apply { .. }
+            | Step::Delete { .. }
+            | Step::Bind { .. }
+            | Step::End { .. } => None,
         };
         match self.carry_out(step, served) {
             Ok(after) => {
@@ -355,6 +432,13 @@ impl Loop {
                 self.api.delete(Target::object(served, &namespace, &name), &options)?;
                 Ok(object.clone())
             }
+            Step::End { pod } => {
+                let uid = Some(text(pod, "uid").into());
+                let options = DeleteOptions { uid, grace_seconds: Some(0), ..DeleteOptions::default() };
+                let (namespace, name) = named(pod);
+                self.api.delete(Target::object(served, &namespace, &name), &options)?;
+                Ok(pod.clone())
+            }
             Step::Bind { pod, node } => {
                 let (namespace, name) = named(pod);
                 let mut binding = Value::default();
@@ -394,8 +478,19 @@ impl Loop {
         let time = u64::try_from(self.now().as_nanosecond()).unwrap_or_default();
         self.told.set(time.max(self.told.get() + 1));
         let object = event.object(self.told.get(), self.now());
-        let target = Target::collection(served, text(&object, "namespace"));
+        let namespace = text(&object, "namespace");
+        let (known, _) = self.api.store().list(&resource.id(), namespace);
         // Nothing is told in a namespace that goes.
-        let _ = self.write(target, WriteVerb::Create, &object, objects::CONTROLLER_MANAGER);
+        let _ = match known.iter().find(|known| events::is_same(known, &object)) {
+            Some(known) => {
+                let again = events::again(known, self.now());
+                let target = Target::object(served, namespace, text(known, "name"));
+                self.write(target, WriteVerb::Update, &again, objects::CONTROLLER_MANAGER)
+            }
+            None => {
+                let target = Target::collection(served, namespace);
+                self.write(target, WriteVerb::Create, &object, objects::CONTROLLER_MANAGER)
+            }
+        };
     }
 }

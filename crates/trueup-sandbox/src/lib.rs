@@ -12,6 +12,7 @@ pub mod clock;
 pub mod controllers;
 pub mod discovery;
 pub mod door;
+pub mod fates;
 pub mod faults;
 pub mod http;
 pub mod ids;

@@ -13,6 +13,7 @@ use crate::audit::{Audit, AuditOptions, post_batches};
 use crate::clock::Clock;
 use crate::controllers::{Controllers, Workloads, run_controllers};
 use crate::door::Door;
+use crate::fates::PodFates;
 use crate::faults::Faults;
 use crate::http::credentials::{CredentialError, Credentials};
 use crate::http::{Documents, Front, ListenError, Listener};
@@ -134,6 +135,7 @@ impl Sandbox {
         };
         let front = Arc::new(Front {
             faults: Faults::new(seed),
+            fates: PodFates::default(),
             credentials,
             address,
             shutdown: shutdown.clone(),
@@ -141,8 +143,11 @@ impl Sandbox {
             audit,
             api: api.clone(),
         });
-        let controllers =
-            Controllers { workloads, root_certificate: front.credentials.authority_pem().to_owned() };
+        let controllers = Controllers {
+            workloads,
+            root_certificate: front.credentials.authority_pem().to_owned(),
+            fates: front.fates.clone(),
+        };
         let (mut tasks, mut posting) = (JoinSet::new(), JoinSet::new());
         if let (Some(events), Some(webhook)) = (events, wanted.and_then(|options| options.webhook)) {
             posting.spawn(post_batches(webhook, events));
@@ -177,6 +182,11 @@ impl Sandbox {
     /// The fault layer.
     pub fn faults(&self) -> &Faults {
         &self.front.faults
+    }
+
+    /// What becomes of pods that are not left to run.
+    pub fn pods(&self) -> &PodFates {
+        &self.front.fates
     }
 
     /// The state, for reading and changing it without HTTP.

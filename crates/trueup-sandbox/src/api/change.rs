@@ -268,7 +268,10 @@ fn stored_form(storage: &ResourceId, object: Value, api: &Api) -> Value {
 pub(super) fn is_finished(object: &Value) -> bool {
     let held_by_namespace =
         object.str_at(&["kind"]) == Some("Namespace") && !object.list_at(&["spec", "finalizers"]).is_empty();
+    // A pod may still take its time.
+    let takes_time = object.int_at(&["metadata", "deletionGracePeriodSeconds"]).is_some_and(|it| it > 0);
     object.at(&["metadata", "deletionTimestamp"]).is_some_and(|time| !time.is_null())
+        && !takes_time
         && object.list_at(&["metadata", "finalizers"]).is_empty()
         && !held_by_namespace
 }

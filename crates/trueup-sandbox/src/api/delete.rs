@@ -1,9 +1,10 @@
 //! Deleting: preconditions, finalizers, propagation.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use trueup_object::Value;
 use trueup_object::value::Text;
+use trueup_object::{Timestamp, Value};
 
 use super::change::is_finished;
 use super::{Api, ListOptions, Target};
@@ -29,6 +30,8 @@ pub struct DeleteOptions {
     pub propagation: Option<Propagation>,
     pub uid: Option<Text>,
     pub revision: Option<Text>,
+    /// How long a pod may take to end; its own spec says it where this does not.
+    pub grace_seconds: Option<i64>,
     pub dry_run: bool,
 }
 
@@ -78,6 +81,7 @@ impl DeleteOptions {
             propagation,
             uid: text(&["preconditions", "uid"]),
             revision: text(&["preconditions", "resourceVersion"]),
+            grace_seconds: body.int_at(&["gracePeriodSeconds"]),
             dry_run: !body.list_at(&["dryRun"]).is_empty(),
         })
     }
@@ -178,8 +182,7 @@ impl Api {
             marked.set_at(&["metadata", "finalizers"], Value::List(finalizers));
         }
         if !is_deleting {
-            marked.set_at(&["metadata", "deletionTimestamp"], wire_time(self.clock().now()).into());
-            marked.set_at(&["metadata", "deletionGracePeriodSeconds"], Value::Int(0));
+            self.mark_time(&mut marked, grace_seconds(kind, options, live));
             if let Some(generation) = live.int_at(&["metadata", "generation"]).filter(|number| *number > 0) {
                 marked.set_at(&["metadata", "generation"], Value::Int(generation + 1));
             }
@@ -187,9 +190,38 @@ impl Api {
                 marked.remove_at(&["metadata", "deletionGracePeriodSeconds"]);
                 marked.set_at(&["status", "phase"], "Terminating".into());
             }
+        } else {
+            // A grace period that has begun can be made shorter only.
+            let seconds = grace_seconds(kind, options, live);
+            if seconds < live.int_at(&["metadata", "deletionGracePeriodSeconds"]).unwrap_or_default() {
+                self.mark_time(&mut marked, seconds);
+            }
         }
         marked
     }
+
+    /// When the object is to be gone.
+    fn mark_time(&self, marked: &mut Value, grace_seconds: i64) {
+        let grace = Duration::from_secs(u64::try_from(grace_seconds).unwrap_or_default());
+        let time = self.clock().now().checked_add(grace).unwrap_or(Timestamp::MAX);
+        marked.set_at(&["metadata", "deletionTimestamp"], wire_time(time).into());
+        marked.set_at(&["metadata", "deletionGracePeriodSeconds"], Value::Int(grace_seconds));
+    }
+}
+
+/// How long an object may take to end: only pods do, and only those that run somewhere (`CheckGracefulDelete` of the pods'
+/// strategy).
+fn grace_seconds(kind: &KindInfo, options: &DeleteOptions, live: &Value) -> i64 {
+    if !kind.group_kind().is("", "Pod") || !kind.is_builtin() {
+        return 0;
+    }
+    let nowhere = live.str_at(&["spec", "nodeName"]).is_none_or(str::is_empty);
+    if nowhere || matches!(live.str_at(&["status", "phase"]), Some("Failed" | "Succeeded")) {
+        return 0;
+    }
+    let own = live.int_at(&["spec", "terminationGracePeriodSeconds"]).unwrap_or_default();
+    let asked = options.grace_seconds.unwrap_or(own);
+    if asked < 0 { 1 } else { asked }
 }
 
 impl DeleteOptions {

@@ -3,7 +3,8 @@
 use trueup_object::{Timestamp, Value};
 
 use super::objects::{
-    DEPLOYMENTS, EVENTS, JOBS, PODS, REPLICA_SETS, Resource, STATEFUL_SETS, Step, condition, int, text,
+    CRON_JOBS, DEPLOYMENTS, EVENTS, JOBS, KUBELET, PODS, REPLICA_SETS, Resource, STATEFUL_SETS, Step,
+    condition, int, text,
 };
 use crate::clock::wire_time;
 
@@ -13,6 +14,7 @@ pub struct Event {
     component: &'static str,
     reason: &'static str,
     message: String,
+    is_warning: bool,
 }
 
 /// What is told once a step is done: `before` is the object that was there, `after` what the step left.
@@ -21,15 +23,30 @@ pub fn of(step: &Step, before: Option<&Value>, after: &Value) -> Option<Event> {
         Step::Bind { pod, node } => {
             let message =
                 format!("Successfully assigned {}/{} to {node}", text(pod, "namespace"), text(pod, "name"));
-            Some(Event { about: pod.clone(), component: "default-scheduler", reason: "Scheduled", message })
+            let (about, component) = (pod.clone(), "default-scheduler");
+            Some(Event { about, component, reason: "Scheduled", message, is_warning: false })
         }
         Step::Create { resource, .. } | Step::Update { resource, .. } if *resource == REPLICA_SETS => {
             scaled(before, after)
         }
         Step::Create { resource, .. } if *resource == PODS => pod(after, true),
         Step::Delete { resource, .. } if *resource == PODS => pod(after, false),
+        Step::Create { resource, .. } if *resource == JOBS => {
+            let about = controller(after).filter(|about| about.str_at(&["kind"]) == Some(CRON_JOBS.kind))?;
+            let message = format!("Created job {}", text(after, "name"));
+            let (component, reason) = ("cronjob-controller", "SuccessfulCreate");
+            Some(Event { about, component, reason, message, is_warning: false })
+        }
         Step::Update { resource, .. } if *resource == JOBS => completed(before, after),
-        Step::Create { .. } | Step::Update { .. } | Step::Apply { .. } | Step::Delete { .. } => None,
+        Step::Update { resource, manager, .. } if *resource == PODS && *manager == KUBELET => {
+            failing(before, after)
+        }
+        Step::Update { resource, .. } if *resource == PODS => unscheduled(after),
+        Step::Create { .. }
+        | Step::Update { .. }
+        | Step::Apply { .. }
+        | Step::Delete { .. }
+        | Step::End { .. } => None,
     }
 }
 
@@ -69,7 +86,39 @@ fn pod(pod: &Value, created: bool) -> Option<Event> {
         (false, false) => format!("Deleted pod: {name}"),
     };
     let reason = if created { "SuccessfulCreate" } else { "SuccessfulDelete" };
-    Some(Event { about, component, reason, message })
+    Some(Event { about, component, reason, message, is_warning: false })
+}
+
+/// What a kubelet tells of a container that does not run.
+fn failing(before: Option<&Value>, pod: &Value) -> Option<Event> {
+    let statuses = |pod: &'_ Value| pod.list_at(&["status", "containerStatuses"]).to_vec();
+    let old = before.map(statuses).unwrap_or_default();
+    let status = statuses(pod).into_iter().find(|status| {
+        let same = old.iter().find(|old| old.get("name") == status.get("name"));
+        status.at(&["state", "waiting"]).is_some() && same != Some(status)
+    })?;
+    let name = status.str_at(&["name"]).unwrap_or_default();
+    let (reason, message) = match status.str_at(&["state", "waiting", "reason"]) {
+        Some("CrashLoopBackOff") => {
+            let whole = format!("{}_{}({})", text(pod, "name"), text(pod, "namespace"), text(pod, "uid"));
+            ("BackOff", format!("Back-off restarting failed container {name} in pod {whole}"))
+        }
+        Some("ImagePullBackOff") => {
+            let image = status.str_at(&["image"]).unwrap_or_default();
+            ("Failed", format!("Failed to pull image {image:?}: not found"))
+        }
+        Some(_) | None => return None,
+    };
+    Some(Event { about: pod.clone(), component: KUBELET, reason, message, is_warning: true })
+}
+
+/// What the scheduler tells of a pod that it has no node for.
+fn unscheduled(pod: &Value) -> Option<Event> {
+    let scheduled = condition(pod.list_at(&["status", "conditions"]), "PodScheduled")?;
+    let message = scheduled.str_at(&["message"]).filter(|message| !message.is_empty())?.to_owned();
+    let unable = scheduled.str_at(&["reason"]) == Some("Unschedulable");
+    let (component, reason) = ("default-scheduler", "FailedScheduling");
+    unable.then(|| Event { about: pod.clone(), component, reason, message, is_warning: true })
 }
 
 fn scaled(before: Option<&Value>, after: &Value) -> Option<Event> {
@@ -82,18 +131,48 @@ fn scaled(before: Option<&Value>, after: &Value) -> Option<Event> {
         std::cmp::Ordering::Greater => "up",
     };
     let message = format!("Scaled {direction} replica set {} from {old} to {new}", text(after, "name"));
-    Some(Event { about, component: "deployment-controller", reason: "ScalingReplicaSet", message })
+    let (component, reason) = ("deployment-controller", "ScalingReplicaSet");
+    Some(Event { about, component, reason, message, is_warning: false })
 }
 
 fn completed(before: Option<&Value>, after: &Value) -> Option<Event> {
-    let is_complete = |job: &Value| condition(job.list_at(&["status", "conditions"]), "Complete").is_some();
-    let news = is_complete(after) && !before.is_some_and(is_complete);
-    news.then(|| Event {
-        about: after.clone(),
-        component: "job-controller",
-        reason: "Completed",
-        message: "Job completed".to_owned(),
-    })
+    let ending = |job: &Value, kind: &str| condition(job.list_at(&["status", "conditions"]), kind).cloned();
+    let news = |kind: &str| {
+        ending(after, kind).filter(|_| before.is_none_or(|before| ending(before, kind).is_none()))
+    };
+    let (about, component) = (after.clone(), "job-controller");
+    if news("Complete").is_some() {
+        let message = "Job completed".to_owned();
+        return Some(Event { about, component, reason: "Completed", message, is_warning: false });
+    }
+    let failed = news("Failed")?;
+    let message = failed.str_at(&["message"]).unwrap_or_default().to_owned();
+    let reason = match failed.str_at(&["reason"]) {
+        Some("BackoffLimitExceeded") => "BackoffLimitExceeded",
+        Some("DeadlineExceeded") => "DeadlineExceeded",
+        Some(_) | None => "PodFailurePolicy",
+    };
+    Some(Event { about, component, reason, message, is_warning: true })
+}
+
+/// Whether two events tell the same, and so are one that is counted.
+pub fn is_same(known: &Value, new: &Value) -> bool {
+    let same = |path: &[&str]| known.at(path) == new.at(path);
+    same(&["involvedObject", "uid"])
+        && same(&["involvedObject", "name"])
+        && same(&["involvedObject", "kind"])
+        && same(&["reason"])
+        && same(&["message"])
+        && same(&["type"])
+        && same(&["source", "component"])
+}
+
+/// An event that is told once more.
+pub fn again(known: &Value, now: Timestamp) -> Value {
+    let mut again = known.clone();
+    again.set_at(&["count"], (int(known, &["count"]) + 1).into());
+    again.set_at(&["lastTimestamp"], wire_time(now).into());
+    again
 }
 
 impl Event {
@@ -101,7 +180,7 @@ impl Event {
 
     /// The object to be created; `number` makes its name.
     pub fn object(&self, number: u64, now: Timestamp) -> Value {
-        let Self { about, component, reason, message } = self;
+        let Self { about, component, reason, message, is_warning } = self;
         let namespace = text(about, "namespace");
         let mut event = EVENTS.object(if namespace.is_empty() { "default" } else { namespace });
         let mut set = |path: &[&str], value: Value| {
@@ -116,7 +195,7 @@ impl Event {
                 set(&["involvedObject", key], text(about, key).into());
             }
         }
-        set(&["type"], "Normal".into());
+        set(&["type"], if *is_warning { "Warning" } else { "Normal" }.into());
         set(&["reason"], (*reason).into());
         set(&["message"], message.clone().into());
         set(&["source", "component"], (*component).into());

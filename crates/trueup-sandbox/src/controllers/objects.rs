@@ -34,6 +34,7 @@ pub const REPLICA_SETS: Resource = resource("apps", "replicasets", "ReplicaSet")
 pub const STATEFUL_SETS: Resource = resource("apps", "statefulsets", "StatefulSet");
 pub const DAEMON_SETS: Resource = resource("apps", "daemonsets", "DaemonSet");
 pub const BUDGETS: Resource = resource("policy", "poddisruptionbudgets", "PodDisruptionBudget");
+pub const CRON_JOBS: Resource = resource("batch", "cronjobs", "CronJob");
 pub const JOBS: Resource = resource("batch", "jobs", "Job");
 pub const AUTOSCALERS: Resource = Resource {
     version: "v2",
@@ -102,6 +103,10 @@ pub enum Step {
         resource: Resource,
         object: Value,
     },
+    /// A pod that is being deleted has ended.
+    End {
+        pod: Value,
+    },
     /// A pod gets its node.
     Bind {
         pod: Value,
@@ -122,6 +127,10 @@ impl Step {
         Self::Delete { resource, object: object.clone() }
     }
 
+    pub fn end(pod: &Value) -> Self {
+        Self::End { pod: pod.clone() }
+    }
+
     /// Writes a status, if it is not there already.
     pub fn status(resource: Resource, object: &Value, status: Value) -> Option<Self> {
         let mut changed = object.clone();
@@ -140,7 +149,7 @@ impl Step {
             | Self::Update { resource, .. }
             | Self::Apply { resource, .. }
             | Self::Delete { resource, .. } => *resource,
-            Self::Bind { .. } => PODS,
+            Self::Bind { .. } | Self::End { .. } => PODS,
         }
     }
 }

@@ -1,33 +1,147 @@
 //! The scheduler: pods that wait for a node get the one that there is, unless it takes none.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use trueup_object::Value;
+use trueup_object::{Timestamp, Value};
 
-use super::objects::{self, Step, text};
+use super::objects::{self, Condition, PODS, Step, condition, text};
+use crate::fates::Fate;
 
-/// Binds a pod that waits to a node that takes it.
-pub fn reconcile(pod: &Value, nodes: &[Arc<Value>]) -> Vec<Step> {
+/// Binds a pod that waits to a node that takes it, or says that there is none.
+pub fn reconcile(pod: &Value, nodes: &[Arc<Value>], fate: Option<Fate>, now: Timestamp) -> Vec<Step> {
     let waits = pod.str_at(&["spec", "nodeName"]).is_none_or(str::is_empty)
         && pod.str_at(&["status", "phase"]) == Some("Pending")
         && pod.list_at(&["spec", "schedulingGates"]).is_empty();
-    if !waits {
+    if !waits || objects::is_deleting(pod) {
         return Vec::new();
     }
-    let node = nodes.iter().find(|node| takes(node, pod));
-    node.map(|node| Step::Bind { pod: pod.clone(), node: text(node, "name").to_owned() })
-        .into_iter()
-        .collect()
+    let open = fate != Some(Fate::Unschedulable);
+    match nodes.iter().find(|node| open && takes(node, pod)) {
+        Some(node) => vec![Step::Bind { pod: pod.clone(), node: text(node, "name").to_owned() }],
+        None => refused(pod, nodes, now).into_iter().collect(),
+    }
+}
+
+/// What the scheduler writes about a pod that no node takes.
+fn refused(pod: &Value, nodes: &[Arc<Value>], now: Timestamp) -> Option<Step> {
+    let message = why_not(pod, nodes);
+    let conditions = pod.list_at(&["status", "conditions"]);
+    let known = condition(conditions, "PodScheduled");
+    if known.is_some_and(|known| known.str_at(&["message"]) == Some(&message)) {
+        return None;
+    }
+    let since = known
+        .filter(|known| known.str_at(&["status"]) == Some("False"))
+        .and_then(|known| known.get("lastTransitionTime"))
+        .cloned();
+    let unable =
+        Condition { kind: "PodScheduled", status: "False", reason: "Unschedulable", message: &message };
+    let mut value = unable.to_value(now);
+    value.set_at(&["lastProbeTime"], Value::Null);
+    if let Some(generation) = pod.at(&["metadata", "generation"]) {
+        value.set_at(&["observedGeneration"], generation.clone());
+    }
+    if let Some(since) = since {
+        value.set_at(&["lastTransitionTime"], since);
+    }
+    let others = conditions.iter().filter(|other| other.str_at(&["type"]) != Some("PodScheduled"));
+    let all = others.cloned().chain([value]).collect();
+    let mut changed = pod.clone();
+    changed.set_at(&["status", "conditions"], Value::List(all));
+    let manager = "kube-scheduler";
+    Some(Step::Update { resource: PODS, object: changed, manager, subresource: Some("status") })
+}
+
+/// How many nodes say no, and why, in the scheduler's words.
+fn why_not(pod: &Value, nodes: &[Arc<Value>]) -> String {
+    let mut reasons: BTreeMap<String, usize> = BTreeMap::new();
+    for node in nodes {
+        *reasons.entry(why_not_on(node, pod)).or_default() += 1;
+    }
+    if reasons.is_empty() {
+        return "no nodes available to schedule pods".to_owned();
+    }
+    let listed: Vec<String> = reasons.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
+    format!(
+        "0/{total} nodes are available: {}. no new claims to deallocate, preemption: 0/{total} nodes are available: \
+         {total} Preemption is not helpful for scheduling.",
+        listed.join(", "),
+        total = nodes.len()
+    )
+}
+
+fn why_not_on(node: &Value, pod: &Value) -> String {
+    let closed = is_closed(node, pod);
+    let taints = node.list_at(&["spec", "taints"]).iter();
+    let mut repels = taints.filter(|taint| taint.str_at(&["effect"]) != Some("PreferNoSchedule"));
+    if closed {
+        return "node(s) were unschedulable".to_owned();
+    }
+    if repels.any(|taint| !is_tolerated(pod, taint)) {
+        return "node(s) had untolerated taint(s)".to_owned();
+    }
+    if !selects(node, pod) {
+        return "node(s) didn't match Pod's node affinity/selector".to_owned();
+    }
+    "Insufficient cpu".to_owned()
+}
+
+/// Whether a node takes no pods but those that bear it.
+fn is_closed(node: &Value, pod: &Value) -> bool {
+    let mut taint = Value::default();
+    taint.set_at(&["key"], "node.kubernetes.io/unschedulable".into());
+    taint.set_at(&["effect"], "NoSchedule".into());
+    node.at(&["spec", "unschedulable"]).and_then(Value::as_bool) == Some(true) && !is_tolerated(pod, &taint)
 }
 
 fn takes(node: &Value, pod: &Value) -> bool {
-    let closed = node.at(&["spec", "unschedulable"]).and_then(Value::as_bool) == Some(true);
-    let selected = pod.at(&["spec", "nodeSelector"]).and_then(Value::as_map).is_none_or(|wanted| {
-        wanted.iter().all(|(key, value)| node.at(&["metadata", "labels", key]) == Some(value))
-    });
+    let closed = is_closed(node, pod);
+    let selected = selects(node, pod);
     let taints = node.list_at(&["spec", "taints"]).iter();
     let mut repels = taints.filter(|taint| taint.str_at(&["effect"]) != Some("PreferNoSchedule"));
     !closed && selected && repels.all(|taint| is_tolerated(pod, taint)) && !objects::is_deleting(node)
+}
+
+/// Whether a node is one of those that a pod's selector and required affinity name.
+pub fn selects(node: &Value, pod: &Value) -> bool {
+    let labels = pod.at(&["spec", "nodeSelector"]).and_then(Value::as_map).is_none_or(|wanted| {
+        wanted.iter().all(|(key, value)| node.at(&["metadata", "labels", key]) == Some(value))
+    });
+    let required = ["spec", "affinity", "nodeAffinity", "requiredDuringSchedulingIgnoredDuringExecution"];
+    let terms = pod.at(&required).map(|required| required.list_at(&["nodeSelectorTerms"]));
+    labels && terms.is_none_or(|terms| terms.iter().any(|term| fits_term(node, term)))
+}
+
+fn fits_term(node: &Value, term: &Value) -> bool {
+    let label = |key: &str| node.at(&["metadata", "labels", key]).and_then(Value::as_str);
+    let fits = |expression: &Value, found: Option<&str>| {
+        let values = expression.list_at(&["values"]);
+        let listed = |text: &str| values.iter().any(|value| value.as_str() == Some(text));
+        let number = |text: &str| text.parse::<i64>().ok();
+        let bound = values.first().and_then(Value::as_str).and_then(number);
+        match expression.str_at(&["operator"]) {
+            Some("In") => found.is_some_and(listed),
+            Some("NotIn") => !found.is_some_and(listed),
+            Some("Exists") => found.is_some(),
+            Some("DoesNotExist") => found.is_none(),
+            Some("Gt") => found.and_then(number).zip(bound).is_some_and(|(found, bound)| found > bound),
+            Some("Lt") => found.and_then(number).zip(bound).is_some_and(|(found, bound)| found < bound),
+            Some(_) | None => false,
+        }
+    };
+    let (expressions, fields) = (term.list_at(&["matchExpressions"]), term.list_at(&["matchFields"]));
+    // A term that says nothing fits nothing.
+    !(expressions.is_empty() && fields.is_empty())
+        && expressions.iter().all(|it| fits(it, label(it.str_at(&["key"]).unwrap_or_default())))
+        && fields.iter().all(|it| fits(it, Some(text(node, "name"))))
+}
+
+/// Whether a pod bears all of a node's taints of these effects.
+pub fn tolerates(node: &Value, pod: &Value, effects: &[&str]) -> bool {
+    let taints = node.list_at(&["spec", "taints"]).iter();
+    let mut hard = taints.filter(|taint| taint.str_at(&["effect"]).is_some_and(|it| effects.contains(&it)));
+    hard.all(|taint| is_tolerated(pod, taint))
 }
 
 /// Whether one of a pod's tolerations is for a taint.
@@ -52,7 +166,8 @@ mod tests {
     }
 
     fn bound(node: &str, pod: &str) -> bool {
-        !reconcile(&value(pod), &[Arc::new(value(node))]).is_empty()
+        let steps = reconcile(&value(pod), &[Arc::new(value(node))], None, Timestamp::UNIX_EPOCH);
+        steps.iter().any(|step| matches!(step, Step::Bind { .. }))
     }
 
     #[test]

@@ -92,6 +92,9 @@ pub fn delete(query: &Query, body: &[u8]) -> Result<DeleteOptions, ApiStatus> {
                 options.set_at(&[key], text.into());
             }
         }
+        if let Some(seconds) = query.text("gracePeriodSeconds").and_then(|text| text.parse::<i64>().ok()) {
+            options.set_at(&["gracePeriodSeconds"], seconds.into());
+        }
         if query.has("orphanDependents") {
             options.set_at(&["orphanDependents"], query.flag("orphanDependents").into());
         }

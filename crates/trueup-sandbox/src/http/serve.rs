@@ -24,6 +24,7 @@ use crate::api::Api;
 use crate::audit::{Audit, Trail};
 use crate::authorize::{self, Deed};
 use crate::discovery;
+use crate::fates::PodFates;
 use crate::faults::Faults;
 use crate::registry::Kinds;
 use crate::status::{ApiStatus, StatusReason};
@@ -42,6 +43,7 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 pub struct Front {
     pub api: Api,
     pub faults: Faults,
+    pub fates: PodFates,
     pub credentials: Credentials,
     pub address: std::net::SocketAddr,
     /// Ends watches when the server stops.
@@ -275,6 +277,9 @@ impl Front {
         if words.as_slice() == ["sandbox", "faults"] {
             return self.set_faults(call);
         }
+        if words.as_slice() == ["sandbox", "pods"] {
+            return self.set_fates(call);
+        }
         if call.method != Method::GET && call.method != Method::HEAD {
             return Reply::no_such_path();
         }
@@ -352,6 +357,41 @@ impl Front {
             _ => return ApiStatus::new(405, StatusReason::MethodNotAllowed, "GET, POST or DELETE").into(),
         }
         Reply::json(200, &self.faults.to_value())
+    }
+}
+
+impl Front {
+    /// `/sandbox/pods`: GET tells what becomes of pods, POST adds rules, DELETE removes all.
+    fn set_fates(&self, call: &Call) -> Reply {
+        let set = |rules: &Value| self.fates.add_json(rules).map_err(|error| error.to_string());
+        match change_sandbox(call, || self.fates.clear(), set) {
+            Ok(()) => Reply::json(200, &self.fates.to_value()),
+            Err(status) => status.into(),
+        }
+    }
+}
+
+/// What the paths below `/sandbox` have in common: reading changes nothing, DELETE clears, POST adds.
+fn change_sandbox(
+    call: &Call,
+    clear: impl FnOnce(),
+    add: impl FnOnce(&Value) -> Result<(), String>,
+) -> Result<(), ApiStatus> {
+    if call.user.name != ADMIN {
+        let message = "only admin may change the sandbox";
+        return Err(ApiStatus::new(403, StatusReason::Forbidden, message));
+    }
+    match call.method {
+        Method::GET => Ok(()),
+        Method::DELETE => {
+            clear();
+            Ok(())
+        }
+        Method::POST => Value::from_json(&call.body)
+            .map_err(|error| error.to_string())
+            .and_then(|value| add(&value))
+            .map_err(ApiStatus::bad_request),
+        _ => Err(ApiStatus::new(405, StatusReason::MethodNotAllowed, "GET, POST or DELETE")),
     }
 }
 

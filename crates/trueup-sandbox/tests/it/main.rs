@@ -3,6 +3,7 @@
 
 mod access;
 mod audit;
+mod clockwork;
 mod cluster;
 mod definitions;
 mod deletion;
