@@ -2,11 +2,12 @@
 //!
 //! As the API server does it: mutating webhooks one after the other, in the order of their configurations' names, each
 //! seeing what the one before left; then the validating ones, about the object as it would be stored. Nothing is asked
-//! again after a later webhook's change (`reinvocationPolicy`), conditions in CEL are not evaluated, and a webhook behind
-//! a Service cannot be reached, since nothing runs here.
+//! again after a later webhook's change (`reinvocationPolicy`), and a webhook behind a Service cannot be reached, since
+//! nothing runs here. Policies go before webhooks of their sort; mutating ones may be asked again after them.
 
 mod call;
 mod hook;
+pub(crate) mod policy;
 
 use std::sync::Arc;
 
@@ -21,6 +22,7 @@ use crate::write::{WriteVerb, json_patch};
 
 use call::{CallError, Verdict};
 use hook::Hook;
+use policy::{Mutators, Write};
 
 const GROUP: &str = "admissionregistration.k8s.io";
 
@@ -48,7 +50,9 @@ pub(crate) async fn change(
         return api.change(change);
     }
     let (mutating, validating) = (hooks(api, "mutating"), hooks(api, "validating"));
-    if mutating.is_empty() && validating.is_empty() {
+    let mut mutators = Mutators::of(api);
+    let is_judged = !policy::bound(api, "validating").is_empty();
+    if mutating.is_empty() && validating.is_empty() && mutators.is_empty() && !is_judged {
         return api.change(change);
     }
     let mut last = None;
@@ -57,14 +61,21 @@ pub(crate) async fn change(
         let asked = Asked { api, change, user, live, trail };
         let mut object = proposed;
         let mut warnings = Vec::new();
+        object = mutators.mutate(asked.write(&object))?.unwrap_or(object);
         for (index, hook) in mutating.iter().enumerate() {
-            object = mutated(&asked, hook, index, object, &mut warnings).await?;
+            let after = mutated(&asked, hook, index, object.clone(), &mut warnings).await?;
+            if after != object {
+                mutators.changed();
+            }
+            object = after;
         }
+        object = mutators.again(asked.write(&object))?.unwrap_or(object);
         let admitted = Admitted { live: asked.live.clone(), object };
-        if validating.iter().any(|hook| hook.is_about(&asked, &admitted.object)) {
+        if is_judged || validating.iter().any(|hook| hook.is_about(&asked, &admitted.object)) {
             let dry_run = Change { dry_run: true, ..*change };
             let whole = api.change_admitted(&dry_run, &admitted)?;
             let Some(whole) = whole else { continue };
+            policy::validate(asked.write(&whole.response), &mut warnings)?;
             for (index, hook) in validating.iter().enumerate() {
                 validated(&asked, hook, index, &whole.response, &mut warnings).await?;
             }
@@ -149,12 +160,36 @@ async fn validated(
 }
 
 impl Asked<'_> {
+    /// The write as policies are asked about it.
+    fn write<'b>(&'b self, object: &'b Value) -> Write<'b> {
+        Write {
+            api: self.api,
+            change: self.change,
+            user: self.user,
+            old: self.live.as_deref(),
+            object: Some(object),
+        }
+    }
+
     /// Asks a webhook, where it is about this write. Nothing where it is not, or where it fails and that is to be ignored.
     async fn put(&self, hook: &Hook, index: usize, object: &Value) -> Result<Option<Verdict>, ApiStatus> {
         if !hook.is_about(self, object) {
             return Ok(None);
         }
         let name = hook.name();
+        match policy::condition_problem(self.write(object), hook.conditions()) {
+            Ok(true) => {}
+            Ok(false) => return Ok(None),
+            Err(_) if hook.ignores_failure() => return Ok(None),
+            Err(words) => {
+                let Change { target, .. } = self.change;
+                return Err(ApiStatus::forbidden(
+                    &target.served.kind,
+                    target.name.unwrap_or_default(),
+                    &words,
+                ));
+            }
+        }
         if self.change.dry_run && !hook.allows_dry_run() {
             return Err(ApiStatus::bad_request(format!(
                 "admission webhook {name:?} does not support dry run"

@@ -22,6 +22,7 @@ use trueup_merge::SchemaSet;
 use trueup_object::Value;
 use trueup_object::value::Text;
 
+use crate::admission::policy::Cache;
 use crate::clock::Clock;
 use crate::ids::IdSource;
 use crate::registry::{Builtin, Registry, ServedResource};
@@ -52,6 +53,7 @@ struct Shared {
     clock: Clock,
     ids: IdSource,
     requests: Mutex<VecDeque<WriteRecord>>,
+    policies: Cache,
 }
 
 /// A resource and, where the request is about one, an object of it.
@@ -97,6 +99,7 @@ impl Api {
             clock,
             ids: IdSource::new(seed),
             requests: Mutex::new(VecDeque::new()),
+            policies: Cache::default(),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -115,6 +118,11 @@ impl Api {
 
     pub fn ids(&self) -> &IdSource {
         &self.shared.ids
+    }
+
+    /// The admission policies, compiled.
+    pub(crate) fn policies(&self) -> &Cache {
+        &self.shared.policies
     }
 
     /// The types of all kinds served now.

@@ -8,6 +8,7 @@ pub mod admission;
 pub mod api;
 pub mod audit;
 pub mod authorize;
+pub(crate) mod cel;
 pub mod clock;
 pub mod controllers;
 pub mod discovery;

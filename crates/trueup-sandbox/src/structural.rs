@@ -1,18 +1,20 @@
 //! Structural schemas of custom kinds: pruning of unknown fields, defaulting, validation.
 //!
-//! Pure. The schema is that of `spec.versions[].schema.openAPIV3Schema`, read once when the definition is written. Rules in
-//! CEL (`x-kubernetes-validations`) are not evaluated.
+//! Pure. The schema is that of `spec.versions[].schema.openAPIV3Schema`, read once when the definition is written. Rules
+//! (`x-kubernetes-validations`) are compiled when the first object is checked.
 
 mod default;
 mod prune;
 mod validate;
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
 
 use regex::Regex;
 use trueup_object::Value;
 use trueup_object::value::{Map, Text};
 
+use crate::cel::rules::Rules;
 use crate::status::StatusCause;
 
 /// A structural schema, read for use.
@@ -21,6 +23,7 @@ pub struct StructuralSchema {
     source: Value,
     /// Every `pattern`, compiled. One that does not compile restricts nothing: the definition should not have been accepted.
     patterns: BTreeMap<Text, Regex>,
+    rules: OnceLock<Option<Arc<Rules>>>,
 }
 
 impl StructuralSchema {
@@ -28,7 +31,7 @@ impl StructuralSchema {
     pub fn parse(source: &Value) -> Self {
         let mut patterns = BTreeMap::new();
         collect_patterns(source, &mut patterns);
-        Self { source: source.clone(), patterns }
+        Self { source: source.clone(), patterns, rules: OnceLock::new() }
     }
 
     /// The schema as it was given.
@@ -55,6 +58,24 @@ impl StructuralSchema {
     /// What is wrong with the object.
     pub fn validate(&self, object: &Value) -> Vec<StatusCause> {
         validate::validate(Node(&self.source), &self.patterns, object)
+    }
+
+    /// What rules do not hold. Where faults were found that make rules meaningless, only that they were not checked.
+    pub fn check_rules(
+        &self,
+        object: &Value,
+        live: Option<&Value>,
+        found: &[StatusCause],
+    ) -> Vec<StatusCause> {
+        const BLOCKING: [&str; 4] =
+            ["FieldValueRequired", "FieldValueTooLong", "FieldValueTooMany", "FieldValueTypeInvalid"];
+        let rules = self.rules.get_or_init(|| Rules::compile(&self.source).map(Arc::new));
+        let Some(rules) = rules else { return Vec::new() };
+        if found.iter().any(|cause| BLOCKING.contains(&cause.reason.as_str())) {
+            let words = "some validation rules were not checked because the object was invalid; correct the existing errors to complete validation";
+            return vec![StatusCause::invalid("<nil>", &Value::Null, words)];
+        }
+        rules.check(object, live)
     }
 }
 

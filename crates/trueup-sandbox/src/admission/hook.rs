@@ -45,6 +45,11 @@ impl Hook {
         u64::try_from(self.webhook.int_at(&["timeoutSeconds"]).unwrap_or(TIMEOUT_SECONDS)).unwrap_or_default()
     }
 
+    /// Under which it is asked at all.
+    pub(super) fn conditions(&self) -> &[Value] {
+        self.webhook.list_at(&["matchConditions"])
+    }
+
     pub(super) fn ignores_failure(&self) -> bool {
         self.webhook.str_at(&["failurePolicy"]) == Some("Ignore")
     }

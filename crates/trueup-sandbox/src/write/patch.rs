@@ -27,6 +27,13 @@ pub enum PatchError {
     DoesNotApply(String),
 }
 
+impl PatchError {
+    /// Whether the patch asked for something that is not so.
+    pub fn is_failed_test(&self) -> bool {
+        matches!(self, Self::DoesNotApply(words) if words.starts_with("testing value"))
+    }
+}
+
 /// What Go's decoder calls a value.
 fn json_type(value: &Value) -> &'static str {
     match value {

@@ -17,6 +17,8 @@ mod network;
 mod parts;
 mod placement;
 mod pod;
+mod policy;
+mod rules;
 mod service;
 mod storage;
 mod update;
@@ -134,6 +136,7 @@ pub fn validate(kind: &KindInfo, part: Part, object: &Value, live: Option<&Value
     }
     if let Some(custom) = kind.custom() {
         report.causes.extend(custom.schema.validate(object));
+        report.causes.extend(custom.schema.check_rules(object, live, &report.causes));
         custom::replicas(&mut report, kind, part, object);
     }
     report.causes
@@ -169,6 +172,7 @@ fn by_kind(report: &mut Report, kind: &GroupKind, object: &Value, live: Option<&
         }
         ("apiextensions.k8s.io", "CustomResourceDefinition") => {
             definition::definition(report, object, live);
+            rules::definition(report, object);
         }
         ("apiregistration.k8s.io", "APIService") => definition::api_service(report, object),
         ("admissionregistration.k8s.io", name) => admission_kind(report, name, object),
@@ -208,6 +212,7 @@ fn admission_kind(report: &mut Report, kind: &str, object: &Value) {
         "MutatingAdmissionPolicyBinding" => webhooks::policy_binding(report, object, true),
         _ => {}
     }
+    policy::expressions(report, kind, object);
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Admission: webhooks, policies and their bindings. Expressions are not read here.
+//! Admission: webhooks, policies and their bindings. Their expressions are checked beside this.
 
 use std::collections::BTreeSet;
 
