@@ -30,10 +30,11 @@ use trueup_object::{Timestamp, Value};
 
 use crate::api::{Api, Change, DeleteOptions, Propagation, Target};
 use crate::fates::PodFates;
+use crate::metrics::Metrics;
 use crate::registry::ServedResource;
 use crate::state::{self, Name, ResourceId, WatchCursor};
 use crate::status::ApiStatus;
-use crate::write::{FieldValidation, PatchKind, WriteVerb};
+use crate::write::{FieldValidation, PatchKind, WriteVerb, selector_matches};
 use events::Event;
 use objects::{Resource, Step, is_controlled_by, text};
 
@@ -56,6 +57,8 @@ pub struct Controllers {
     pub root_certificate: String,
     /// What becomes of pods that are not left to run.
     pub fates: PodFates,
+    /// What pods use.
+    pub metrics: Metrics,
 }
 
 /// What an object is asked about: the stored resource and the object's name.
@@ -63,13 +66,14 @@ type Place = (ResourceId, Name);
 
 /// Runs the controllers until it is dropped.
 pub async fn run_controllers(api: Api, options: Controllers) {
-    let mut fates = options.fates.subscribe();
+    let (mut fates, mut metrics) = (options.fates.subscribe(), options.metrics.subscribe());
     let mut controllers = Loop {
         cursor: api.store().watch(0),
         api,
         options,
         waiting: BTreeSet::new(),
         due: BTreeMap::new(),
+        scaling: BTreeMap::new(),
         told: std::cell::Cell::new(0),
     };
     controllers.rebuild();
@@ -86,11 +90,24 @@ pub async fn run_controllers(api: Api, options: Controllers) {
             biased;
             // The sender lives as long as the options here do.
             _ = fates.changed() => controllers.enqueue_all(objects::PODS, ""),
+            _ = metrics.changed() => {
+                // What is set by hand is looked at without delay.
+                controllers.scaling.values_mut().for_each(|scaling| scaling.next = None);
+                controllers.enqueue_all(objects::AUTOSCALERS, "");
+            }
             () = clock.reached(due.unwrap_or(Timestamp::MAX)), if due.is_some() => controllers.enqueue_due(),
             () = controllers.cursor.changed() => {}
         }
         controllers.read_changes();
     }
+}
+
+/// What an autoscaler did before.
+#[derive(Default)]
+struct Scaling {
+    history: autoscaler::History,
+    /// When it is to look at its metrics again.
+    next: Option<Timestamp>,
 }
 
 struct Loop {
@@ -100,6 +117,8 @@ struct Loop {
     waiting: BTreeSet<Place>,
     /// When objects are to be looked at although nothing changes.
     due: BTreeMap<Place, Timestamp>,
+    /// What autoscalers made of their metrics before.
+    scaling: BTreeMap<Name, Scaling>,
     /// The number in the name of the last event.
     told: std::cell::Cell<u64>,
 }
@@ -224,7 +243,12 @@ impl Loop {
 
     fn reconcile(&mut self, place: &Place) {
         self.due.remove(place);
-        let Some(object) = self.api.store().get(&place.0, &place.1) else { return self.clear_away(place) };
+        let Some(object) = self.api.store().get(&place.0, &place.1) else {
+            if objects::AUTOSCALERS.is(&place.0) {
+                self.scaling.remove(&place.1);
+            }
+            return self.clear_away(place);
+        };
         self.act(place, &object);
         let live = self.api.store().get(&place.0, &place.1);
         if let Some(time) = live.and_then(|live| self.next_look(place, &live)) {
@@ -244,12 +268,14 @@ impl Loop {
             job::due(object, &self.controlled(objects::PODS, object), now).filter(|time| *time > now)
         } else if objects::PODS.is(&place.0) && self.ready() {
             pod_status::due(object, self.options.fates.of(object)).filter(|time| *time > now)
+        } else if objects::AUTOSCALERS.is(&place.0) && !self.options.metrics.is_empty() {
+            self.scaling.get(&place.1).and_then(|scaling| scaling.next)
         } else {
             None
         }
     }
 
-    fn act(&self, place: &Place, object: &Arc<Value>) {
+    fn act(&mut self, place: &Place, object: &Arc<Value>) {
         let steps = if objects::protection(&place.0).is_some() {
             let mut steps = objects::end_protection(&place.0, object);
             if steps.is_empty() && self.options.workloads != Workloads::Untouched {
@@ -327,9 +353,12 @@ impl Loop {
     }
 
     /// What the other controllers do: those of namespaces, services, budgets, autoscalers and quotas.
-    fn around(&self, place: &Place, object: &Value) -> Vec<Step> {
+    fn around(&mut self, place: &Place, object: &Value) -> Vec<Step> {
         let is = |resource: Resource| resource.is(&place.0);
         let namespace = text(object, "namespace");
+        if is(objects::AUTOSCALERS) {
+            return self.autoscaled(place, object);
+        }
         let listed = |resource: Resource| self.api.store().list(&resource.id(), namespace).0;
         if is(objects::NAMESPACES) {
             self.namespace_content(object)
@@ -342,19 +371,37 @@ impl Loop {
                 slices: &listed(objects::ENDPOINT_SLICES),
                 endpoints: self.api.store().get(&objects::ENDPOINTS.id(), &name),
             };
-            endpoints::reconcile(object, &found)
+            endpoints::reconcile(object, &found, self.now())
         } else if is(objects::CLUSTER_ROLES) {
             aggregation::reconcile(object, &listed(objects::CLUSTER_ROLES))
         } else if is(objects::QUOTAS) {
             quota::reconcile(object, self.api.store())
-        } else if is(objects::AUTOSCALERS) {
-            let live = autoscaler::target(object).and_then(|(resource, name)| {
-                self.api.store().get(&resource.id(), &Name::new(namespace, name))
-            });
-            autoscaler::reconcile(object, live.as_ref(), self.now())
         } else {
             Vec::new()
         }
+    }
+
+    fn autoscaled(&mut self, place: &Place, scaler: &Value) -> Vec<Step> {
+        let namespace = text(scaler, "namespace");
+        let live = autoscaler::target(scaler)
+            .and_then(|(resource, name)| self.api.store().get(&resource.id(), &Name::new(namespace, name)));
+        let selector = live.as_ref().and_then(|live| live.at(&["spec", "selector"])).cloned();
+        let (mut pods, _) = self.api.store().list(&objects::PODS.id(), namespace);
+        pods.retain(|pod| {
+            selector.as_ref().is_some_and(|it| selector_matches(it, pod.at(&["metadata", "labels"])))
+        });
+        let now = self.now();
+        let scaling = self.scaling.entry(place.1.clone()).or_default();
+        if !self.options.metrics.is_empty() {
+            // Metrics are looked at in turn, however often the target changes.
+            if scaling.next.is_some_and(|next| now < next) {
+                return Vec::new();
+            }
+            scaling.next = now.checked_add(autoscaler::PERIOD).ok();
+        }
+        let history = &mut scaling.history;
+        let measured = autoscaler::Measured { pods: &pods, usages: &self.options.metrics, history };
+        autoscaler::reconcile(scaler, live.as_ref(), measured, now)
     }
 
     /// The account and the certificate that every namespace has.

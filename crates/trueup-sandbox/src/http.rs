@@ -3,6 +3,7 @@
 pub mod credentials;
 mod followed;
 mod listen;
+mod metrics;
 pub mod negotiate;
 mod options;
 pub(crate) mod outbound;

@@ -17,6 +17,7 @@ use crate::fates::PodFates;
 use crate::faults::Faults;
 use crate::http::credentials::{CredentialError, Credentials};
 use crate::http::{Documents, Front, ListenError, Listener};
+use crate::metrics::Metrics;
 use crate::registry::Builtin;
 use crate::status::ApiStatus;
 
@@ -136,6 +137,7 @@ impl Sandbox {
         let front = Arc::new(Front {
             faults: Faults::new(seed),
             fates: PodFates::default(),
+            metrics: Metrics::default(),
             credentials,
             address,
             shutdown: shutdown.clone(),
@@ -147,6 +149,7 @@ impl Sandbox {
             workloads,
             root_certificate: front.credentials.authority_pem().to_owned(),
             fates: front.fates.clone(),
+            metrics: front.metrics.clone(),
         };
         let (mut tasks, mut posting) = (JoinSet::new(), JoinSet::new());
         if let (Some(events), Some(webhook)) = (events, wanted.and_then(|options| options.webhook)) {
@@ -187,6 +190,11 @@ impl Sandbox {
     /// What becomes of pods that are not left to run.
     pub fn pods(&self) -> &PodFates {
         &self.front.fates
+    }
+
+    /// What pods use of processor and memory.
+    pub fn metrics(&self) -> &Metrics {
+        &self.front.metrics
     }
 
     /// The state, for reading and changing it without HTTP.

@@ -1,10 +1,13 @@
 //! Horizontal pod autoscalers: the target is kept within its bounds, and a status as the real controller writes it where the
-//! metrics are there and show exactly what is aimed at.
+//! metrics are there.
 //!
-//! So nothing scales by itself within the bounds. Tests and stories play the metrics by writing `/scale` under the
-//! controller's name.
+//! Metrics are what [`crate::Metrics`] was told. As long as it was told nothing of a target's pods they show exactly what is aimed
+//! at: nothing scales by itself within the bounds, and stories play the metrics by writing `/scale` under the controller's name.
+
+mod measured;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use trueup_object::{Map, Timestamp, Value};
 
@@ -12,6 +15,9 @@ use super::objects::{
     self, AUTOSCALERS, CONTROLLER_MANAGER, Condition, Resource, Step, condition, int, text,
 };
 use crate::clock::wire_time;
+use crate::metrics::Metrics;
+
+pub use measured::History;
 
 /// The resources that can be scaled here, by the kind that an autoscaler names.
 const TARGETS: [Resource; 3] = [objects::DEPLOYMENTS, objects::STATEFUL_SETS, objects::REPLICA_SETS];
@@ -29,7 +35,22 @@ pub fn may_be_target(resource: &crate::state::ResourceId) -> bool {
     TARGETS.into_iter().any(|known| known.is(resource))
 }
 
-pub fn reconcile(scaler: &Value, live: Option<&Arc<Value>>, now: Timestamp) -> Vec<Step> {
+/// How often the metrics are looked at.
+pub const PERIOD: Duration = Duration::from_secs(15);
+
+/// What is measured of a target's pods, and what was made of it before.
+pub struct Measured<'a> {
+    pub pods: &'a [Arc<Value>],
+    pub usages: &'a Metrics,
+    pub history: &'a mut History,
+}
+
+pub fn reconcile(
+    scaler: &Value,
+    live: Option<&Arc<Value>>,
+    measured: Measured<'_>,
+    now: Timestamp,
+) -> Vec<Step> {
     let Some((resource, name)) = target(scaler) else { return Vec::new() };
     let Some(live) = live else {
         let message = format!(
@@ -59,6 +80,21 @@ pub fn reconcile(scaler: &Value, live: Option<&Arc<Value>>, now: Timestamp) -> V
         let told = Step::status(AUTOSCALERS, scaler, status);
         return std::iter::once(scale(resource, live, wanted)).chain(told).collect();
     }
+    let pods: Vec<&Value> = measured.pods.iter().map(Arc::as_ref).collect();
+    match measured::propose(scaler, &pods, current, measured.usages) {
+        Some(Ok(proposal)) => {
+            return by_metrics(scaler, (resource, live, current), &proposal, measured.history, now);
+        }
+        Some(Err(message)) => {
+            let able =
+                able("SucceededGetScale", "the HPA controller was able to get the target's current scale");
+            let message = format!("the HPA was unable to compute the replica count: {message}");
+            let reason = "FailedGetResourceMetric";
+            let active = Condition { kind: "ScalingActive", status: "False", reason, message: &message };
+            return with_status(scaler, current, 0, &[able, active], now);
+        }
+        None => {}
+    }
     let metrics = scaler.list_at(&["spec", "metrics"]);
     let measured = match metrics.first().and_then(|metric| metric.str_at(&["resource", "name"])) {
         Some(name) => format!("{name} resource utilization (percentage of request)"),
@@ -72,6 +108,36 @@ pub fn reconcile(scaler: &Value, live: Option<&Arc<Value>>, now: Timestamp) -> V
         Condition { kind: "ScalingLimited", status: "False", reason: "DesiredWithinRange", message: within };
     let able = able("ReadyForNewScale", "recommended size matches current size");
     with_status(scaler, current, current, &[able, active, limited], now)
+}
+
+fn by_metrics(
+    scaler: &Value,
+    (resource, live, current): (Resource, &Value, i64),
+    proposal: &measured::Proposal,
+    history: &mut History,
+    now: Timestamp,
+) -> Vec<Step> {
+    let decision = measured::decide(scaler, current, proposal.replicas, history, now);
+    let found =
+        format!("the HPA was able to successfully calculate a replica count from {}", proposal.metric);
+    let active =
+        Condition { kind: "ScalingActive", status: "True", reason: "ValidMetricFound", message: &found };
+    let (status, reason, message) = decision.limited;
+    let limited = Condition { kind: "ScalingLimited", status, reason, message };
+    let mut told = scaler.clone();
+    told.set_at(&["status", "currentMetrics"], Value::List(proposal.current.clone()));
+    let scales = decision.replicas != current;
+    let rescaled = format!("the HPA controller was able to update the target scale to {}", decision.replicas);
+    let able = if scales {
+        history.note_scale(now, decision.replicas - current);
+        told.set_at(&["status", "lastScaleTime"], wire_time(now).into());
+        Condition { kind: "AbleToScale", status: "True", reason: "SucceededRescale", message: &rescaled }
+    } else {
+        able(decision.able.0, decision.able.1)
+    };
+    let status = status_of(&told, current, decision.replicas, &[able, active, limited], now);
+    let step = scales.then(|| scale(resource, live, decision.replicas));
+    step.into_iter().chain(Step::status(AUTOSCALERS, scaler, status)).collect()
 }
 
 fn able(reason: &'static str, message: &'static str) -> Condition<'static> {
@@ -96,6 +162,17 @@ fn with_status(
     conditions: &[Condition<'_>],
     now: Timestamp,
 ) -> Vec<Step> {
+    let status = status_of(scaler, current, desired, conditions, now);
+    Step::status(AUTOSCALERS, scaler, status).into_iter().collect()
+}
+
+fn status_of(
+    scaler: &Value,
+    current: i64,
+    desired: i64,
+    conditions: &[Condition<'_>],
+    now: Timestamp,
+) -> Value {
     let mut status = scaler.get("status").cloned().unwrap_or_else(|| Value::Map(Map::new()));
     objects::set_count(&mut status, "currentReplicas", current);
     status.set_at(&["desiredReplicas"], desired.into());
@@ -108,8 +185,9 @@ fn with_status(
         }
         value
     });
-    status.set_at(&["conditions"], Value::List(conditions.collect()));
-    Step::status(AUTOSCALERS, scaler, status).into_iter().collect()
+    let conditions = conditions.collect();
+    status.set_at(&["conditions"], Value::List(conditions));
+    status
 }
 
 #[cfg(test)]
@@ -133,7 +211,9 @@ mod tests {
             );
             Arc::new(Value::from_json(json.as_bytes()).unwrap())
         });
-        reconcile(scaler, live.as_ref(), NOW)
+        let (usages, mut history) = (Metrics::default(), History::default());
+        let measured = Measured { pods: &[], usages: &usages, history: &mut history };
+        reconcile(scaler, live.as_ref(), measured, NOW)
     }
 
     fn written(steps: &[Step], place: usize) -> (&Value, Option<&'static str>) {

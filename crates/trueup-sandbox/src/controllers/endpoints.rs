@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use trueup_object::{Map, Value};
+use trueup_object::{Map, Timestamp, Value};
 
 use super::objects::{
     self, ENDPOINT_SLICES, ENDPOINTS, SERVICES, Step, is_controlled_by, is_deleting, is_ready, text,
 };
 use super::replica_set::is_active;
+use crate::clock::wire_time;
 
 const MANAGED_BY: &str = "endpointslice.kubernetes.io/managed-by";
 const CONTROLLER: &str = "endpointslice-controller.k8s.io";
@@ -29,7 +30,7 @@ pub struct Found<'a> {
     pub endpoints: Option<Arc<Value>>,
 }
 
-pub fn reconcile(service: &Value, found: &Found<'_>) -> Vec<Step> {
+pub fn reconcile(service: &Value, found: &Found<'_>, now: Timestamp) -> Vec<Step> {
     let selector = service.at(&["spec", "selector"]).and_then(Value::as_map).filter(|map| !map.is_empty());
     let external = service.str_at(&["spec", "type"]) == Some("ExternalName");
     let Some(selector) = selector.filter(|_| !external && !is_deleting(service)) else { return Vec::new() };
@@ -44,7 +45,25 @@ pub fn reconcile(service: &Value, found: &Found<'_>) -> Vec<Step> {
     let mut steps = Vec::new();
     steps.extend(slice(service, found.slices, &pods, &ports));
     steps.extend(endpoints(service, found.endpoints.as_deref(), &pods, &ports));
-    steps
+    steps.into_iter().map(|step| timed(step, now)).collect()
+}
+
+const TRIGGERED: &str = "endpoints.kubernetes.io/last-change-trigger-time";
+
+/// What changes says when that was brought about.
+fn timed(step: Step, now: Timestamp) -> Step {
+    let time = || Value::from(wire_time(now));
+    match step {
+        Step::Create { resource, mut object, manager } => {
+            object.set_at(&["metadata", "annotations", TRIGGERED], time());
+            Step::Create { resource, object, manager }
+        }
+        Step::Update { resource, mut object, manager, subresource } => {
+            object.set_at(&["metadata", "annotations", TRIGGERED], time());
+            Step::Update { resource, object, manager, subresource }
+        }
+        other @ (Step::Apply { .. } | Step::Delete { .. } | Step::Bind { .. } | Step::End { .. }) => other,
+    }
 }
 
 /// A service's ports as its pods have them. A port that is named is looked up in a pod.

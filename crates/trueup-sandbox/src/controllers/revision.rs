@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use trueup_object::Value;
 
-use super::objects::{self, REVISIONS, Resource, Step, annotation, int, text};
+use super::objects::{self, REVISIONS, Resource, Step, int, text};
 
 /// How a kind labels and marks its revisions.
 pub struct Style {
@@ -38,11 +38,9 @@ fn revision(set: &Value, name: &str, hash: &str, number: i64, style: &Style) -> 
         revision.set_at(&["metadata", "labels"], labels.clone());
     }
     revision.set_at(&["metadata", "labels", style.hash_label], hash.into());
-    for key in [GENERATION, CHANGE_CAUSE] {
-        let value = annotation(set, key);
-        if !value.is_empty() {
-            revision.set_at(&["metadata", "annotations", key], value.into());
-        }
+    let annotations = set.at(&["metadata", "annotations"]).and_then(Value::as_map);
+    if let Some(annotations) = annotations.filter(|map| !map.is_empty()) {
+        revision.set_at(&["metadata", "annotations"], Value::Map(annotations.clone()));
     }
     let owner = objects::owner_reference(style.resource, set);
     revision.set_at(&["metadata", "ownerReferences"], Value::List(vec![owner]));
@@ -52,9 +50,6 @@ fn revision(set: &Value, name: &str, hash: &str, number: i64, style: &Style) -> 
     revision.set_at(&["revision"], number.into());
     revision
 }
-
-const GENERATION: &str = "deprecated.daemonset.template.generation";
-const CHANGE_CAUSE: &str = "kubernetes.io/change-cause";
 
 fn prune(set: &Value, present: &[Arc<Value>]) -> Vec<Step> {
     let keep = set.int_at(&["spec", "revisionHistoryLimit"]).unwrap_or(HISTORY_LIMIT).max(0);

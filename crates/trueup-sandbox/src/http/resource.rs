@@ -14,7 +14,7 @@ use super::query::Query;
 use super::reply::{Answer, JSON, Reply};
 use super::serve::{Call, Front};
 use super::watching::Watching;
-use super::{negotiate, protobuf};
+use super::{metrics, negotiate, protobuf};
 use crate::admission;
 use crate::api::{Change, Deleted, ListOptions, Target, WriteRecord, pods};
 use crate::authorize::Deed;
@@ -103,6 +103,11 @@ pub(super) fn selected_name<'a>(verb: &str, query: &'a Query) -> &'a str {
 /// Answers a request for a resource.
 pub(super) async fn answer(front: &Front, call: &Call, path: &ResourcePath) -> Result<Answer, ApiStatus> {
     authorized(front, call, path)?;
+    if metrics::serves(&front.metrics, path) {
+        let selector = call.query.text("labelSelector");
+        let reads = call.method == http::Method::GET;
+        return metrics::answer(front, reads, selector, path).map(Answer::Whole);
+    }
     let kinds = front.api.registry().kinds();
     let served = kinds.resource(&path.group, &path.version, &path.resource);
     let Some(served) = served.filter(|served| leads_somewhere(served, path)) else {

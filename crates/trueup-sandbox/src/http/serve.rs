@@ -19,13 +19,14 @@ use super::followed::note_answer;
 use super::path::Route;
 use super::query::Query;
 use super::reply::{Answer, Body, Cut, JSON, Reply};
-use super::{negotiate, protobuf, resource};
+use super::{metrics, negotiate, protobuf, resource};
 use crate::api::Api;
 use crate::audit::{Audit, Trail};
 use crate::authorize::{self, Deed};
 use crate::discovery;
 use crate::fates::PodFates;
 use crate::faults::Faults;
+use crate::metrics::Metrics;
 use crate::registry::Kinds;
 use crate::status::{ApiStatus, StatusReason};
 
@@ -44,6 +45,7 @@ pub struct Front {
     pub api: Api,
     pub faults: Faults,
     pub fates: PodFates,
+    pub metrics: Metrics,
     pub credentials: Credentials,
     pub address: std::net::SocketAddr,
     /// Ends watches when the server stops.
@@ -280,6 +282,12 @@ impl Front {
         if words.as_slice() == ["sandbox", "pods"] {
             return self.set_fates(call);
         }
+        if words.as_slice() == ["sandbox", "metrics"] {
+            return self.set_metrics(call);
+        }
+        if let Some(document) = metrics::discovery(&self.metrics, &words) {
+            return Reply::json(200, &document);
+        }
         if call.method != Method::GET && call.method != Method::HEAD {
             return Reply::no_such_path();
         }
@@ -292,11 +300,18 @@ impl Front {
             }
             ["version"] => discovery::version(self.api.registry().builtin()),
             ["api"] | ["apis"] if aggregated => {
-                let value = discovery::aggregated(&kinds, words.as_slice() == ["api"]);
+                let mut value = discovery::aggregated(&kinds, words.as_slice() == ["api"]);
+                if words.as_slice() == ["apis"] {
+                    metrics::add_aggregated(&self.metrics, &mut value);
+                }
                 return Reply::text(200, discovery::AGGREGATED, value.to_json());
             }
             ["api"] => discovery::core_versions(&self.address.to_string()),
-            ["apis"] => discovery::group_list(&kinds),
+            ["apis"] => {
+                let mut groups = discovery::group_list(&kinds);
+                metrics::add_group(&self.metrics, &mut groups);
+                groups
+            }
             ["apis", group] => match discovery::group(&kinds, group) {
                 Some(group) => group,
                 None => return Reply::no_such_path(),
@@ -366,6 +381,17 @@ impl Front {
         let set = |rules: &Value| self.fates.add_json(rules).map_err(|error| error.to_string());
         match change_sandbox(call, || self.fates.clear(), set) {
             Ok(()) => Reply::json(200, &self.fates.to_value()),
+            Err(status) => status.into(),
+        }
+    }
+}
+
+impl Front {
+    /// `/sandbox/metrics`: GET tells what pods use, POST sets it, DELETE forgets it.
+    fn set_metrics(&self, call: &Call) -> Reply {
+        let set = |usages: &Value| self.metrics.set_json(usages).map_err(|error| error.to_string());
+        match change_sandbox(call, || self.metrics.clear(), set) {
+            Ok(()) => Reply::json(200, &self.metrics.to_value()),
             Err(status) => status.into(),
         }
     }

@@ -152,3 +152,59 @@ async fn a_pod_that_no_node_takes_says_so() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn an_autoscaler_follows_what_its_pods_use() {
+    let world = world().await;
+    let mut template = template("Always");
+    template["spec"]["containers"][0]["resources"] = json!({"requests": {"cpu": "200m"}});
+    let deployments = world.dynamic("apps/v1", "Deployment", "deployments", Some("default"));
+    let deployment =
+        object(json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"},
+        "spec": {"replicas": 2, "selector": {"matchLabels": {"app": "a"}}, "template": template}}));
+    deployments.create(&PostParams::default(), &deployment).await.unwrap();
+    let scalers = world.dynamic(
+        "autoscaling/v2",
+        "HorizontalPodAutoscaler",
+        "horizontalpodautoscalers",
+        Some("default"),
+    );
+    let scaler = object(json!({"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler",
+        "metadata": {"name": "web"}, "spec": {"minReplicas": 1, "maxReplicas": 4,
+            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"},
+            "metrics": [{"type": "Resource", "resource": {"name": "cpu",
+                "target": {"type": "Utilization", "averageUtilization": 50}}}]}}));
+    scalers.create(&PostParams::default(), &scaler).await.unwrap();
+    let running = |wanted: i64| {
+        let deployments = deployments.clone();
+        async move { deployments.get("web").await.unwrap().data["status"]["availableReplicas"] == wanted }
+    };
+    until("both pods run", || running(2)).await;
+    let use_cpu = |cpu: &str| {
+        let usage = format!(r#"{{"namespace":"default","name":"web","cpu":"{cpu}","memory":"64Mi"}}"#);
+        world
+            .sandbox
+            .metrics()
+            .set_json(&trueup_object::Value::from_json(usage.as_bytes()).unwrap())
+            .unwrap();
+    };
+    // Each uses all that it asked for, and half of that is aimed at; four is the most that there may be.
+    use_cpu("200m");
+    until("there are twice as many", || running(4)).await;
+    let told = scalers.get("web").await.unwrap();
+    assert_eq!(told.data["status"]["currentMetrics"][0]["resource"]["current"]["averageUtilization"], 100);
+    let pods = world.dynamic("metrics.k8s.io/v1beta1", "PodMetrics", "pods", Some("default"));
+    let metrics = pods.list(&ListParams::default()).await.unwrap().items;
+    assert_eq!((metrics.len(), metrics[0].data["containers"][0]["usage"]["cpu"].clone()), (4, json!("200m")));
+    use_cpu("10m");
+    until("fewer are held back", || async {
+        let told = scalers.get("web").await.unwrap();
+        let conditions = told.data["status"]["conditions"].as_array().cloned().unwrap_or_default();
+        conditions.iter().any(|it| it["reason"] == "ScaleDownStabilized")
+    })
+    .await;
+    world.sandbox.clock().advance(Duration::from_secs(301));
+    until("there is one", || running(1)).await;
+    world.sandbox.metrics().clear();
+    assert!(pods.list(&ListParams::default()).await.is_err());
+}

@@ -1,0 +1,217 @@
+//! What pods use of processor and memory: set at run time, served as `metrics.k8s.io`, and acted on by autoscalers.
+//!
+//! Where nothing was ever set there is no such API, as on a cluster without a metrics server.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use trueup_latest as latest;
+use trueup_object::value::{Map, Text};
+use trueup_object::{Quantity, Value};
+
+/// What each pod that is named uses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Usage {
+    pub namespace: Text,
+    /// The pod's name, or that of the workload that it begins with; empty for all pods of the namespace.
+    pub name: Text,
+    /// Thousandths of a processor.
+    pub cpu_milli: i64,
+    pub memory_bytes: i64,
+}
+
+/// Why a usage cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MetricsError {
+    #[error("a usage is an object with namespace, name, cpu and memory")]
+    NotAUsage,
+    #[error("no such field: {0}")]
+    NoSuchField(String),
+    #[error("no amount: {0}")]
+    NotAnAmount(String),
+}
+
+/// The usages in force. Clones share them.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    usages: Mutex<Vec<Usage>>,
+    generation: latest::Sender<u64>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let (usages, generation) = (Mutex::new(Vec::new()), latest::Sender::new(0));
+        Self { shared: Arc::new(Shared { usages, generation }) }
+    }
+}
+
+impl Metrics {
+    fn usages(&self) -> MutexGuard<'_, Vec<Usage>> {
+        self.shared.usages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn changed(&self) {
+        self.shared.generation.send_modify(|generation| *generation += 1);
+    }
+
+    /// Whether there is anything to serve.
+    pub fn is_empty(&self) -> bool {
+        self.usages().is_empty()
+    }
+
+    /// Sets what the pods of a name use, in place of what was set for that name before.
+    pub fn set(&self, usage: Usage) {
+        let mut usages = self.usages();
+        usages.retain(|known| (&known.namespace, &known.name) != (&usage.namespace, &usage.name));
+        usages.push(usage);
+        drop(usages);
+        self.changed();
+    }
+
+    /// Forgets all usages; the API is gone with them.
+    pub fn clear(&self) {
+        self.usages().clear();
+        self.changed();
+    }
+
+    pub(crate) fn subscribe(&self) -> latest::Receiver<u64> {
+        self.shared.generation.subscribe()
+    }
+
+    /// What a running pod uses: the last that was set for it.
+    pub fn of(&self, pod: &Value) -> Option<Usage> {
+        let text = |key: &str| pod.str_at(&["metadata", key]).unwrap_or_default();
+        if pod.str_at(&["status", "phase"]) != Some("Running") {
+            return None;
+        }
+        let fits = |usage: &Usage| {
+            let rest = text("name").strip_prefix(usage.name.as_str());
+            usage.namespace == text("namespace")
+                && (usage.name.is_empty()
+                    || rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-')))
+        };
+        self.usages().iter().rev().find(|usage| fits(usage)).cloned()
+    }
+
+    /// Sets a usage, or a list of them, as `/sandbox/metrics` takes them.
+    pub fn set_json(&self, value: &Value) -> Result<(), MetricsError> {
+        let usages: Result<Vec<Usage>, MetricsError> = match value {
+            Value::List(items) => items.iter().map(Usage::parse).collect(),
+            one => Usage::parse(one).map(|usage| vec![usage]),
+        };
+        usages?.into_iter().for_each(|usage| self.set(usage));
+        Ok(())
+    }
+
+    /// The usages as `/sandbox/metrics` tells them.
+    pub fn to_value(&self) -> Value {
+        let told = |usage: &Usage| {
+            let mut value = Value::Map(Map::new());
+            value.set_at(&["namespace"], usage.namespace.clone().into());
+            value.set_at(&["name"], usage.name.clone().into());
+            value.set_at(&["cpu"], cpu(usage.cpu_milli));
+            value.set_at(&["memory"], memory(usage.memory_bytes));
+            value
+        };
+        Value::List(self.usages().iter().map(told).collect())
+    }
+}
+
+impl Usage {
+    fn parse(value: &Value) -> Result<Self, MetricsError> {
+        let map = value.as_map().ok_or(MetricsError::NotAUsage)?;
+        if let Some(key) = map.keys().find(|key| !["namespace", "name", "cpu", "memory"].contains(key)) {
+            return Err(MetricsError::NoSuchField(key.to_owned()));
+        }
+        let amount = |key: &str| match value.get(key) {
+            None => Ok(0),
+            Some(amount) => milli(amount).ok_or_else(|| MetricsError::NotAnAmount(amount.to_json())),
+        };
+        let text = |key: &str, default: &'static str| Text::from(value.str_at(&[key]).unwrap_or(default));
+        Ok(Self {
+            namespace: text("namespace", "default"),
+            name: text("name", ""),
+            cpu_milli: amount("cpu")?,
+            memory_bytes: amount("memory")? / 1000,
+        })
+    }
+}
+
+pub(crate) fn cpu(milli: i64) -> Value {
+    Value::from(format!("{milli}m"))
+}
+
+pub(crate) fn memory(bytes: i64) -> Value {
+    Value::from(if bytes % 1024 == 0 { format!("{}Ki", bytes / 1024) } else { bytes.to_string() })
+}
+
+/// A quantity in thousandths, rounded up.
+pub(crate) fn milli(value: &Value) -> Option<i64> {
+    let text = Quantity::of(value).ok()?.to_string();
+    let digits = text.find(|char: char| char.is_ascii_alphabetic()).unwrap_or(text.len());
+    let (number, suffix) = text.split_at(digits);
+    let number: f64 = number.parse().ok()?;
+    let factor = match suffix {
+        "n" => 1e-6,
+        "u" => 1e-3,
+        "m" => 1.0,
+        "" => 1e3,
+        "k" => 1e6,
+        "M" => 1e9,
+        "G" => 1e12,
+        "T" => 1e15,
+        "Ki" => 1024e3,
+        "Mi" => 1_048_576e3,
+        "Gi" => 1_073_741_824e3,
+        "Ti" => 1_099_511_627_776e3,
+        _ => return None,
+    };
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "amounts of a sandbox, which are not near the limits"
+    )]
+    Some((number * factor).ceil() as i64)
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    fn value(json: &str) -> Value {
+        Value::from_json(json.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn pods_use_what_was_set_last_for_their_name() {
+        let metrics = Metrics::default();
+        assert!(metrics.is_empty());
+        let usages = r#"[{"namespace":"shop","name":"web","cpu":"250m","memory":"64Mi"},{"namespace":"shop","cpu":1}]"#;
+        metrics.set_json(&value(usages)).unwrap();
+        let pod = |name: &str| {
+            value(&format!(
+                r#"{{"metadata":{{"name":"{name}","namespace":"shop"}},"status":{{"phase":"Running"}}}}"#
+            ))
+        };
+        assert_eq!(metrics.of(&pod("other")).unwrap().cpu_milli, 1000);
+        metrics.set_json(&value(r#"{"namespace":"shop","name":"web","cpu":"100m","memory":"1Gi"}"#)).unwrap();
+        let used = metrics.of(&pod("web-5d-x")).unwrap();
+        assert_eq!((used.cpu_milli, used.memory_bytes), (100, 1 << 30));
+        assert_eq!(metrics.to_value().as_list().unwrap().len(), 2);
+        metrics.clear();
+        assert_eq!(metrics.of(&pod("web")), None);
+    }
+
+    #[test]
+    fn amounts_are_read_in_thousandths() {
+        for (text, wanted) in [("\"250m\"", 250), ("2", 2000), ("\"1Ki\"", 1_024_000), ("\"0.5\"", 500)] {
+            assert_eq!(milli(&value(text)), Some(wanted), "{text}");
+        }
+        assert!(Metrics::default().set_json(&value(r#"{"cpu":"many"}"#)).is_err());
+        assert!(Metrics::default().set_json(&value(r#"{"disk":"1"}"#)).is_err());
+    }
+}
