@@ -7,13 +7,13 @@
 //! Known exceptions stand in `exceptions.txt`, each with its reason. No controller runs meanwhile: what they write is
 //! another proof's business.
 
-mod edits;
+pub mod edits;
 mod exceptions;
-mod generate;
+pub mod generate;
 mod judge;
-mod kinds;
-mod mutate;
-mod play;
+pub mod kinds;
+pub mod mutate;
+pub mod play;
 mod shrink;
 
 use std::{
@@ -41,8 +41,8 @@ use trueup_dice::Dice;
 /// So many that 2,000 are judged although the server refuses some targets.
 const CASES: usize = 2400;
 
-const DEFINITIONS: &str = include_str!("differential/definitions.yaml");
-const NAMESPACES: [&str; 2] = ["differential", "differential-limits"];
+pub const DEFINITIONS: &str = include_str!("differential/definitions.yaml");
+pub const NAMESPACES: [&str; 2] = ["differential", "differential-limits"];
 
 /// Long enough for a new kind to be served and published on a busy machine.
 const SERVED_TIMEOUT: Duration = Duration::from_secs(60);
@@ -127,12 +127,12 @@ pub fn run(options: &Options) -> Result<ExitCode> {
 }
 
 /// The processes that write by themselves.
-fn controllers(plane: &ControlPlane) -> Vec<i32> {
+pub fn controllers(plane: &ControlPlane) -> Vec<i32> {
     let names = ["kube-controller-manager", "kube-scheduler"];
     names.iter().filter_map(|name| plane.ready().components.get(*name).copied()).collect()
 }
 
-fn signal(process: i32, signal: &str) -> Result<()> {
+pub fn signal(process: i32, signal: &str) -> Result<()> {
     let status = Command::new("kill").args([signal, &process.to_string()]).status().context("run kill")?;
     ensure!(status.success(), "could not signal process {process}");
     Ok(())
@@ -170,7 +170,7 @@ async fn prepare(kubeconfig: &std::path::Path, controllers: &[i32]) -> Result<Gr
     Ok(Ground { client, schemas })
 }
 
-async fn await_found(client: &Client, path: &str) -> Result<Value> {
+pub async fn await_found(client: &Client, path: &str) -> Result<Value> {
     let deadline = Instant::now() + SERVED_TIMEOUT;
     loop {
         // A new kind's storage answers 429 until it is ready.
@@ -186,7 +186,7 @@ async fn await_found(client: &Client, path: &str) -> Result<Value> {
 }
 
 /// The schemas as the server publishes them, once the custom kinds are among them.
-async fn published(client: &Client, kinds: &[Kind]) -> Result<SchemaSet> {
+pub async fn published(client: &Client, kinds: &[Kind]) -> Result<SchemaSet> {
     let deadline = Instant::now() + SERVED_TIMEOUT;
     let paths: std::collections::BTreeSet<String> = kinds.iter().map(Kind::document).collect();
     loop {

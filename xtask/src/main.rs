@@ -7,6 +7,7 @@ mod corpus;
 mod differential;
 mod fuzz;
 mod kubectl;
+mod sandbox_differential;
 mod story;
 mod tidy;
 
@@ -42,6 +43,8 @@ enum Task {
     Fuzz(fuzz::Options),
     /// Let kubectl judge the sandbox: the same commands there and on a real control plane.
     KubectlJudge(kubectl::Options),
+    /// Hold the sandbox to a real control plane, on random sequences of requests.
+    SandboxDifferential(sandbox_differential::Options),
     /// Play drift stories in the sandbox and on a real control plane.
     Story(story::Options),
     /// Check the rules of the project that no compiler checks: crate edges, file lengths, headers, banned dependencies.
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
         Task::Differential(options) => return finish(differential::run(&options)),
         Task::Fuzz(options) => fuzz::run(&options),
         Task::KubectlJudge(options) => return finish(kubectl::run(&options)),
+        Task::SandboxDifferential(options) => return finish(sandbox_differential::run(&options)),
         Task::Story(options) => return finish(story::run(&options)),
         Task::Tidy => tidy::run(&workspace_root()),
     };

@@ -47,6 +47,8 @@ pub enum Workloads {
     Pending,
     /// Nobody looks after them nor after namespaces, as on a control plane whose controller manager stands still.
     Untouched,
+    /// As untouched, and nobody collects garbage nor ends what protects claims and volumes either: no controller runs at all.
+    Unattended,
 }
 
 /// How the controllers of a sandbox behave.
@@ -230,6 +232,10 @@ impl Loop {
         self.options.workloads == Workloads::Ready
     }
 
+    fn untouched(&self) -> bool {
+        matches!(self.options.workloads, Workloads::Untouched | Workloads::Unattended)
+    }
+
     fn now(&self) -> Timestamp {
         self.api.clock().now()
     }
@@ -258,7 +264,7 @@ impl Loop {
 
     /// When an object is to be looked at again, where that follows from the clock.
     fn next_look(&self, place: &Place, object: &Value) -> Option<Timestamp> {
-        if self.options.workloads == Workloads::Untouched {
+        if self.untouched() {
             return None;
         }
         let now = self.now();
@@ -278,11 +284,11 @@ impl Loop {
     fn act(&mut self, place: &Place, object: &Arc<Value>) {
         let steps = if objects::protection(&place.0).is_some() {
             let mut steps = objects::end_protection(&place.0, object);
-            if steps.is_empty() && self.options.workloads != Workloads::Untouched {
+            if steps.is_empty() && !self.untouched() {
                 steps.extend(objects::available(&place.0, object, self.now()));
             }
             steps
-        } else if self.options.workloads == Workloads::Untouched {
+        } else if self.untouched() {
             Vec::new()
         } else if objects::PODS.is(&place.0) {
             self.pod(object)
@@ -296,7 +302,7 @@ impl Loop {
 
     /// What an object that is gone leaves behind and no owner names: the Endpoints of a service.
     fn clear_away(&self, place: &Place) {
-        if !objects::SERVICES.is(&place.0) || self.options.workloads == Workloads::Untouched {
+        if !objects::SERVICES.is(&place.0) || self.untouched() {
             return;
         }
         let left = self.api.store().get(&objects::ENDPOINTS.id(), &place.1);

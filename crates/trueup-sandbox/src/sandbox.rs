@@ -157,6 +157,9 @@ impl Sandbox {
         }
         tasks.spawn(async move {
             // Ends with the sandbox: it waits for changes, which only a running server makes.
+            if workloads == Workloads::Unattended {
+                return;
+            }
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => {}

@@ -51,6 +51,8 @@ struct Server {
 pub struct Reply {
     pub code: u16,
     pub body: Bytes,
+    /// The `Warning` headers, in their order.
+    pub warnings: Vec<String>,
 }
 
 /// What is sent.
@@ -64,7 +66,7 @@ pub enum BodyKind {
 }
 
 impl BodyKind {
-    fn content_type(self) -> &'static str {
+    pub fn content_type(self) -> &'static str {
         match self {
             Self::Json => "application/json",
             Self::MergePatch => "application/merge-patch+json",
@@ -151,12 +153,19 @@ impl Client {
 
     /// Sends a request and reads the whole answer, whatever its code.
     pub async fn send(&self, method: Method, path: &str, body: Option<(BodyKind, Bytes)>) -> Result<Reply> {
+        self.send_as(method, path, body.map(|(kind, bytes)| (kind.content_type(), bytes))).await
+    }
+
+    /// As [`Self::send`], with any content type: an empty one is not sent.
+    pub async fn send_as(&self, method: Method, path: &str, body: Option<(&str, Bytes)>) -> Result<Reply> {
         let exchange = async {
             let response = self.exchange(method.clone(), path, body).await?;
             let code = response.0.status().as_u16();
+            let texts = response.0.headers().get_all(header::WARNING).iter();
+            let warnings = texts.map(|text| String::from_utf8_lossy(text.as_bytes()).into_owned()).collect();
             let bytes = response.0.into_body().collect().await.context("read the answer")?.to_bytes();
             self.keep(response.1);
-            Ok::<_, anyhow::Error>(Reply { code, body: bytes })
+            Ok::<_, anyhow::Error>(Reply { code, body: bytes, warnings })
         };
         let answer = timeout(ANSWER_TIMEOUT, exchange).await;
         answer.map_err(|_| anyhow!("no answer in time")).flatten().with_context(|| format!("{method} {path}"))
@@ -175,7 +184,7 @@ impl Client {
         &self,
         method: Method,
         path: &str,
-        body: Option<(BodyKind, Bytes)>,
+        body: Option<(&str, Bytes)>,
     ) -> Result<(Response<Incoming>, SendRequest<Full<Bytes>>)> {
         let pooled = self.server.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         if let Some(mut sender) = pooled
@@ -197,7 +206,7 @@ impl Client {
         &self,
         method: &Method,
         path: &str,
-        body: Option<(BodyKind, Bytes)>,
+        body: Option<(&str, Bytes)>,
     ) -> Result<Request<Full<Bytes>>> {
         let mut request = Request::builder()
             .method(method)
@@ -207,8 +216,10 @@ impl Client {
             .header(header::USER_AGENT, self.agent.as_ref())
             .header(header::AUTHORIZATION, format!("Bearer {}", self.token));
         let body = match body {
-            Some((kind, bytes)) => {
-                request = request.header(header::CONTENT_TYPE, kind.content_type());
+            Some((content_type, bytes)) => {
+                if !content_type.is_empty() {
+                    request = request.header(header::CONTENT_TYPE, content_type);
+                }
                 bytes
             }
             None => Bytes::new(),

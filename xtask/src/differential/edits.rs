@@ -151,7 +151,7 @@ fn of_change(
 
 /// Adds what stands at the end of some steps, with the keys of the list items on the way and nothing else. A list
 /// whose items have no keys comes as a whole.
-fn add_fragment(into: &mut Value, object: &Value, steps: &[Step], ty: TypeRef<'_>) {
+pub fn add_fragment(into: &mut Value, object: &Value, steps: &[Step], ty: TypeRef<'_>) {
     let Some((step, rest)) = steps.split_first() else {
         *into = object.clone();
         return;

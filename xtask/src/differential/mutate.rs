@@ -17,8 +17,8 @@ pub enum Step {
 pub struct Place<'t> {
     pub steps: Vec<Step>,
     pub ty: TypeRef<'t>,
-    field: Option<Field<'t>>,
-    site: Site,
+    pub field: Option<Field<'t>>,
+    pub site: Site,
 }
 
 /// The value at the end of some steps.

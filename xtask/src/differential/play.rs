@@ -57,7 +57,11 @@ impl Ground {
     /// is gone refuses everything, and then too few cases are judged.
     async fn send(&self, method: Method, path: &str, kind: BodyKind, body: String) -> Result<Reply> {
         let reply = self.client.send(method, path, Some((kind, body.into()))).await;
-        Ok(reply.unwrap_or_else(|error| Reply { code: 599, body: format!("{error:#}").into() }))
+        Ok(reply.unwrap_or_else(|error| Reply {
+            code: 599,
+            body: format!("{error:#}").into(),
+            warnings: Vec::new(),
+        }))
     }
 
     /// Creates an object by applying it; takes out what the server refuses. `None` where that leads nowhere.
@@ -204,7 +208,7 @@ impl Ground {
 }
 
 /// Takes out of an object what the server's answer complains about; whether there was anything to take out.
-fn repair(object: &mut Value, reply: &Reply) -> bool {
+pub fn repair(object: &mut Value, reply: &Reply) -> bool {
     let Ok(status) = reply.value() else { return false };
     let causes = status.list_at(&["details", "causes"]);
     let mut fields: Vec<String> =
@@ -238,7 +242,7 @@ fn first_path(message: &str) -> Option<String> {
 }
 
 /// `spec.containers[0].env[1]` and `metadata.labels[a.b/c]` as steps.
-fn read_steps(field: &str) -> Vec<Step> {
+pub fn read_steps(field: &str) -> Vec<Step> {
     let mut steps = Vec::new();
     let mut word = String::new();
     let mut inside = false;

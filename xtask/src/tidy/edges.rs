@@ -70,7 +70,10 @@ const ALLOWED: [(&str, &[&str]); 21] = [
         "trueup-bench",
         &["trueup-object", "trueup-merge", "trueup-health", "trueup-engine", "trueup-cluster", "trueup-dice"],
     ),
-    ("xtask", &["trueup-object", "trueup-merge", "trueup-diff", "trueup-testkit", "trueup-dice"]),
+    (
+        "xtask",
+        &["trueup-object", "trueup-merge", "trueup-diff", "trueup-sandbox", "trueup-testkit", "trueup-dice"],
+    ),
 ];
 
 /// What every crate may use in its tests only.

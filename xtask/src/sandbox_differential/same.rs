@@ -1,0 +1,224 @@
+//! What two worlds must agree on: answers and objects without what no two clusters have alike (ids, versions, times,
+//! allocated addresses and ports, random names).
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+use trueup_object::{Map, Value};
+
+use super::world::Answer;
+
+/// Reads what one world says in one sequence: the n-th id and the n-th version that it meets are called by their numbers.
+pub struct Sight {
+    name: String,
+    uids: Vec<String>,
+    versions: Vec<String>,
+    /// The API server itself writes the status of some kinds, whenever it comes to it: versions say nothing then.
+    versions_vary: bool,
+}
+
+#[expect(clippy::unwrap_used, reason = "the patterns are constants")]
+fn pattern(text: &str) -> Regex {
+    Regex::new(text).unwrap()
+}
+
+static ID: LazyLock<Regex> =
+    LazyLock::new(|| pattern("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"));
+static TIME: LazyLock<Regex> = LazyLock::new(|| pattern(r"20\d{2}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?Z"));
+static ACCESS_VOLUME: LazyLock<Regex> = LazyLock::new(|| pattern("kube-api-access-[a-z0-9]{5}"));
+static RECORD: LazyLock<Regex> = LazyLock::new(|| pattern(r"in record \(\d+\)"));
+static PRECONDITION: LazyLock<Regex> = LazyLock::new(|| pattern(r"in the precondition \(\d+\)"));
+
+/// The time that generated objects hold.
+const OWN_TIME: &str = "2026-01-02T";
+
+impl Sight {
+    pub fn new(name: &str, versions_vary: bool) -> Self {
+        Self { name: name.to_owned(), uids: Vec::new(), versions: Vec::new(), versions_vary }
+    }
+
+    fn text(&mut self, text: &str) -> String {
+        let with_ids = ID.replace_all(text, |found: &regex::Captures<'_>| {
+            let id = found[0].to_owned();
+            format!("id-{}", number(&mut self.uids, id))
+        });
+        let with_times = TIME.replace_all(&with_ids, |found: &regex::Captures<'_>| {
+            if found[0].starts_with(OWN_TIME) { found[0].to_owned() } else { "TIME".to_owned() }
+        });
+        let plain = ACCESS_VOLUME.replace_all(&with_times, "kube-api-access-?");
+        let plain = RECORD.replace_all(&plain, "in record (?)");
+        let plain = PRECONDITION.replace_all(&plain, "in the precondition (?)");
+        if self.name.is_empty() { plain.into_owned() } else { plain.replace(&self.name, "{{name}}") }
+    }
+
+    /// A value as both worlds should have it.
+    pub fn see(&mut self, value: &Value) -> Value {
+        match value {
+            Value::Str(text) => self.text(text).into(),
+            Value::List(items) => items.iter().map(|item| self.see(item)).collect::<Vec<_>>().into(),
+            Value::Map(map) => {
+                let mut seen = Map::new();
+                for (key, inner) in map.iter() {
+                    let key_seen = self.text(key);
+                    seen.insert(key_seen, self.entry(key, inner));
+                }
+                let mut seen = Value::Map(seen);
+                if seen.str_at(&["kind"]) == Some("Service") {
+                    without_allocations(&mut seen);
+                }
+                seen
+            }
+            Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) => value.clone(),
+        }
+    }
+
+    fn entry(&mut self, key: &str, value: &Value) -> Value {
+        match (key, value) {
+            ("resourceVersion", Value::Str(version)) if version.parse::<u64>().is_ok() => {
+                let number = number(&mut self.versions, version.to_string());
+                if self.versions_vary { "version".into() } else { format!("version-{number}").into() }
+            }
+            ("managedFields", Value::List(_)) => {
+                let mut entries = self.see_list(value);
+                // Entries of one second are sorted by name, and the worlds' seconds differ.
+                entries.sort_by_cached_key(|entry| {
+                    ["operation", "manager", "apiVersion", "subresource"]
+                        .map(|key| entry.str_at(&[key]).unwrap_or_default().to_owned())
+                });
+                entries.into()
+            }
+            _ => self.see(value),
+        }
+    }
+
+    fn see_list(&mut self, value: &Value) -> Vec<Value> {
+        value.as_list().unwrap_or_default().iter().map(|item| self.see(item)).collect()
+    }
+
+    /// An answer as one value.
+    pub fn answer(&mut self, answer: &Answer) -> Value {
+        let mut seen = Value::default();
+        seen.set_at(&["code"], i64::from(answer.code).into());
+        seen.set_at(&["body"], self.see(&answer.body));
+        let warnings: Vec<Value> = answer.warnings.iter().map(|text| self.text(text).into()).collect();
+        seen.set_at(&["warnings"], warnings.into());
+        seen
+    }
+}
+
+fn number(known: &mut Vec<String>, text: String) -> usize {
+    let position = known.iter().position(|other| *other == text);
+    position.unwrap_or_else(|| {
+        known.push(text);
+        known.len() - 1
+    })
+}
+
+/// A service without the addresses and ports that it was given.
+fn without_allocations(service: &mut Value) {
+    if service.str_at(&["spec", "clusterIP"]).is_some_and(|address| address.starts_with("10.0.")) {
+        service.set_at(&["spec", "clusterIP"], "ADDRESS".into());
+        service.set_at(&["spec", "clusterIPs"], "ADDRESS".into());
+    }
+    if service.at(&["spec", "healthCheckNodePort"]).is_some() {
+        service.set_at(&["spec", "healthCheckNodePort"], "PORT".into());
+    }
+    let ports = service.get_mut("spec").and_then(|spec| spec.get_mut("ports")).and_then(Value::as_list_mut);
+    for port in ports.into_iter().flatten() {
+        if port.int_at(&["nodePort"]).is_some_and(|number| ![30_000, 31_000, 32_000].contains(&number)) {
+            port.set_at(&["nodePort"], "PORT".into());
+        }
+    }
+}
+
+/// Where two values differ: a path and what each has there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    pub path: String,
+    pub real: String,
+    pub ours: String,
+}
+
+/// Where two values differ.
+pub fn differences(real: &Value, ours: &Value) -> Vec<Difference> {
+    let mut found = Vec::new();
+    walk("", real, ours, &mut found);
+    found
+}
+
+fn walk(path: &str, real: &Value, ours: &Value, found: &mut Vec<Difference>) {
+    match (real, ours) {
+        (Value::Map(left), Value::Map(right)) => {
+            for (key, value) in left.iter() {
+                match right.get(key) {
+                    Some(other) => walk(&format!("{path}.{key}"), value, other, found),
+                    None => found.push(difference(&format!("{path}.{key}"), Some(value), None)),
+                }
+            }
+            for (key, value) in right.iter().filter(|(key, _)| !left.contains(key)) {
+                found.push(difference(&format!("{path}.{key}"), None, Some(value)));
+            }
+        }
+        (Value::List(left), Value::List(right)) if left.len() == right.len() => {
+            for (index, (left, right)) in left.iter().zip(right).enumerate() {
+                walk(&format!("{path}[{index}]"), left, right, found);
+            }
+        }
+        _ if real != ours => found.push(difference(path, Some(real), Some(ours))),
+        _ => {}
+    }
+}
+
+fn difference(path: &str, real: Option<&Value>, ours: Option<&Value>) -> Difference {
+    let shown = |value: Option<&Value>| value.map_or_else(|| "(absent)".to_owned(), Value::to_json);
+    Difference { path: path.to_owned(), real: shown(real), ours: shown(ours) }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    fn seen(texts: &[&str]) -> Vec<Value> {
+        let mut sight = Sight::new("q7x", false);
+        texts.iter().map(|text| sight.see(&Value::from_json(text.as_bytes()).unwrap())).collect()
+    }
+
+    #[test]
+    fn ids_and_versions_count_by_their_order() {
+        let one = r#"{"metadata":{"name":"q7x","uid":"01234567-89ab-cdef-0123-456789abcdef","resourceVersion":"17"}}"#;
+        let two = r#"{"metadata":{"name":"q7x","uid":"01234567-89ab-cdef-0123-456789abcdef","resourceVersion":"18"}}"#;
+        let other = one.replace("012345", "a12345").replace("17", "901");
+        let later = two.replace("012345", "a12345").replace("18", "950");
+        assert_eq!(seen(&[one, two]), seen(&[&other, &later]));
+        assert_ne!(seen(&[one, two]), seen(&[one, one]));
+    }
+
+    #[test]
+    fn times_of_the_server_are_no_difference_and_those_of_cases_are() {
+        let time = |text: &str| seen(&[&format!(r#"{{"at":"{text}"}}"#)]);
+        assert_eq!(time("2026-11-21T21:00:00Z"), time("2027-03-01T01:02:03.123456Z"));
+        assert_ne!(time("2026-01-02T03:04:05Z"), time("2026-11-21T21:00:00Z"));
+    }
+
+    #[test]
+    fn entries_of_managers_have_no_order() {
+        let entry = |name: &str| {
+            format!(r#"{{"manager":"{name}","operation":"Update","time":"2026-11-21T21:00:00Z"}}"#)
+        };
+        let object = |first: &str, second: &str| {
+            format!(r#"{{"managedFields":[{},{}]}}"#, entry(first), entry(second))
+        };
+        assert_eq!(seen(&[&object("a", "b")]), seen(&[&object("b", "a")]));
+        assert_ne!(seen(&[&object("a", "b")]), seen(&[&object("a", "c")]));
+    }
+
+    #[test]
+    fn differences_name_their_paths() {
+        let value = |text: &str| Value::from_json(text.as_bytes()).unwrap();
+        let found = differences(&value(r#"{"a":[{"b":1}],"c":2}"#), &value(r#"{"a":[{"b":3}],"d":4}"#));
+        let paths: Vec<&str> = found.iter().map(|difference| difference.path.as_str()).collect();
+        assert_eq!(paths, [".a[0].b", ".c", ".d"]);
+    }
+}
