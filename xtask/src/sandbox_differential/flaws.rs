@@ -121,7 +121,8 @@ impl Writer<'_> {
     }
 
     fn with_flawed_object(&mut self, flaw: &str, live: Option<&Value>) -> Option<Request> {
-        let before = live.map_or_else(|| self.fresh(), bare);
+        // Nothing else is wrong with it: a live object is valid, and so is the least one.
+        let before = live.map_or_else(|| self.least.clone(), bare);
         let mut after = before.clone();
         if !self.spoil(flaw, &mut after) {
             return None;

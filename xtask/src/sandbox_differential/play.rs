@@ -229,8 +229,11 @@ impl Play<'_> {
         let [real, ours] = events else { return };
         self.outcome.n_events = real.len();
         let types = |events: &[Value]| {
-            let of = |event: &Value| event.str_at(&["type"]).unwrap_or_default().to_owned();
-            events.iter().map(of).collect::<Vec<_>>().join(" ")
+            let of = |event: &Value| {
+                let version = event.str_at(&["object", "metadata", "resourceVersion"]).unwrap_or_default();
+                format!("{} {version}", event.str_at(&["type"]).unwrap_or_default())
+            };
+            events.iter().map(of).collect::<Vec<_>>().join(", ")
         };
         let mut found = differences(&Value::List(real.clone()), &Value::List(ours.clone()));
         for difference in &mut found {

@@ -26,6 +26,10 @@ static ID: LazyLock<Regex> =
     LazyLock::new(|| pattern("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"));
 static TIME: LazyLock<Regex> = LazyLock::new(|| pattern(r"20\d{2}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?Z"));
 static ACCESS_VOLUME: LazyLock<Regex> = LazyLock::new(|| pattern("kube-api-access-[a-z0-9]{5}"));
+static QUOTED_VERSION: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r#"resourceVersion(\\*)":\\*"\d+"#));
+/// An object that a message quotes, as a string of JSON.
+static QUOTED_OBJECT: LazyLock<Regex> = LazyLock::new(|| pattern(r#""\{(?:[^"\\]|\\.)*\}""#));
 static RECORD: LazyLock<Regex> = LazyLock::new(|| pattern(r"in record \(\d+\)"));
 static PRECONDITION: LazyLock<Regex> = LazyLock::new(|| pattern(r"in the precondition \(\d+\)"));
 
@@ -38,7 +42,13 @@ impl Sight {
     }
 
     fn text(&mut self, text: &str) -> String {
-        let with_ids = ID.replace_all(text, |found: &regex::Captures<'_>| {
+        // The server quotes objects in the order of its Go types, which no client sees anywhere else.
+        let sorted = QUOTED_OBJECT.replace_all(text, |found: &regex::Captures<'_>| {
+            let inner = Value::from_json(found[0].as_bytes()).ok();
+            let object = inner.and_then(|inner| Value::from_json(inner.as_str()?.as_bytes()).ok());
+            object.map_or_else(|| found[0].to_owned(), |object| Value::from(object.to_json()).to_json())
+        });
+        let with_ids = ID.replace_all(&sorted, |found: &regex::Captures<'_>| {
             let id = found[0].to_owned();
             format!("id-{}", number(&mut self.uids, id))
         });
@@ -47,6 +57,7 @@ impl Sight {
         });
         let plain = ACCESS_VOLUME.replace_all(&with_times, "kube-api-access-?");
         let plain = RECORD.replace_all(&plain, "in record (?)");
+        let plain = QUOTED_VERSION.replace_all(&plain, "resourceVersion?");
         let plain = PRECONDITION.replace_all(&plain, "in the precondition (?)");
         if self.name.is_empty() { plain.into_owned() } else { plain.replace(&self.name, "{{name}}") }
     }
@@ -86,6 +97,16 @@ impl Sight {
                         .map(|key| entry.str_at(&[key]).unwrap_or_default().to_owned())
                 });
                 entries.into()
+            }
+            // The server collects conflicts in a map.
+            ("causes", Value::List(causes))
+                if causes
+                    .iter()
+                    .all(|cause| cause.str_at(&["reason"]) == Some("FieldManagerConflict")) =>
+            {
+                let mut causes = self.see_list(value);
+                causes.sort_by_cached_key(Value::to_json);
+                causes.into()
             }
             _ => self.see(value),
         }
