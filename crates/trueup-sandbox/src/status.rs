@@ -302,9 +302,15 @@ impl ApiStatus {
     }
 
     /// Invalid options of a request (`CreateOptions`, `ListOptions`, ...).
-    pub fn invalid_options(options: &str, cause: StatusCause) -> Self {
-        let message = format!("{options}.meta.k8s.io \"\" is invalid: {}: {}", cause.field, cause.message);
-        let mut status = Self::new(422, StatusReason::Invalid, message).with_causes(vec![cause]);
+    pub fn invalid_options(options: &str, causes: Vec<StatusCause>) -> Self {
+        let listed: Vec<String> =
+            causes.iter().map(|cause| format!("{}: {}", cause.field, cause.message)).collect();
+        let joined = match listed.as_slice() {
+            [one] => one.clone(),
+            many => format!("[{}]", many.join(", ")),
+        };
+        let message = format!("{options}.meta.k8s.io \"\" is invalid: {joined}");
+        let mut status = Self::new(422, StatusReason::Invalid, message).with_causes(causes);
         status.details.group = Text::from("meta.k8s.io");
         status.details.kind = Text::from(options);
         status

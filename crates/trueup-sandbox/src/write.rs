@@ -25,6 +25,7 @@ use trueup_object::{Timestamp, Value};
 
 use crate::kind::KindInfo;
 use crate::status::ApiStatus;
+pub(crate) use decode::read_delete_options;
 pub(crate) use patch::json_patch;
 use strategy::Part;
 pub(crate) use validate::selector_matches;

@@ -1,12 +1,16 @@
-//! Requests with something wrong with them, by the name of what is wrong.
+//! Requests with something wrong with them, by the name of what is wrong: here what is wrong with the object that they hold, and
+//! below what is wrong with the request around it.
+
+mod requests;
 
 use trueup_merge::{Field, Scalar, Shape, TypeRef};
 use trueup_object::{Map, Value};
 
-use super::request::{OLD_VERSION, Request, Verb};
+use super::request::{Request, Verb};
 use super::writer::{Writer, bare};
 use crate::differential::edits::merge_patch;
-use crate::differential::mutate::{Step, at, at_mut, take_out};
+use crate::differential::mutate::{Step, at, at_mut, take_out, type_of};
+use requests::OF_REQUESTS;
 
 /// What may be wrong with the object that a request holds.
 const OF_OBJECTS: [&str; 24] = [
@@ -34,27 +38,6 @@ const OF_OBJECTS: [&str; 24] = [
     "wrong-namespace",
     "duplicate-item",
     "null-value",
-];
-
-/// What may be wrong with the request around it.
-const OF_REQUESTS: [&str; 17] = [
-    "stale-version",
-    "wrong-uid",
-    "wrong-precondition",
-    "wrong-content-type",
-    "malformed-body",
-    "unknown-subresource",
-    "bad-option",
-    "apply-without-manager",
-    "apply-with-managed-fields",
-    "bad-managed-fields",
-    "bad-json-patch",
-    "bad-strategic-patch",
-    "bad-merge-patch",
-    "exists",
-    "bad-delete",
-    "bad-scale",
-    "bad-status",
 ];
 
 /// A typed place of an object.
@@ -91,7 +74,7 @@ fn collect<'t>(
             for (key, inner) in map.iter() {
                 let field = ty.field(key);
                 steps.push(Step::Key(key.to_owned()));
-                let inner_ty = field.map_or_else(|| TypeRef::untyped(), |field| field.ty);
+                let inner_ty = type_of(field);
                 collect(inner, inner_ty, steps, key, field, found);
                 steps.pop();
             }
@@ -384,234 +367,6 @@ impl Writer<'_> {
         }
         true
     }
-
-    fn flawed_request(&mut self, flaw: &str, live: Option<&Value>) -> Option<Request> {
-        let create = |object: &Value| Request::new(Verb::Create, object.to_json());
-        let label = || Request::new(Verb::Merge, r#"{"metadata":{"labels":{"x":"2"}}}"#.to_owned());
-        match (flaw, live) {
-            ("stale-version", Some(live)) => {
-                let mut body = bare(live);
-                body.set_at(&["metadata", "labels", "x"], "stale".into());
-                let version = if self.dice.percent(60) { OLD_VERSION } else { "abc" };
-                body.set_at(&["metadata", "resourceVersion"], version.into());
-                let verb = *self.dice.one(&[Verb::Put, Verb::Put, Verb::Merge, Verb::Apply]);
-                Some(Request::new(verb, body.to_json()))
-            }
-            ("wrong-uid", Some(live)) => {
-                let mut body = bare(live);
-                body.set_at(&["metadata", "labels", "x"], "other".into());
-                body.set_at(&["metadata", "uid"], "01234567-89ab-cdef-0123-456789abcdef".into());
-                let verb = *self.dice.one(&[Verb::Put, Verb::Merge, Verb::Apply]);
-                Some(Request::new(verb, body.to_json()))
-            }
-            ("wrong-precondition", Some(_)) => {
-                let body = *self.dice.one(&[
-                    r#"{"preconditions":{"uid":"01234567-89ab-cdef-0123-456789abcdef"}}"#,
-                    r#"{"preconditions":{"resourceVersion":"1"}}"#,
-                    r#"{"preconditions":{"resourceVersion":"{{old-version}}","uid":"{{uid}}"}}"#,
-                ]);
-                Some(Request::new(Verb::Delete, body.to_owned()))
-            }
-            ("wrong-content-type", _) => {
-                let text = *self.dice.one(&[
-                    "text/plain",
-                    "application/json-patch+json",
-                    "application/bogus-patch+json",
-                    "",
-                    "application/strategic-merge-patch+json",
-                    "application/yaml",
-                ]);
-                let mut request = match (live, self.dice.below(2)) {
-                    (None, _) => create(&self.least.clone()),
-                    (Some(live), 0) => Request::new(Verb::Put, bare(live).to_json()),
-                    (Some(_), _) => label(),
-                };
-                request.content_type = Some(text.to_owned());
-                Some(request)
-            }
-            ("malformed-body", _) => {
-                let verbs: &[Verb] = if live.is_some() {
-                    &[Verb::Put, Verb::Merge, Verb::Strategic, Verb::Json, Verb::Apply, Verb::Delete]
-                } else {
-                    &[Verb::Create, Verb::Apply, Verb::Create]
-                };
-                let verb = *self.dice.one(verbs);
-                let body = *self.dice.one(&[
-                    "{",
-                    "[]",
-                    "null",
-                    "7",
-                    "\"text\"",
-                    "{\"a\":",
-                    "{}",
-                    " ",
-                    "{\"metadata\":7}",
-                    "{\"kind\":7}",
-                ]);
-                Some(Request::new(verb, body.to_owned()))
-            }
-            ("unknown-subresource", Some(_)) => {
-                let mut request = match self.dice.below(3) {
-                    0 => label(),
-                    1 => Request::new(Verb::Get, String::new()),
-                    _ => Request::new(Verb::Delete, String::new()),
-                };
-                request.subresource =
-                    (*self.dice.one(&["bogus", "scale", "status", "log", "finalize"])).to_owned();
-                let known = (request.subresource == "scale" && self.kind.scale)
-                    || (request.subresource == "status" && request.verb != Verb::Delete)
-                    || matches!(self.kind.gvk.kind.as_str(), "Namespace" | "Pod");
-                (!known).then_some(request)
-            }
-            ("bad-option", _) => {
-                let mut request = if live.is_some() { label() } else { create(&self.least.clone()) };
-                request.manager = "git".to_owned();
-                let option = *self.dice.one(&[
-                    "dryRun=Bogus",
-                    "fieldValidation=Bogus",
-                    "force=true",
-                    "dryRun=All&dryRun=Bogus",
-                    "force=perhaps",
-                    "dryRun=",
-                ]);
-                match self.dice.below(3) {
-                    0 => request.manager = "m".repeat(129),
-                    1 => request.manager = "a%0Ab".to_owned(),
-                    _ => request.add_query(option),
-                }
-                Some(request)
-            }
-            ("apply-without-manager", _) => Some(Request::new(Verb::Apply, self.least.to_json())),
-            ("apply-with-managed-fields", _) => {
-                let mut body = self.least.clone();
-                let entries = *self.dice.one(&["[]", r#"[{"manager":"x","operation":"Apply"}]"#, "[{}]"]);
-                body.set_at(&["metadata", "managedFields"], Value::from_json(entries.as_bytes()).ok()?);
-                Some(Request::new(Verb::Apply, body.to_json()))
-            }
-            ("bad-managed-fields", Some(_)) => {
-                let entries = *self.dice.one(&[
-                    r#"[{"manager":"x","operation":"Bogus","apiVersion":"v1","fieldsType":"FieldsV1","fieldsV1":{}}]"#,
-                    r#"[{"manager":"x","operation":"Update","apiVersion":"v1","fieldsType":"Bogus","fieldsV1":{}}]"#,
-                    r#"[{"manager":"x","operation":"Update","apiVersion":"v1","fieldsType":"FieldsV1","fieldsV1":{"bogus":{}}}]"#,
-                    r#"[{"manager":"x","operation":"Update","apiVersion":"v1","fieldsType":"FieldsV1"}]"#,
-                    r#"[{"operation":"Apply","apiVersion":"bogus/v1","fieldsType":"FieldsV1","fieldsV1":{"f:metadata":{}}}]"#,
-                ]);
-                Some(Request::new(Verb::Merge, format!(r#"{{"metadata":{{"managedFields":{entries}}}}}"#)))
-            }
-            ("bad-json-patch", Some(_)) => {
-                let body = *self.dice.one(&[
-                    r#"[{"op":"test","path":"/metadata/name","value":"other"}]"#,
-                    r#"[{"op":"remove","path":"/metadata/nothing"}]"#,
-                    r#"[{"op":"replace","path":"/spec/nothing/below","value":1}]"#,
-                    r#"[{"op":"bogus","path":"/metadata/name","value":1}]"#,
-                    r#"[{"op":"add","path":"metadata/labels","value":{}}]"#,
-                    r#"[{"op":"add","path":"/metadata/finalizers/9","value":"a.b/c"}]"#,
-                    r#"[{"op":"copy","from":"/nothing","path":"/metadata/labels"}]"#,
-                    r#"[{"path":"/metadata/labels","value":{}}]"#,
-                    r#"{"op":"remove","path":"/metadata/labels"}"#,
-                    r#"[{"op":"replace","path":"","value":7}]"#,
-                    r#"[{"op":"replace","path":"/metadata","value":7}]"#,
-                    r#"[{"op":"remove","path":"/metadata/name"}]"#,
-                    r#"[7]"#,
-                    r#"[{"op":"replace","path":"/kind","value":"Bogus"}]"#,
-                ]);
-                Some(Request::new(Verb::Json, body.to_owned()))
-            }
-            ("bad-strategic-patch", Some(_)) if !self.kind.is_custom() => {
-                let body = *self.dice.one(&[
-                    r#"{"metadata":{"$patch":"bogus"}}"#,
-                    r#"{"metadata":{"labels":{"$patch":"delete"}}}"#,
-                    r#"{"$patch":"delete"}"#,
-                    r#"{"metadata":{"$patch":7}}"#,
-                    r#"{"metadata":{"finalizers":"text"}}"#,
-                    r#"{"metadata":{"ownerReferences":[{"name":"x"}]}}"#,
-                    r#"{"metadata":{"$deleteFromPrimitiveList/finalizers":"x"}}"#,
-                    r#"{"metadata":{"$setElementOrder/finalizers":["x"]}}"#,
-                    r#"{"metadata":{"$retainKeys":["name"]}}"#,
-                    r#"{"metadata":{"name":"other"}}"#,
-                ]);
-                Some(Request::new(Verb::Strategic, body.to_owned()))
-            }
-            ("bad-merge-patch", Some(_)) => {
-                let body = *self.dice.one(&[
-                    r#"{"metadata":{"name":"other"}}"#,
-                    r#"{"metadata":{"namespace":"other"}}"#,
-                    r#"{"metadata":null}"#,
-                    r#"{"metadata":{"name":null}}"#,
-                    r#"{"metadata":{"uid":null,"creationTimestamp":null}}"#,
-                    r#"{"metadata":{"creationTimestamp":"2026-01-02T03:04:05Z"}}"#,
-                    r#"{"metadata":{"labels":7}}"#,
-                    r#"{"metadata":{"labels":{"x":7}}}"#,
-                    r#"{"kind":"Bogus"}"#,
-                    r#"{"apiVersion":"bogus/v1"}"#,
-                    r#"{"kind":null,"apiVersion":null}"#,
-                    r#"{"metadata":{"generation":9,"selfLink":"x"}}"#,
-                    r#"{"metadata":{"deletionTimestamp":"2026-01-02T03:04:05Z"}}"#,
-                    r#"{"metadata":{"managedFields":null}}"#,
-                    r#"{"spec":null}"#,
-                ]);
-                Some(Request::new(Verb::Merge, body.to_owned()))
-            }
-            ("exists", Some(_)) => Some(create(&self.fresh())),
-            ("bad-delete", Some(_)) => self.bad_delete(),
-            ("bad-scale", Some(_)) if self.kind.scale => self.bad_scale(),
-            ("bad-status", Some(live)) => {
-                let mut body = bare(live);
-                body.set_at(
-                    &["status"],
-                    self.dice.one(&[Value::Int(7), "x".into(), Value::List(Vec::new()), Value::Null]).clone(),
-                );
-                let mut request = Request::new(*self.dice.one(&[Verb::Put, Verb::Merge]), body.to_json());
-                if self.kind.status && self.dice.percent(60) {
-                    request.subresource = "status".to_owned();
-                }
-                Some(request)
-            }
-            _ => None,
-        }
-    }
-
-    fn bad_delete(&mut self) -> Option<Request> {
-        let bodies = [
-            r#"{"propagationPolicy":"Bogus"}"#,
-            r#"{"propagationPolicy":"Orphan","orphanDependents":true}"#,
-            r#"{"dryRun":["Bogus"]}"#,
-            r#"{"kind":"Bogus","apiVersion":"v1"}"#,
-            r#"{"gracePeriodSeconds":"x"}"#,
-            r#"{"bogus":1}"#,
-        ];
-        let mut request = Request::new(Verb::Delete, String::new());
-        match self.dice.below(3) {
-            0 => request.add_query(*self.dice.one(&[
-                "propagationPolicy=Bogus",
-                "gracePeriodSeconds=x",
-                "dryRun=Bogus",
-            ])),
-            _ => request.body = (*self.dice.one(&bodies)).to_owned(),
-        }
-        Some(request)
-    }
-
-    fn bad_scale(&mut self) -> Option<Request> {
-        let body = *self.dice.one(&[
-            r#"{"spec":{"replicas":-1}}"#,
-            r#"{"spec":{"replicas":"x"}}"#,
-            r#"{"spec":{"replicas":1.5}}"#,
-            r#"{"spec":{"bogus":1}}"#,
-            r#"{"spec":{"replicas":null}}"#,
-            r#"{"metadata":{"name":"other"}}"#,
-            r#"{"metadata":{"resourceVersion":"1"}}"#,
-            r#"{"spec":{"replicas":99999999999}}"#,
-            r#"{"metadata":{"labels":{"x":"scaled"}}}"#,
-            r#"{"status":{"replicas":3}}"#,
-        ]);
-        let mut request = Request::new(Verb::Merge, body.to_owned());
-        request.subresource = "scale".to_owned();
-        if self.dice.percent(20) {
-            request.add_query("fieldValidation=Strict");
-        }
-        Some(request)
-    }
 }
 
 fn labels(value: &str) -> Value {
@@ -679,8 +434,8 @@ mod tests {
     #[test]
     fn keys_are_doubled() {
         assert_eq!(
-            doubled(r#"{"a":{"b":[1,{"c":"}"}],"zzTwice":1}}"#).unwrap(),
-            r#"{"a":{"b":[1,{"c":"}"}],"b":[1,{"c":"}"}]}}"#
+            doubled(r#"{"a":{"b":[1,{"c":"d"}],"zzTwice":1}}"#).unwrap(),
+            r#"{"a":{"b":[1,{"c":"d"}],"b":[1,{"c":"d"}]}}"#
         );
         assert_eq!(doubled(r#"{"a":{"zzTwice":1}}"#).unwrap(), r#"{"a":{"name":"a","name":"b"}}"#);
         assert_eq!(doubled(r#"{"a":1}"#), None);
@@ -695,8 +450,8 @@ mod tests {
                 let Some(ty) = SchemaSet::builtin().lookup(&kind.gvk) else { return false };
                 let mut dice = Dice::of(3, number);
                 let least = kind.least("q1x").unwrap();
-                let live = least.clone();
                 let mut writer = Writer { dice: &mut dice, kind, ty, least, applied: None };
+                let live = writer.fresh();
                 writer.flawed(Some(&live)).is_some_and(|request| request.flaw == *flaw)
             });
             assert!(found, "{flaw}");

@@ -26,8 +26,7 @@ static ID: LazyLock<Regex> =
     LazyLock::new(|| pattern("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"));
 static TIME: LazyLock<Regex> = LazyLock::new(|| pattern(r"20\d{2}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?Z"));
 static ACCESS_VOLUME: LazyLock<Regex> = LazyLock::new(|| pattern("kube-api-access-[a-z0-9]{5}"));
-static QUOTED_VERSION: LazyLock<Regex> =
-    LazyLock::new(|| pattern(r#"resourceVersion(\\*)":\\*"\d+"#));
+static QUOTED_VERSION: LazyLock<Regex> = LazyLock::new(|| pattern(r#"resourceVersion(\\*)":\\*"\d+"#));
 /// An object that a message quotes, as a string of JSON.
 static QUOTED_OBJECT: LazyLock<Regex> = LazyLock::new(|| pattern(r#""\{(?:[^"\\]|\\.)*\}""#));
 static RECORD: LazyLock<Regex> = LazyLock::new(|| pattern(r"in record \(\d+\)"));
@@ -100,9 +99,7 @@ impl Sight {
             }
             // The server collects conflicts in a map.
             ("causes", Value::List(causes))
-                if causes
-                    .iter()
-                    .all(|cause| cause.str_at(&["reason"]) == Some("FieldManagerConflict")) =>
+                if causes.iter().all(|cause| cause.str_at(&["reason"]) == Some("FieldManagerConflict")) =>
             {
                 let mut causes = self.see_list(value);
                 causes.sort_by_cached_key(Value::to_json);

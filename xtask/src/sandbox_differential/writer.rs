@@ -44,6 +44,11 @@ impl Writer<'_> {
         Maker { dice: self.dice, kind: self.kind, odd }
     }
 
+    /// One of these texts.
+    pub fn pick(&mut self, of: &[&'static str]) -> &'static str {
+        self.dice.one::<&'static str>(of)
+    }
+
     /// The next request about the object as it is; of what is not there, mostly its creation.
     pub fn next(&mut self, live: Option<&Value>) -> Request {
         let flawed = if self.dice.percent(30) { self.flawed(live) } else { None };
@@ -61,7 +66,7 @@ impl Writer<'_> {
     /// Puts a name under a request.
     fn sign(&mut self, request: &mut Request) {
         if request.manager.is_empty() && request.flaw != "apply-without-manager" {
-            request.manager = (*self.dice.one(&MANAGERS)).to_owned();
+            request.manager = self.pick(&MANAGERS).to_owned();
             if request.verb == Verb::Apply && request.manager.is_empty() {
                 request.manager = "git".to_owned();
             }
@@ -70,7 +75,7 @@ impl Writer<'_> {
             request.manager.clear();
         }
         if self.dice.percent(30) {
-            request.agent = (*self.dice.one(&AGENTS)).to_owned();
+            request.agent = self.pick(&AGENTS).to_owned();
         }
         if self.dice.percent(15) {
             request.user = (*self.dice.one(&["alice@example.com", "bob@example.com"])).to_owned();
@@ -385,8 +390,7 @@ impl Writer<'_> {
         let mut body = Value::Map(Map::new());
         match self.dice.below(8) {
             0 => {}
-            1 => request
-                .add_query(*self.dice.one(&["propagationPolicy=Background", "propagationPolicy=Orphan"])),
+            1 => request.add_query(self.pick(&["propagationPolicy=Background", "propagationPolicy=Orphan"])),
             2 => request.add_query("gracePeriodSeconds=0"),
             3 => body.set_at(
                 &["propagationPolicy"],

@@ -213,16 +213,13 @@ impl Api {
         let committed = match live {
             None => self.store().commit(&storage, name, Commit::Create { object })?,
             Some(live) => {
-                let finished = is_finished(&object);
                 let revision = revision_of(live);
-                let replaced = self.store().commit(&storage, name, Commit::Replace { revision, object })?;
-                if finished {
-                    // The last finalizer went: the object goes with it.
-                    let revision = revision_of(&replaced);
-                    self.store().commit(&storage, name, Commit::Delete { revision })?
-                } else {
-                    replaced
+                if is_finished(&object) {
+                    // The last finalizer went: the object goes with it, without having been stored once more.
+                    self.store().commit(&storage, name, Commit::Delete { revision })?;
+                    return Ok(Changed { response, created, warnings });
                 }
+                self.store().commit(&storage, name, Commit::Replace { revision, object })?
             }
         };
         let version = committed.at(&["metadata", "resourceVersion"]).cloned().unwrap_or_default();

@@ -7,7 +7,7 @@ use trueup_object::value::Text;
 use trueup_object::{Timestamp, Value};
 
 use super::change::is_finished;
-use super::{Api, ListOptions, Target};
+use super::{Api, ListOptions, Listing, Target};
 use crate::clock::wire_time;
 use crate::kind::KindInfo;
 use crate::state::{Commit, CommitError, revision_of};
@@ -69,20 +69,26 @@ impl DeleteOptions {
                 let detail = "orphanDependents and deletionPropagation cannot be both set";
                 let value = body.get("propagationPolicy").cloned().unwrap_or_default();
                 let cause = StatusCause::invalid("propagationPolicy", &value, detail);
-                return Err(ApiStatus::invalid_options("DeleteOptions", cause));
+                return Err(ApiStatus::invalid_options("DeleteOptions", vec![cause]));
             }
             (Some(other), None) => {
                 let supported = ["Foreground", "Background", "Orphan", "nil"];
                 let cause = StatusCause::not_supported("propagationPolicy", &Value::from(other), &supported);
-                return Err(ApiStatus::invalid_options("DeleteOptions", cause));
+                return Err(ApiStatus::invalid_options("DeleteOptions", vec![cause]));
             }
         };
+        let dry_run = body.list_at(&["dryRun"]);
+        if dry_run.iter().any(|value| value.as_str() != Some("All")) {
+            let given = Value::List(dry_run.to_vec());
+            let cause = StatusCause::not_supported("dryRun", &given, &["All"]);
+            return Err(ApiStatus::invalid_options("DeleteOptions", vec![cause]));
+        }
         Ok(Self {
             propagation,
             uid: text(&["preconditions", "uid"]),
             revision: text(&["preconditions", "resourceVersion"]),
             grace_seconds: body.int_at(&["gracePeriodSeconds"]),
-            dry_run: !body.list_at(&["dryRun"]).is_empty(),
+            dry_run: !dry_run.is_empty(),
         })
     }
 }
@@ -107,13 +113,13 @@ impl Api {
         Err(ApiStatus::modified(kind, name))
     }
 
-    /// Deletes all objects of a collection that match; returns what they were.
+    /// Deletes all objects of a collection that match; returns what they were, as of before.
     pub fn delete_collection(
         &self,
         target: Target<'_>,
         list: &ListOptions,
         options: &DeleteOptions,
-    ) -> Result<Vec<Arc<Value>>, ApiStatus> {
+    ) -> Result<Listing, ApiStatus> {
         let listing = self.list(target, list)?;
         for object in &listing.items {
             let namespace = object.str_at(&["metadata", "namespace"]).unwrap_or_default();
@@ -125,7 +131,7 @@ impl Api {
                 Err(status) => return Err(status),
             }
         }
-        Ok(listing.items)
+        Ok(listing)
     }
 
     fn delete_once(
@@ -140,7 +146,14 @@ impl Api {
         let marked = self.marked(kind, options, live);
         if is_finished(&marked) {
             if options.dry_run {
-                return Ok(Deleted::Gone(live.clone()));
+                let is_pod = kind.group_kind().is("", "Pod");
+                return Ok(Deleted::Gone(if is_pod { Arc::new(marked) } else { live.clone() }));
+            }
+            // Pods end gracefully, if only for a moment: they are marked first.
+            let mut revision = revision;
+            if kind.group_kind().is("", "Pod") && marked != **live {
+                let commit = Commit::Replace { revision, object: marked };
+                revision = revision_of(&*self.store().commit(&storage, &key, commit)?);
             }
             let gone = self.store().commit(&storage, &key, Commit::Delete { revision })?;
             if kind.group_kind().is("apiextensions.k8s.io", "CustomResourceDefinition") {
@@ -182,13 +195,18 @@ impl Api {
             marked.set_at(&["metadata", "finalizers"], Value::List(finalizers));
         }
         if !is_deleting {
+            // These two have a way of being deleted of their own.
+            if is_definition || kind.group_kind().is("", "Namespace") {
+                self.mark_time(&mut marked, 0);
+                marked.remove_at(&["metadata", "deletionGracePeriodSeconds"]);
+                if !is_definition {
+                    marked.set_at(&["status", "phase"], "Terminating".into());
+                }
+                return marked;
+            }
             self.mark_time(&mut marked, grace_seconds(kind, options, live));
             if let Some(generation) = live.int_at(&["metadata", "generation"]).filter(|number| *number > 0) {
                 marked.set_at(&["metadata", "generation"], Value::Int(generation + 1));
-            }
-            if kind.group_kind().is("", "Namespace") {
-                marked.remove_at(&["metadata", "deletionGracePeriodSeconds"]);
-                marked.set_at(&["status", "phase"], "Terminating".into());
             }
         } else {
             // A grace period that has begun can be made shorter only.

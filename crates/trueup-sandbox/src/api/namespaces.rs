@@ -87,18 +87,16 @@ impl Api {
         let finalizers = body.at(&["spec", "finalizers"]).cloned().unwrap_or(Value::List(Vec::new()));
         object.set_at(&["spec", "finalizers"], finalizers);
         let finished = is_finished(&object);
-        let commit = Commit::Replace { revision: revision_of(&live), object };
-        let replaced = self
-            .store()
-            .commit(&namespaces(), &key, commit)
-            .map_err(|_| ApiStatus::modified(&served.kind, name))?;
-        if finished {
-            let commit = Commit::Delete { revision: revision_of(&replaced) };
-            self.store()
-                .commit(&namespaces(), &key, commit)
-                .map_err(|_| ApiStatus::modified(&served.kind, name))?;
-        }
-        Ok(Value::clone(&replaced))
+        let revision = revision_of(&live);
+        // Without anything left to wait for it goes, and is not stored once more.
+        let commit = if finished {
+            Commit::Delete { revision }
+        } else {
+            Commit::Replace { revision, object: object.clone() }
+        };
+        let committed = self.store().commit(&namespaces(), &key, commit);
+        let committed = committed.map_err(|_| ApiStatus::modified(&served.kind, name))?;
+        Ok(if finished { object } else { Value::clone(&committed) })
     }
 }
 

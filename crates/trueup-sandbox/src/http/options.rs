@@ -83,64 +83,103 @@ fn revision(query: &Query) -> Result<Option<u64>, ApiStatus> {
         .transpose()
 }
 
-/// The options of a delete: from the body where there is one, else from the query.
+/// The options of a delete: from the body where there is one, else from the query. Both are never looked at.
 pub fn delete(query: &Query, body: &[u8]) -> Result<DeleteOptions, ApiStatus> {
-    let given = if body.is_empty() {
-        let mut options = Value::default();
-        for key in ["propagationPolicy"] {
-            if let Some(text) = query.text(key) {
-                options.set_at(&[key], text.into());
-            }
-        }
-        if let Some(seconds) = query.text("gracePeriodSeconds").and_then(|text| text.parse::<i64>().ok()) {
-            options.set_at(&["gracePeriodSeconds"], seconds.into());
-        }
-        if query.has("orphanDependents") {
-            options.set_at(&["orphanDependents"], query.flag("orphanDependents").into());
-        }
-        options
-    } else {
-        Value::from_json(body).map_err(|error| ApiStatus::bad_request(error.to_string()))?
-    };
-    let mut options = DeleteOptions::parse(&given)?;
-    options.dry_run |= dry_run(query, "DeleteOptions")?;
-    Ok(options)
+    if !body.is_empty() {
+        return DeleteOptions::parse(&crate::write::read_delete_options(body)?);
+    }
+    let mut options = Value::default();
+    if let Some(text) = query.text("propagationPolicy") {
+        options.set_at(&["propagationPolicy"], text.into());
+    }
+    if let Some(text) = query.text("gracePeriodSeconds") {
+        let seconds: i64 = text.parse().map_err(|_| {
+            ApiStatus::bad_request(format!("strconv.ParseInt: parsing {text:?}: invalid syntax"))
+        })?;
+        options.set_at(&["gracePeriodSeconds"], seconds.into());
+    }
+    if query.has("orphanDependents") {
+        options.set_at(&["orphanDependents"], query.flag("orphanDependents").into());
+    }
+    let given = query.values("dryRun");
+    if !given.is_empty() {
+        let given: Vec<Value> = given.into_iter().map(Value::from).collect();
+        options.set_at(&["dryRun"], given.into());
+    }
+    DeleteOptions::parse(&options)
 }
 
 /// Whether the request only asks what would be. `options` is the kind of its options, for the refusal.
 pub fn dry_run(query: &Query, options: &str) -> Result<bool, ApiStatus> {
-    match query.text("dryRun") {
-        None => Ok(false),
-        Some("All") => Ok(true),
-        Some(other) => {
-            let value = Value::List(vec![other.into()]);
-            Err(ApiStatus::invalid_options(options, StatusCause::not_supported("dryRun", &value, &["All"])))
-        }
-    }
+    let mut causes = Vec::new();
+    let dry = read_dry_run(query, &mut causes);
+    if causes.is_empty() { Ok(dry) } else { Err(ApiStatus::invalid_options(options, causes)) }
 }
 
-/// What is to be done about unknown fields.
-pub fn field_validation(query: &Query, options: &str) -> Result<FieldValidation, ApiStatus> {
-    match query.text("fieldValidation") {
-        Some("Ignore") => Ok(FieldValidation::Ignore),
-        None | Some("Warn") => Ok(FieldValidation::Warn),
-        Some("Strict") => Ok(FieldValidation::Strict),
+fn read_dry_run(query: &Query, causes: &mut Vec<StatusCause>) -> bool {
+    let given = query.values("dryRun");
+    if given.iter().any(|value| *value != "All") {
+        let value = Value::List(given.iter().map(|value| (*value).into()).collect());
+        causes.push(StatusCause::not_supported("dryRun", &value, &["All"]));
+    }
+    !given.is_empty()
+}
+
+/// The options of a create, update or patch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChangeOptions {
+    pub force: bool,
+    pub dry_run: bool,
+    pub field_validation: FieldValidation,
+}
+
+/// Names of managers are at most this long.
+const MANAGER_BYTES_MAX: usize = 128;
+
+/// Reads the options of a create, update or patch; all that is wrong with them is told at once, in the server's order.
+pub fn change(query: &Query, verb: WriteVerb) -> Result<ChangeOptions, ApiStatus> {
+    let kind = match verb {
+        WriteVerb::Create => "CreateOptions",
+        WriteVerb::Update => "UpdateOptions",
+        WriteVerb::Patch(_) => "PatchOptions",
+    };
+    let manager = query.text("fieldManager").unwrap_or_default();
+    let mut causes = Vec::new();
+    match verb {
+        WriteVerb::Patch(PatchKind::Json | PatchKind::Merge | PatchKind::Strategic)
+            if query.text("force").is_some() =>
+        {
+            causes.push(StatusCause::forbidden("force", "may not be specified for non-apply patch"));
+        }
+        WriteVerb::Patch(PatchKind::Apply) if manager.is_empty() => {
+            causes.push(StatusCause::required("fieldManager", "is required for apply patch"));
+        }
+        _ => {}
+    }
+    if manager.len() > MANAGER_BYTES_MAX {
+        let message = format!("Too long: may not be more than {MANAGER_BYTES_MAX} bytes");
+        causes.push(StatusCause::new("FieldValueTooLong", "fieldManager", message));
+    }
+    let unprintable = manager.char_indices().find(|(_, char)| char.is_control());
+    if let Some((at, char)) = unprintable {
+        let detail = format!("invalid character U+{:04X} (at position {at})", u32::from(char));
+        causes.push(StatusCause::invalid("fieldManager", &manager.into(), &detail));
+    }
+    let dry_run = read_dry_run(query, &mut causes);
+    let field_validation = match query.text("fieldValidation") {
+        Some("Ignore") => FieldValidation::Ignore,
+        None | Some("Warn") => FieldValidation::Warn,
+        Some("Strict") => FieldValidation::Strict,
         Some(other) => {
             let supported = ["", "Ignore", "Strict", "Warn"];
-            let cause = StatusCause::not_supported("fieldValidation", &Value::from(other), &supported);
-            Err(ApiStatus::invalid_options(options, cause))
+            causes.push(StatusCause::not_supported("fieldValidation", &Value::from(other), &supported));
+            FieldValidation::Warn
         }
+    };
+    if causes.is_empty() {
+        return Ok(ChangeOptions { force: query.flag("force"), dry_run, field_validation });
     }
-}
-
-/// Whether an apply takes fields from their owners; other patches may not ask for it.
-pub fn force(query: &Query, verb: WriteVerb) -> Result<bool, ApiStatus> {
-    let given = query.text("force").is_some();
-    if given && matches!(verb, WriteVerb::Patch(PatchKind::Json | PatchKind::Merge | PatchKind::Strategic)) {
-        let cause = StatusCause::forbidden("force", "may not be specified for non-apply patch");
-        return Err(ApiStatus::invalid_options("PatchOptions", cause));
-    }
-    Ok(query.flag("force"))
+    Err(ApiStatus::invalid_options(kind, causes))
 }
 
 pub fn include_object(query: &Query) -> Result<IncludeObject, ApiStatus> {
@@ -153,10 +192,10 @@ pub fn include_object(query: &Query) -> Result<IncludeObject, ApiStatus> {
 }
 
 fn forbidden(field: &str, detail: &str) -> ApiStatus {
-    ApiStatus::invalid_options("ListOptions", StatusCause::forbidden(field, detail))
+    ApiStatus::invalid_options("ListOptions", vec![StatusCause::forbidden(field, detail)])
 }
 
 fn unsupported_match(value: &str, supported: &[&str]) -> ApiStatus {
     let cause = StatusCause::not_supported("resourceVersionMatch", &Value::from(value), supported);
-    ApiStatus::invalid_options("ListOptions", cause)
+    ApiStatus::invalid_options("ListOptions", vec![cause])
 }

@@ -9,19 +9,23 @@ use crate::status::ApiStatus;
 #[derive(Debug, Clone, Default)]
 pub struct Query {
     parameters: BTreeMap<String, String>,
+    /// All values in their order, for the few options that are lists.
+    all: Vec<(String, String)>,
 }
 
 impl Query {
     pub fn parse(query: &str) -> Result<Self, ApiStatus> {
         let mut parameters = BTreeMap::new();
+        let mut all = Vec::new();
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let decoded = decode(&name.replace('+', " ")).zip(decode(&value.replace('+', " ")));
             let (name, value) =
                 decoded.ok_or_else(|| ApiStatus::bad_request(format!("invalid URL escape {pair:?}")))?;
+            all.push((name.clone(), value.clone()));
             parameters.entry(name).or_insert(value);
         }
-        Ok(Self { parameters })
+        Ok(Self { parameters, all })
     }
 
     /// The text of a parameter; an empty one counts as absent.
@@ -35,6 +39,11 @@ impl Query {
             None | Some("0" | "f" | "F" | "false" | "FALSE" | "False") => false,
             Some(_) => true,
         }
+    }
+
+    /// Every value of a repeated parameter, empty ones too.
+    pub fn values(&self, name: &str) -> Vec<&str> {
+        self.all.iter().filter(|(key, _)| key == name).map(|(_, value)| value.as_str()).collect()
     }
 
     pub fn has(&self, name: &str) -> bool {

@@ -329,12 +329,10 @@ impl Handler<'_> {
 
     async fn change(&self) -> Result<Reply, ApiStatus> {
         let presentation = self.presentation()?;
-        let (verb, options_kind) = match self.verb {
-            Verb::Create => (WriteVerb::Create, "CreateOptions"),
-            Verb::Patch => {
-                (WriteVerb::Patch(patch_kind(self.call.content_type(), self.kind())?), "PatchOptions")
-            }
-            _ => (WriteVerb::Update, "UpdateOptions"),
+        let verb = match self.verb {
+            Verb::Create => WriteVerb::Create,
+            Verb::Patch => WriteVerb::Patch(patch_kind(self.call.content_type(), self.kind())?),
+            _ => WriteVerb::Update,
         };
         if self.verb != Verb::Patch {
             refuse_unknown_format(self.call.content_type(), self.kind())?;
@@ -346,6 +344,7 @@ impl Handler<'_> {
         {
             return done.map(|answer| Reply::json(201, &answer));
         }
+        let given = options::change(&call.query, verb)?;
         let change = Change {
             target,
             verb,
@@ -353,9 +352,9 @@ impl Handler<'_> {
             content_type: call.content_type(),
             field_manager: call.query.text("fieldManager"),
             user_agent: call.user_agent(),
-            force: options::force(&call.query, verb)?,
-            field_validation: options::field_validation(&call.query, options_kind)?,
-            dry_run: options::dry_run(&call.query, options_kind)?,
+            force: given.force,
+            field_validation: given.field_validation,
+            dry_run: given.dry_run,
         };
         if call.trail.is_followed()
             && let Some(object) = self.front.api.requested(&change)
@@ -455,9 +454,11 @@ impl Handler<'_> {
         let presentation = self.presentation()?;
         let list = options::list(&self.call.query, self.kind())?;
         let options = options::delete(&self.call.query, &self.call.body)?;
-        let items = self.front.api.delete_collection(self.target(), &list, &options)?;
-        let revision = self.front.api.store().revision();
-        let listing = crate::api::Listing { items, revision, continue_token: None, n_remaining: None };
+        let mut listing = self.front.api.delete_collection(self.target(), &list, &options)?;
+        if !self.kind().is_builtin() {
+            // An untyped list says that it does not go on.
+            listing.continue_token = Some(String::new());
+        }
         Ok(Reply::text(200, JSON, presentation.list(&listing)))
     }
 }

@@ -6,7 +6,7 @@ use trueup_object::{Gvk, Map, Value};
 
 use super::shape::{Found, Mismatch, shape};
 use super::{FieldValidation, PatchKind, Pipeline, WriteRequest, WriteVerb, convert, defaults, zero};
-use crate::kind::CustomKind;
+use crate::kind::{CustomKind, KindInfo};
 use crate::status::{ApiStatus, StatusCause, StatusReason};
 
 /// A decoded object, and what strict validation has to say about it.
@@ -39,16 +39,7 @@ impl Pipeline<'_, '_> {
     /// The whole object of a create or update.
     pub(super) fn decoded_body(&mut self) -> Result<Value, ApiStatus> {
         let kind = &self.request.kind.gvk;
-        let unreadable = |message: String| {
-            ApiStatus::bad_request(format!(
-                "the object provided is unrecognized (must be of type {}): couldn't get version/kind; json parse error: {message}",
-                kind.kind
-            ))
-        };
-        let mut body = document(self.request).map_err(unreadable)?;
-        if body.as_map().is_none() {
-            return Err(unreadable(format!("cannot unmarshal {} into Go value", body.type_name())));
-        }
+        let mut body = self.readable_body()?;
         self.check_kind(&mut body)?;
         let cannot = |message: &str| {
             let (name, version) = (&kind.kind, &kind.version);
@@ -104,6 +95,11 @@ impl Pipeline<'_, '_> {
             return Err(Mismatch("json: cannot unmarshal value into Go value".to_owned()));
         }
         self.set_kind(&mut decoded);
+        let forgets = object.at(&["metadata", "managedFields"]).and_then(Value::as_list) == Some(&[]);
+        if forgets {
+            // In Go's types an empty list is not the same as none: with it a client has the managers forgotten.
+            decoded.set_at(&["metadata", "managedFields"], Value::List(Vec::new()));
+        }
         let kind = &self.request.kind.gvk;
         if !defaults::fill_defaults(&kind.group_kind(), &kind.version, &mut decoded) {
             defaults::fill_from_table(&mut decoded, self.ty);
@@ -112,6 +108,7 @@ impl Pipeline<'_, '_> {
             let status = super::fields::below(&mut decoded, "status");
             zero::complete_status(&kind.group_kind(), &kind.version, status);
         }
+        defaults::fill_times(&kind.group_kind(), &mut decoded);
         convert::through_internal(&kind.group_kind(), &mut decoded);
         Ok(Decoded { object: decoded, strict: unknown_fields(&found) })
     }
@@ -164,32 +161,138 @@ impl Pipeline<'_, '_> {
         }
     }
 
+    /// The body as a map: what is none is refused in the words of the server's decoder, which shows what it was given.
+    fn readable_body(&self) -> Result<Value, ApiStatus> {
+        let kind = &self.request.kind.gvk.kind;
+        let unreadable = |message: &str| {
+            let shown = shown_bytes(self.request.body);
+            let text =
+                format!("the object provided is unrecognized (must be of type {kind}): {message} ({shown})");
+            ApiStatus::bad_request(text)
+        };
+        let body = document(self.request).map_err(|error| {
+            let error =
+                if is_cut_off(self.request.body) { "unexpected end of JSON input".to_owned() } else { error };
+            unreadable(&format!("couldn't get version/kind; json parse error: {error}"))
+        })?;
+        let unfit = |found: &str, expected: &str| {
+            unreadable(&format!(
+                "couldn't get version/kind; json parse error: json: cannot unmarshal {found} into Go {expected}"
+            ))
+        };
+        let mut body = match body {
+            Value::Null => Value::Map(Map::new()),
+            Value::Map(_) => body,
+            other => return Err(unfit(go_kind(&other), TYPE_META)),
+        };
+        for field in ["kind", "apiVersion"] {
+            match body.get(field) {
+                None | Some(Value::Str(_)) => {}
+                Some(Value::Null) => drop(body.remove_at(&[field])),
+                Some(other) => {
+                    return Err(unfit(go_kind(other), &format!("struct field .{field} of type string")));
+                }
+            }
+        }
+        let names_kind = body.str_at(&["kind"]).is_some_and(|kind| !kind.is_empty());
+        if !self.request.kind.is_builtin() && !names_kind {
+            let text = String::from_utf8_lossy(self.request.body);
+            return Err(unreadable(&format!("Object 'Kind' is missing in '{text}'")));
+        }
+        Ok(body)
+    }
+
     /// The body's own kind must be the one of the URL; one that does not say takes the URL's.
     fn check_kind(&self, body: &mut Value) -> Result<(), ApiStatus> {
-        let expected = &self.request.kind.gvk;
-        let version = body.str_at(&["apiVersion"]).filter(|text| !text.is_empty());
-        let kind = body.str_at(&["kind"]).filter(|text| !text.is_empty());
-        if kind.is_none_or(|kind| kind == expected.kind)
-            && let Some(version) = version
-            && version != expected.api_version()
-        {
-            return Err(ApiStatus::bad_request(format!(
-                "the API version in the data ({version}) does not match the expected API version ({})",
-                expected.api_version()
-            )));
-        }
-        if let Some(kind) = kind
-            && kind != expected.kind
-        {
-            let given = version.unwrap_or_default().rsplit('/').next().unwrap_or_default();
-            let group = expected.group.split('.').next().filter(|group| !group.is_empty()).unwrap_or("core");
-            return Err(ApiStatus::bad_request(format!(
-                "{kind} in version {given:?} cannot be handled as a {}: converting ({given}.{kind}) to ({group}.{}): unknown conversion",
-                expected.kind, expected.kind
-            )));
-        }
+        let expected = &self.request.kind.gvk.kind;
+        self.check_type_meta(body).map_err(|wrong| match wrong {
+            WrongKind::Unreadable(message) => {
+                let shown = shown_bytes(self.request.body);
+                ApiStatus::bad_request(format!(
+                    "the object provided is unrecognized (must be of type {expected}): {message} ({shown})"
+                ))
+            }
+            WrongKind::Unregistered { kind, version, message } => ApiStatus::bad_request(format!(
+                "{kind} in version {version:?} cannot be handled as a {expected}: {message}"
+            )),
+            WrongKind::Custom(status) => *status,
+        })?;
         self.set_kind_only(body);
         Ok(())
+    }
+
+    /// Whether an object says that it is of another kind or version than it was sent as.
+    pub(super) fn check_type_meta(&self, body: &Value) -> Result<(), WrongKind> {
+        let expected = &self.request.kind.gvk;
+        for field in ["kind", "apiVersion"] {
+            if let Some(other) = body.get(field).filter(|value| !value.is_null() && value.as_str().is_none())
+            {
+                return Err(WrongKind::Unreadable(format!(
+                    "couldn't get version/kind; json parse error: json: cannot unmarshal {} into Go struct field .{field} of type string",
+                    go_kind(other)
+                )));
+            }
+        }
+        let given = |field: &str| body.str_at(&[field]).filter(|text| !text.is_empty());
+        let (kind, version) = (given("kind"), given("apiVersion"));
+        if let Some(version) = version.filter(|version| version.matches('/').count() > 1) {
+            return Err(WrongKind::Unreadable(format!("unexpected GroupVersion string: {version}")));
+        }
+        if self.request.kind.custom().is_some() {
+            return self.check_custom(kind.unwrap_or_default(), version.unwrap_or_default(), body);
+        }
+        let kind = kind.unwrap_or(&expected.kind);
+        let own = expected.api_version();
+        let version = version.unwrap_or(&own);
+        if kind == expected.kind && version == own {
+            return Ok(());
+        }
+        let short = version.rsplit('/').next().unwrap_or_default().to_owned();
+        let is_registered =
+            trueup_merge::SchemaSet::builtin().lookup(&Gvk::from_api_version(version, kind)).is_some();
+        if is_registered && kind == expected.kind {
+            let text = format!(
+                "the API version in the data ({version}) does not match the expected API version ({own})"
+            );
+            return Err(WrongKind::Custom(Box::new(ApiStatus::bad_request(text))));
+        }
+        let message = if is_registered {
+            let group = expected.group.split('.').next().filter(|group| !group.is_empty()).unwrap_or("core");
+            format!("converting ({short}.{kind}) to ({group}.{}): unknown conversion", expected.kind)
+        } else {
+            format!("no kind {kind:?} is registered for version {version:?} in scheme {SCHEME:?}")
+        };
+        Err(WrongKind::Unregistered { kind: kind.to_owned(), version: short, message })
+    }
+
+    fn check_custom(&self, kind: &str, version: &str, body: &Value) -> Result<(), WrongKind> {
+        let expected = &self.request.kind.gvk;
+        let own = expected.api_version();
+        let wrong = |field: &str, given: &str, must: &str| {
+            let cause = StatusCause::invalid(field, &given.into(), &format!("must be {must}"));
+            let name = body.str_at(&["metadata", "name"]).unwrap_or_default();
+            let gvk = Gvk::from_api_version(version, kind);
+            let info = KindInfo { gvk, ..self.request.kind.clone() };
+            WrongKind::Custom(Box::new(ApiStatus::invalid(&info, name, vec![cause])))
+        };
+        if version != own {
+            if matches!(self.request.verb, WriteVerb::Patch(_)) {
+                if version.is_empty() {
+                    let text = "Object 'apiVersion' is missing in 'object has no apiVersion field'";
+                    return Err(WrongKind::Custom(Box::new(ApiStatus::internal(text))));
+                }
+                return Err(wrong("apiVersion", version, &own));
+            }
+            let text = format!(
+                "the API version in the data ({version}) does not match the expected API version ({own})"
+            );
+            return Err(WrongKind::Custom(Box::new(ApiStatus::bad_request(text))));
+        }
+        if kind.is_empty() {
+            let text = format!("Object 'Kind' is missing in '{}'", body.to_json());
+            return Err(WrongKind::Unreadable(text));
+        }
+        if kind != expected.kind { Err(wrong("kind", kind, &expected.kind)) } else { Ok(()) }
     }
 
     fn set_kind_only(&self, body: &mut Value) {
@@ -214,4 +317,112 @@ pub fn invalid_patch(shown: &str, message: &str) -> ApiStatus {
     let cause = StatusCause::invalid("patch", &shown.into(), message);
     let text = format!(" \"\" is invalid: patch: {}", cause.message);
     ApiStatus::new(422, StatusReason::Invalid, text).with_causes(vec![cause])
+}
+
+/// How an object says that it is of another kind than it was sent as.
+pub enum WrongKind {
+    /// What it says cannot be read.
+    Unreadable(String),
+    /// Nothing makes an object of that kind one of the expected kind.
+    Unregistered { kind: String, version: String, message: String },
+    /// A refusal that is the same wherever it comes up.
+    Custom(Box<ApiStatus>),
+}
+
+/// How the server's messages name the place in its source that knows all kinds.
+const SCHEME: &str = "pkg/runtime/scheme.go:111";
+
+/// The options of a delete, from its body; they may be of any kind that is none, too.
+pub fn read_delete_options(body: &[u8]) -> Result<Value, ApiStatus> {
+    let unreadable = |message: &str| {
+        ApiStatus::bad_request(format!("couldn't get version/kind; json parse error: {message}"))
+    };
+    let value = Value::from_json(body).map_err(|error| {
+        if is_cut_off(body) {
+            unreadable("unexpected end of JSON input")
+        } else {
+            unreadable(&error.to_string())
+        }
+    })?;
+    let options = match value {
+        Value::Null => return Ok(Value::Map(Map::new())),
+        Value::Map(_) => value,
+        other => {
+            let found = go_kind(&other);
+            return Err(unreadable(&format!("json: cannot unmarshal {found} into Go {TYPE_META}")));
+        }
+    };
+    for field in ["kind", "apiVersion"] {
+        if let Some(other) = options.get(field).filter(|value| !value.is_null() && value.as_str().is_none()) {
+            let found = go_kind(other);
+            return Err(unreadable(&format!(
+                "json: cannot unmarshal {found} into Go struct field .{field} of type string"
+            )));
+        }
+    }
+    let kind = options.str_at(&["kind"]).filter(|kind| !kind.is_empty());
+    if let Some(kind) = kind.filter(|kind| *kind != "DeleteOptions") {
+        let version = options.str_at(&["apiVersion"]).unwrap_or_default();
+        let text = format!("no kind {kind:?} is registered for version {version:?} in scheme {SCHEME:?}");
+        return Err(ApiStatus::bad_request(text));
+    }
+    for (field, wanted) in [("gracePeriodSeconds", "int64"), ("propagationPolicy", "v1.DeletionPropagation")]
+    {
+        let fits = |value: &Value| match wanted {
+            "int64" => value.as_int().is_some(),
+            _ => value.as_str().is_some(),
+        };
+        if let Some(other) = options.get(field).filter(|value| !value.is_null() && !fits(value)) {
+            return Err(ApiStatus::bad_request(format!(
+                "json: cannot unmarshal {} into Go struct field DeleteOptions.{field} of type {wanted}",
+                go_kind(other)
+            )));
+        }
+    }
+    Ok(options)
+}
+
+/// What Go's decoder reads from a body before it knows the kind.
+const TYPE_META: &str = "value of type struct { APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; Kind string \"json:\\\"kind,omitempty\\\"\" }";
+
+/// A value's type in the words of Go's decoder.
+pub fn go_kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "bool",
+        Value::Int(_) | Value::Float(_) => "number",
+        Value::Str(_) => "string",
+        Value::List(_) => "array",
+        Value::Map(_) => "object",
+    }
+}
+
+/// The start of a body as the server shows it: text where it begins like an object, hexadecimal digits otherwise.
+fn shown_bytes(body: &[u8]) -> String {
+    const N_BYTES_MAX: usize = 30;
+    let start = &body[..body.len().min(N_BYTES_MAX)];
+    let is_object = start.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
+    let ellipsis = if body.len() > N_BYTES_MAX { " ..." } else { "" };
+    if is_object {
+        return format!("{}{ellipsis}", String::from_utf8_lossy(start));
+    }
+    let digits: String = start.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{digits}{ellipsis}")
+}
+
+/// Whether more text could still make a value of it.
+pub fn is_cut_off(body: &[u8]) -> bool {
+    let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
+    for byte in body {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            _ if quoted => {}
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    depth > 0 || quoted || body.iter().all(u8::is_ascii_whitespace)
 }

@@ -94,11 +94,35 @@ pub fn fill_nulls(kind: &GroupKind, object: &mut Value) {
         ("", "Event") => &["firstTimestamp", "lastTimestamp", "eventTime"],
         ("events.k8s.io", "Event") => &["deprecatedFirstTimestamp", "deprecatedLastTimestamp", "eventTime"],
         ("rbac.authorization.k8s.io", "Role" | "ClusterRole") => &["rules"],
+        ("discovery.k8s.io", "EndpointSlice") => &["endpoints", "ports"],
         _ => &[],
     };
     for field in fields {
         fill(object, field, Value::Null);
     }
+}
+
+/// Times of conditions, which are written as `null` where nobody set them, and belong to whoever writes the condition.
+pub fn fill_times(kind: &GroupKind, object: &mut Value) {
+    let times: &[&str] = match (kind.group.as_str(), kind.kind.as_str()) {
+        ("", "Pod" | "PersistentVolumeClaim") | ("batch", "Job") => &["lastProbeTime", "lastTransitionTime"],
+        ("apps", "Deployment") => &["lastUpdateTime", "lastTransitionTime"],
+        ("", "Node") => &["lastHeartbeatTime", "lastTransitionTime"],
+        ("", "Namespace" | "ReplicationController" | "Service")
+        | ("apps", "ReplicaSet" | "StatefulSet" | "DaemonSet")
+        | ("policy" | "autoscaling" | "admissionregistration.k8s.io", _) => &["lastTransitionTime"],
+        _ => &[],
+    };
+    if times.is_empty() {
+        return;
+    }
+    within(object, "status", |status| {
+        each(status, "conditions", |condition| {
+            for time in times {
+                fill(condition, time, Value::Null);
+            }
+        });
+    });
 }
 
 /// The unconditional defaults of the compiled-in table, for kinds that have no code here.

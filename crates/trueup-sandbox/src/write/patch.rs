@@ -25,6 +25,9 @@ pub enum PatchError {
     /// The patch does not fit the object (a `test` that fails, a path that is not there).
     #[error("{0}")]
     DoesNotApply(String),
+    /// The server has no reason code for it.
+    #[error("{0}")]
+    Failed(String),
 }
 
 impl PatchError {
@@ -35,7 +38,7 @@ impl PatchError {
 }
 
 /// What Go's decoder calls a value.
-fn json_type(value: &Value) -> &'static str {
+pub fn json_type(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "bool",
@@ -51,6 +54,7 @@ impl PatchError {
     pub fn into_status(self) -> ApiStatus {
         match self {
             Self::Malformed(message) => ApiStatus::bad_request(message),
+            Self::Failed(message) => ApiStatus::new(500, StatusReason::Unknown, message),
             // The server keeps the cause to itself.
             Self::DoesNotApply(_) => ApiStatus::new(
                 422,
@@ -59,5 +63,23 @@ impl PatchError {
             )
             .as_generic(),
         }
+    }
+}
+
+/// A value as Go's `%+v` prints it, which is how messages show a strategic merge patch.
+pub fn go_map(value: &Value) -> String {
+    match value {
+        Value::Map(map) => {
+            let entries: Vec<String> =
+                map.iter().map(|(key, value)| format!("{key}:{}", go_map(value))).collect();
+            format!("map[{}]", entries.join(" "))
+        }
+        Value::List(items) => {
+            let items: Vec<String> = items.iter().map(go_map).collect();
+            format!("[{}]", items.join(" "))
+        }
+        Value::Str(text) => text.to_string(),
+        Value::Null => "<nil>".to_owned(),
+        Value::Bool(_) | Value::Int(_) | Value::Float(_) => value.to_json(),
     }
 }

@@ -5,8 +5,8 @@ use trueup_merge::{
 };
 use trueup_object::{Gvk, Map, Value};
 
-use super::decode::{document, invalid_patch};
-use super::patch::{FieldPatch, PatchSchema, json_patch, merge_patch, strategic_merge};
+use super::decode::{WrongKind, document, invalid_patch, is_cut_off};
+use super::patch::{FieldPatch, PatchSchema, go_map, json_patch, json_type, merge_patch, strategic_merge};
 use super::strategy::{Part, allows_create_on_update, reset};
 use super::zero::zero_status;
 use super::{PatchKind, Pipeline, WriteVerb, manager};
@@ -89,8 +89,7 @@ impl<'a> Pipeline<'_, 'a> {
             return Err(ApiStatus::unsupported_media_type(&CUSTOM_PATCHES));
         }
         let live = self.live().ok_or_else(|| self.not_found())?;
-        let patch = Value::from_json(self.request.body)
-            .map_err(|error| ApiStatus::bad_request(format!("error decoding patch: {error}")))?;
+        let patch = self.read_patch(kind)?;
         let (patched, shown) = match kind {
             PatchKind::Json => {
                 let patched = json_patch(live, &patch).map_err(super::patch::PatchError::into_status)?;
@@ -111,7 +110,7 @@ impl<'a> Pipeline<'_, 'a> {
         if patched.as_map().is_none() {
             return Err(invalid_patch(&shown, "json: cannot unmarshal into Go value"));
         }
-        self.check_patched_kind(&patched)?;
+        self.check_patched_kind(&patched, kind, &shown)?;
         let mut object = self.decoded_patched(&patched, &shown)?;
         object = self.owned(Some(live), object);
         self.check_namespace(&mut object)?;
@@ -119,20 +118,42 @@ impl<'a> Pipeline<'_, 'a> {
         Ok(object)
     }
 
+    fn read_patch(&self, kind: PatchKind) -> Result<Value, ApiStatus> {
+        // Strategic patches are read elsewhere in the server, where nobody adds what was being done.
+        let doing = if kind == PatchKind::Strategic { "" } else { "error decoding patch: " };
+        let patch = Value::from_json(self.request.body).map_err(|error| {
+            let error = if is_cut_off(self.request.body) {
+                "unexpected end of JSON input".to_owned()
+            } else {
+                error.to_string()
+            };
+            ApiStatus::bad_request(format!("{doing}{error}"))
+        })?;
+        match (kind, &patch) {
+            (PatchKind::Merge, Value::Null) => Err(ApiStatus::bad_request("Invalid JSON Patch")),
+            (PatchKind::Strategic, Value::Null) => Ok(Value::Map(Map::new())),
+            (PatchKind::Json, Value::Null) => Ok(Value::List(Vec::new())),
+            (PatchKind::Merge | PatchKind::Strategic, Value::Map(_)) => Ok(patch),
+            (PatchKind::Merge | PatchKind::Strategic, other) => Err(ApiStatus::bad_request(format!(
+                "{doing}json: cannot unmarshal {} into Go value of type map[string]interface {{}}",
+                json_type(other)
+            ))),
+            (PatchKind::Json | PatchKind::Apply, _) => Ok(patch),
+        }
+    }
+
     /// A patch cannot make another kind of the object.
-    fn check_patched_kind(&self, patched: &Value) -> Result<(), ApiStatus> {
-        let expected = &self.request.kind.gvk;
-        let kind = patched.str_at(&["kind"]).unwrap_or_default();
-        let version = patched.str_at(&["apiVersion"]).unwrap_or_default();
-        let same = (kind.is_empty() || kind == expected.kind)
-            && (version.is_empty() || version == expected.api_version());
-        if same {
+    fn check_patched_kind(&self, patched: &Value, kind: PatchKind, shown: &str) -> Result<(), ApiStatus> {
+        // A strategic merge ends in the object's own type, whatever kind it is said to be.
+        if kind == PatchKind::Strategic {
             return Ok(());
         }
-        Err(ApiStatus::bad_request(format!(
-            "{kind} in version {version:?} cannot be handled as a {}",
-            expected.kind
-        )))
+        self.check_type_meta(patched).map_err(|wrong| match wrong {
+            WrongKind::Unreadable(message) | WrongKind::Unregistered { message, .. } => {
+                invalid_patch(shown, &message)
+            }
+            WrongKind::Custom(status) => *status,
+        })
     }
 
     fn applied(&mut self) -> Result<Value, ApiStatus> {
@@ -141,11 +162,17 @@ impl<'a> Pipeline<'_, 'a> {
         };
         let configuration = document(self.request)
             .map_err(|error| ApiStatus::bad_request(format!("error decoding YAML: {error}")))?;
-        if configuration.as_map().is_none() {
-            return Err(ApiStatus::bad_request(
-                "error decoding YAML: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal into Go value of type map[string]interface {}",
-            ));
-        }
+        let configuration = match configuration {
+            Value::Null => Value::Map(Map::new()),
+            Value::Map(_) => configuration,
+            other => {
+                return Err(ApiStatus::bad_request(format!(
+                    "error decoding YAML: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {} into Go value of \
+                     type map[string]interface {{}}",
+                    json_type(&other)
+                )));
+            }
+        };
         self.check_applied_kind(&configuration)?;
         let show = |object: &Value, version: &str| self.shown(object, version);
         let kind = Kind::versioned(self.ty, &show);
@@ -173,6 +200,9 @@ impl<'a> Pipeline<'_, 'a> {
         let kind = configuration.str_at(&["kind"]).unwrap_or_default();
         if version == expected.api_version() && kind == expected.kind {
             return Ok(());
+        }
+        if version.matches('/').count() > 1 {
+            return Err(ApiStatus::bad_request("invalid object type: /, Kind="));
         }
         let slash = if version.contains('/') { "" } else { "/" };
         Err(ApiStatus::bad_request(format!("invalid object type: {slash}{version}, Kind={kind}")))
@@ -310,24 +340,6 @@ fn manager_required() -> ApiStatus {
     status.details.group = "meta.k8s.io".into();
     status.details.kind = "PatchOptions".into();
     status
-}
-
-/// A value as Go's `%+v` prints it, which is how messages show a strategic merge patch.
-fn go_map(value: &Value) -> String {
-    match value {
-        Value::Map(map) => {
-            let entries: Vec<String> =
-                map.iter().map(|(key, value)| format!("{key}:{}", go_map(value))).collect();
-            format!("map[{}]", entries.join(" "))
-        }
-        Value::List(items) => {
-            let items: Vec<String> = items.iter().map(go_map).collect();
-            format!("[{}]", items.join(" "))
-        }
-        Value::Str(text) => text.to_string(),
-        Value::Null => "<nil>".to_owned(),
-        Value::Bool(_) | Value::Int(_) | Value::Float(_) => value.to_json(),
-    }
 }
 
 /// The schema's own words on strategic merge patches.

@@ -1,6 +1,7 @@
 //! What the API server does to an object of a kind between decoding and storing it: fields that a write may not touch,
 //! fields that the server allocates, `metadata.generation`.
 
+mod gated;
 mod pod;
 mod service;
 
@@ -127,6 +128,9 @@ pub fn prepare_create(request: &WriteRequest<'_>, object: &mut Value) {
     } else {
         object.remove_at(&["metadata", "generation"]);
     }
+    if kind.is_builtin() {
+        gated::drop_gated(&kind.group_kind(), object);
+    }
     match (kind.gvk.group.as_str(), kind.gvk.kind.as_str()) {
         ("", "Namespace") => {
             object.set_at(&["status", "phase"], "Active".into());
@@ -162,6 +166,9 @@ pub fn prepare_update(request: &WriteRequest<'_>, part: Part, object: &mut Value
     copy_field(object, live, &["metadata", "generation"]);
     if part != Part::Main {
         return;
+    }
+    if kind.is_builtin() {
+        gated::drop_gated(&kind.group_kind(), object);
     }
     match (kind.gvk.group.as_str(), kind.gvk.kind.as_str()) {
         ("", "Namespace") => copy_field(object, live, &["spec", "finalizers"]),

@@ -22,6 +22,12 @@ pub fn json_patch(document: &Value, patch: &Value) -> Result<Value, PatchError> 
             operations.len()
         )));
     }
+    if let Some(other) = operations.iter().find(|operation| operation.as_map().is_none()) {
+        let found = json_type(other);
+        return Err(PatchError::Malformed(format!(
+            "error decoding patch: json: cannot unmarshal {found} into Go value of type handlers.jsonPatchOp"
+        )));
+    }
     let mut result = document.clone();
     for operation in operations {
         apply(&mut result, operation)?;
@@ -30,11 +36,6 @@ pub fn json_patch(document: &Value, patch: &Value) -> Result<Value, PatchError> 
 }
 
 fn apply(document: &mut Value, operation: &Value) -> Result<(), PatchError> {
-    if operation.as_map().is_none() {
-        return Err(PatchError::Malformed(
-            "json: cannot unmarshal value into Go value of type jsonpatch.Operation".to_owned(),
-        ));
-    }
     let path = |key: &str| {
         operation
             .get(key)
@@ -53,9 +54,15 @@ fn apply(document: &mut Value, operation: &Value) -> Result<(), PatchError> {
         }
         "copy" => {
             let from = path("from")?;
-            let copied = find(document, &from.tokens)
-                .cloned()
-                .ok_or_else(|| does_not_apply(format!("copy from a missing path: {}", from.text)))?;
+            // Where only the last key is missing, the library copies nothing at all.
+            let parents = from.split_last().map(|(_, parents)| parents).unwrap_or_default();
+            let copied = match (find(document, &from.tokens), find(document, parents)) {
+                (Some(value), _) => value.clone(),
+                (None, Some(Value::Map(_))) => Value::Null,
+                (None, _) => {
+                    return Err(does_not_apply(format!("copy from a missing path: {}", from.text)));
+                }
+            };
             add(document, &path("path")?, copied)
         }
         "test" => test(document, &path("path")?, &value()),
@@ -74,7 +81,8 @@ impl<'a> Pointer<'a> {
         if text.is_empty() {
             return Ok(Self { text, tokens: Vec::new() });
         }
-        let Some(rest) = text.strip_prefix('/') else {
+        // What stands before the first slash, nothing in a JSON pointer, is passed over.
+        let Some((_, rest)) = text.split_once('/') else {
             return Err(does_not_apply(format!("not a JSON pointer: {text}")));
         };
         let tokens = rest.split('/').map(|token| token.replace("~1", "/").replace("~0", "~")).collect();

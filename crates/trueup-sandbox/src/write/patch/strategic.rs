@@ -5,8 +5,8 @@
 
 use trueup_object::{Map, Value};
 
-use super::PatchError;
 use super::order::{normalize_order, partition};
+use super::{PatchError, go_map};
 
 const DIRECTIVE: &str = "$patch";
 const RETAIN_KEYS: &str = "$retainKeys";
@@ -50,8 +50,14 @@ fn malformed(message: &str) -> PatchError {
     PatchError::Malformed(message.to_owned())
 }
 
-fn bad_directive(directive: &Value) -> PatchError {
-    PatchError::Malformed(format!("unknown patch type: {}", directive.to_json()))
+fn bad_directive(directive: &Value, patch: &Map) -> PatchError {
+    let shown = match directive {
+        Value::Str(text) => text.to_string(),
+        Value::Int(number) => format!("%!s(int64={number})"),
+        other => format!("%!s({})", other.to_json()),
+    };
+    let map = go_map(&Value::Map(patch.clone()));
+    PatchError::Failed(format!("unknown patch type: {shown} in map: {map}"))
 }
 
 fn merge_map<S: PatchSchema>(mut original: Map, mut patch: Map, schema: &S) -> Result<Map, PatchError> {
@@ -62,7 +68,7 @@ fn merge_map<S: PatchSchema>(mut original: Map, mut patch: Map, schema: &S) -> R
                 Ok(patch)
             }
             Some("delete") => Ok(Map::new()),
-            Some(_) | None => Err(bad_directive(directive)),
+            Some(_) | None => Err(bad_directive(directive, &patch)),
         };
     }
     retain_keys(&mut original, &mut patch)?;
@@ -275,7 +281,10 @@ fn take_directives(
             }
             Some("replace") => replaces = true,
             Some("merge") => return Err(malformed("merging lists cannot yet be specified in the patch")),
-            Some(_) | None => return Err(bad_directive(directive)),
+            Some(_) | None => {
+                let map = item.as_map().cloned().unwrap_or_default();
+                return Err(bad_directive(directive, &map));
+            }
         }
     }
     if replaces { Ok((rest, Vec::new())) } else { Ok((live, rest)) }

@@ -23,10 +23,23 @@ pub fn metadata(report: &mut Report, kind: &KindInfo, object: &Value, live: Opti
             report.forbidden("metadata.namespace", "not allowed on this type");
         }
     }
-    labels(report, metadata, "metadata.labels", "labels");
-    annotations(report, metadata, "metadata.annotations");
-    owners(report, metadata);
-    finalizers(report, metadata, live, kind.is_builtin());
+    let rounds = Rounds::of(kind);
+    let n_rounds = if live.is_some() { rounds.n_of_update } else { 1 };
+    for round in 0..n_rounds {
+        labels(report, metadata, "metadata.labels", "labels");
+        annotations(report, metadata, "metadata.annotations");
+        owners(report, metadata);
+        if round == 0 {
+            finalizers(
+                report,
+                metadata,
+                if live.is_some() { rounds.finalizers } else { rounds.new_finalizers },
+            );
+            if let Some(live) = live {
+                no_new_finalizers(report, metadata, live);
+            }
+        }
+    }
     if let Some(live) = live {
         immutable(report, metadata, live.get("metadata").unwrap_or(&empty));
     }
@@ -53,6 +66,47 @@ fn checked_name(kind: &KindInfo, name: &str) -> Vec<String> {
         // The kind's own check says it all.
         ("apiextensions.k8s.io" | "apiregistration.k8s.io", _) if kind.is_builtin() => path_segment(name),
         _ => dns_subdomain(name),
+    }
+}
+
+/// How often the server looks at the same metadata, and lists what is wrong with it: once for every kind, and as often again as
+/// the kind's own validation calls the one of another.
+struct Rounds {
+    n_of_update: usize,
+    /// Of an update: `q` for a qualified name, `s` for a standard or fully qualified one.
+    finalizers: &'static str,
+    new_finalizers: &'static str,
+}
+
+impl Rounds {
+    fn of(kind: &KindInfo) -> Self {
+        let rounds = |n_of_update, finalizers: &'static str| {
+            let new_finalizers = if finalizers.contains('s') { "qs" } else { "q" };
+            Self { n_of_update, finalizers, new_finalizers }
+        };
+        if kind.custom().is_some() {
+            return rounds(3, "q");
+        }
+        match (kind.gvk.group.as_str(), kind.gvk.kind.as_str()) {
+            (
+                "",
+                "ConfigMap" | "Secret" | "ServiceAccount" | "Pod" | "Endpoints" | "PersistentVolumeClaim",
+            )
+            | ("networking.k8s.io", "Ingress" | "IngressClass") => rounds(4, "qsqs"),
+            ("", "PersistentVolume") => rounds(4, "qqsqs"),
+            ("", "LimitRange") | ("discovery.k8s.io", "EndpointSlice") => rounds(3, "qqs"),
+            ("", "Namespace")
+            | ("batch", "Job")
+            | ("rbac.authorization.k8s.io", _)
+            | ("storage.k8s.io", "StorageClass") => rounds(4, "qqss"),
+            ("policy", "PodDisruptionBudget") => rounds(2, "q"),
+            ("node.k8s.io", "RuntimeClass") | ("apiregistration.k8s.io", "APIService") => rounds(4, "qq"),
+            ("coordination.k8s.io", "Lease") | ("apiextensions.k8s.io", "CustomResourceDefinition") => {
+                rounds(3, "q")
+            }
+            ("admissionregistration.k8s.io", _) => rounds(3, "qq"),
+            _ => rounds(3, "qs"),
+        }
     }
 }
 
@@ -138,22 +192,29 @@ fn owners(report: &mut Report, metadata: &Value) {
     }
 }
 
-/// Finalizers of the server's own, without a domain.
+/// Finalizers without a group that the server knows.
 const STANDARD_FINALIZERS: [&str; 3] = ["kubernetes", "orphan", "foregroundDeletion"];
 
-fn finalizers(report: &mut Report, metadata: &Value, live: Option<&Value>, is_builtin: bool) {
-    for (index, finalizer) in metadata.list_at(&["finalizers"]).iter().enumerate() {
-        let text = finalizer.as_str().unwrap_or_default();
-        let wrong = qualified_name(text);
-        if wrong.is_empty() && !text.contains('/') && !STANDARD_FINALIZERS.contains(&text) && is_builtin {
-            let detail = "name is neither a standard finalizer name nor is it fully qualified";
-            report.invalid(&format!("metadata.finalizers[{index}]"), text, detail);
+fn finalizers(report: &mut Report, metadata: &Value, rounds: &str) {
+    for round in rounds.chars() {
+        for (index, finalizer) in metadata.list_at(&["finalizers"]).iter().enumerate() {
+            let text = finalizer.as_str().unwrap_or_default();
+            if round == 'q' {
+                for message in qualified_name(text) {
+                    report.invalid("metadata.finalizers", text, &message);
+                }
+            } else if !text.contains('/') && !STANDARD_FINALIZERS.contains(&text) {
+                let detail = "name is neither a standard finalizer name nor is it fully qualified";
+                report.invalid(&format!("metadata.finalizers[{index}]"), text, detail);
+            }
         }
-        report.wrong("metadata.finalizers", text, wrong);
     }
-    let Some(live) = live.filter(|live| live.at(&["metadata", "deletionTimestamp"]).is_some()) else {
+}
+
+fn no_new_finalizers(report: &mut Report, metadata: &Value, live: &Value) {
+    if live.at(&["metadata", "deletionTimestamp"]).is_none() {
         return;
-    };
+    }
     let known = live.list_at(&["metadata", "finalizers"]);
     let added: Vec<Value> =
         metadata.list_at(&["finalizers"]).iter().filter(|item| !known.contains(item)).cloned().collect();
