@@ -3,9 +3,10 @@
 //! The index names each group version's document by an address that holds its hash, so a document is fetched again
 //! only when it changed. Documents are kept compressed; the schemas are read anew when one of them changed.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
+use bytes::Bytes;
 use trueup_merge::SchemaSet;
 use trueup_object::value::Text;
 use trueup_object::{Gvk, Value};
@@ -24,11 +25,24 @@ pub struct SchemaCache {
     stays: bool,
 }
 
+/// Schemas, and what could not be understood.
+type Read = (Arc<SchemaSet>, Vec<String>);
+
 struct Document {
     /// The address that names it, with its hash.
     address: String,
-    packed: Vec<u8>,
-    unpacked_len: usize,
+    content: Content,
+}
+
+/// A document's bytes.
+#[derive(Clone)]
+enum Content {
+    Packed {
+        bytes: Vec<u8>,
+        unpacked_len: usize,
+    },
+    /// As they came: of a server of this process they are its own, so keeping them costs nothing.
+    Plain(Bytes),
 }
 
 /// What a refresh found.
@@ -80,9 +94,9 @@ impl SchemaCache {
             }
             match wire.read(&address, "application/json", PAGE_TIMEOUT).await {
                 Ok(answer) => {
-                    let packed = zstd::bulk::compress(&answer.body, LEVEL).unwrap_or_default();
-                    let unpacked_len = answer.body.len();
-                    self.documents.insert(group_version, Document { address, packed, unpacked_len });
+                    let content =
+                        if self.stays { Content::Plain(answer.body) } else { Content::packed(&answer.body) };
+                    self.documents.insert(group_version, Document { address, content });
                     changed = true;
                 }
                 Err(error) => problems.push(format!("{}: {error}", shown(&group_version))),
@@ -96,32 +110,91 @@ impl SchemaCache {
 
     /// Reads all documents into one set: tens of milliseconds of computing, so not on the threads that answer.
     async fn read_documents(&mut self) -> Vec<String> {
-        let packed: Vec<(Vec<u8>, usize)> = self
-            .documents
-            .values()
-            .map(|document| (document.packed.clone(), document.unpacked_len))
-            .collect();
-        let read = move || {
-            let documents: Vec<Value> = packed
-                .iter()
-                .filter_map(|(packed, len)| zstd::bulk::decompress(packed, *len).ok())
-                .filter_map(|bytes| Value::from_json(&bytes).ok())
-                .collect();
-            let missing = packed.len() - documents.len();
-            let (schemas, mut problems) = SchemaSet::from_openapi_v3(&documents);
-            if missing > 0 {
-                problems.push(format!("{missing} OpenAPI documents are not valid JSON"));
-            }
-            (schemas, problems)
+        let contents: Vec<Content> =
+            self.documents.values().map(|document| document.content.clone()).collect();
+        let read = if self.stays {
+            Ok(Shelf::process().read(contents))
+        } else {
+            tokio::task::spawn_blocking(move || read(&contents)).await
         };
-        let read = if self.stays { Ok(read()) } else { tokio::task::spawn_blocking(read).await };
         match read {
             Ok((schemas, problems)) => {
-                self.schemas = Arc::new(schemas);
+                self.schemas = schemas;
                 problems
             }
             Err(error) => vec![format!("reading the OpenAPI documents failed: {error}")],
         }
+    }
+}
+
+impl Content {
+    fn packed(body: &[u8]) -> Self {
+        let bytes = zstd::bulk::compress(body, LEVEL).unwrap_or_default();
+        Self::Packed { bytes, unpacked_len: body.len() }
+    }
+
+    fn value(&self) -> Option<Value> {
+        match self {
+            Self::Packed { bytes, unpacked_len } => {
+                Value::from_json(&zstd::bulk::decompress(bytes, *unpacked_len).ok()?).ok()
+            }
+            Self::Plain(bytes) => Value::from_json(bytes).ok(),
+        }
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            // The same memory is the same content, and is not read for that.
+            (Self::Plain(one), Self::Plain(other)) => {
+                one.len() == other.len() && (one.as_ptr() == other.as_ptr() || one == other)
+            }
+            (Self::Packed { .. }, _) | (_, Self::Packed { .. }) => false,
+        }
+    }
+}
+
+fn read(contents: &[Content]) -> Read {
+    let documents: Vec<Value> = contents.iter().filter_map(Content::value).collect();
+    let missing = contents.len() - documents.len();
+    let (schemas, mut problems) = SchemaSet::from_openapi_v3(&documents);
+    if missing > 0 {
+        problems.push(format!("{missing} OpenAPI documents are not valid JSON"));
+    }
+    (Arc::new(schemas), problems)
+}
+
+/// What was read from the documents of servers of this process: a simulation starts thousands of controllers beside servers that
+/// publish the same, and reading it would be most of what each of them does.
+#[derive(Default)]
+struct Shelf {
+    read: Mutex<VecDeque<(Vec<Content>, Read)>>,
+}
+
+/// More sets of kinds than the applications of one simulation go through.
+const SHELF_MAX: usize = 64;
+
+impl Shelf {
+    fn process() -> &'static Self {
+        static SHELF: LazyLock<Shelf> = LazyLock::new(Shelf::default);
+        &SHELF
+    }
+
+    fn read(&self, contents: Vec<Content>) -> Read {
+        let is_same = |known: &[Content]| {
+            known.len() == contents.len()
+                && known.iter().zip(&contents).all(|(one, other)| one.is_same(other))
+        };
+        // What is on the shelf is whole, whatever panicked while it was held.
+        let mut shelf = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, found)) = shelf.iter().find(|(known, _)| is_same(known)) {
+            return found.clone();
+        }
+        let found = read(&contents);
+        if shelf.len() == SHELF_MAX {
+            shelf.pop_front();
+        }
+        shelf.push_back((contents, found.clone()));
+        found
     }
 }
 
@@ -144,6 +217,17 @@ fn shown((group, version): &GroupVersion) -> String {
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_same_documents_are_read_once() {
+        let document = |text: &'static str| Content::Plain(Bytes::from_static(text.as_bytes()));
+        let shelf = Shelf::default();
+        let (first, _) = shelf.read(vec![document(r#"{"a":1}"#)]);
+        let copy = Content::Plain(Bytes::from(r#"{"a":1}"#.to_owned()));
+        assert!(Arc::ptr_eq(&first, &shelf.read(vec![copy]).0));
+        assert!(!Arc::ptr_eq(&first, &shelf.read(vec![document(r#"{"a":2}"#)]).0));
+        assert_eq!(shelf.read(vec![document("{")]).1.len(), 1);
+    }
 
     #[test]
     fn the_index_gives_addresses_with_hashes() {

@@ -1,6 +1,7 @@
 //! The HTTPS front: connections, who is calling, paths, content negotiation, answers.
 
 pub mod credentials;
+mod documents;
 mod followed;
 mod listen;
 mod metrics;
@@ -17,6 +18,7 @@ mod serve;
 mod tokens;
 mod watching;
 
+pub use documents::Documents;
 pub use listen::{ListenError, Listener};
 pub use reply::{Body, Cut};
-pub use serve::{Documents, Front};
+pub use serve::Front;

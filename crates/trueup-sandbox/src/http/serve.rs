@@ -1,7 +1,6 @@
 //! One request from its head to its answer: who calls, what the path means, who serves it.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,6 +14,7 @@ use trueup_object::Value;
 use trueup_object::value::Text;
 
 use super::credentials::{ADMIN, Credentials, User};
+use super::documents::Documents;
 use super::followed::note_answer;
 use super::path::Route;
 use super::query::Query;
@@ -53,45 +53,6 @@ pub struct Front {
     pub documents: Documents,
     /// None where nothing is audited.
     pub(crate) audit: Option<Arc<Audit>>,
-}
-
-/// OpenAPI documents that were asked for, as long as the kinds stay what they are: they are large, and every client begins
-/// with them.
-#[derive(Debug, Default)]
-pub struct Documents {
-    kept: Mutex<Kept>,
-}
-
-/// The documents of one picture of the kinds, by path.
-#[derive(Debug, Default)]
-struct Kept {
-    kinds: Option<Arc<Kinds>>,
-    documents: BTreeMap<String, Bytes>,
-}
-
-impl Kept {
-    fn is_of(&self, kinds: &Arc<Kinds>) -> bool {
-        self.kinds.as_ref().is_some_and(|own| Arc::ptr_eq(own, kinds))
-    }
-}
-
-impl Documents {
-    fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn find(&self, kinds: &Arc<Kinds>, path: &str) -> Option<Bytes> {
-        let kept = self.kept();
-        if kept.is_of(kinds) { kept.documents.get(path).cloned() } else { None }
-    }
-
-    fn keep(&self, kinds: &Arc<Kinds>, path: String, document: Bytes) {
-        let mut kept = self.kept();
-        if !kept.is_of(kinds) {
-            *kept = Kept { kinds: Some(kinds.clone()), documents: BTreeMap::new() };
-        }
-        kept.documents.insert(path, document);
-    }
 }
 
 /// A request with its body read and its caller known.
@@ -319,7 +280,11 @@ impl Front {
             ["api", version] => return resources_reply(&kinds, "", version),
             ["apis", group, version] => return resources_reply(&kinds, group, version),
             ["openapi", "v2"] => return self.older_openapi(accept),
-            ["openapi", "v3"] => discovery::openapi_index(&kinds),
+            ["openapi", "v3"] => {
+                let make = || Some(Bytes::from(discovery::openapi_index(&kinds).to_json() + "\n"));
+                let index = self.documents.get(&kinds, &call.path, make);
+                return Reply::text(200, JSON, index.unwrap_or_default());
+            }
             ["openapi", "v3", "api", version] => return self.openapi("", version),
             ["openapi", "v3", "apis", group, version] => return self.openapi(group, version),
             [] => discovery::paths(&kinds),
@@ -340,15 +305,7 @@ impl Front {
 
     fn openapi(&self, group: &str, version: &str) -> Reply {
         let kinds = self.api.registry().kinds();
-        let path = format!("{group}/{version}");
-        let known = self.documents.find(&kinds, &path);
-        let body = known.or_else(|| {
-            let builtin = self.api.registry().builtin();
-            let document = discovery::openapi_document(builtin, &kinds, group, version)?;
-            let body = Bytes::from(document.to_json());
-            self.documents.keep(&kinds, path, body.clone());
-            Some(body)
-        });
+        let body = self.documents.openapi(self.api.registry().builtin(), &kinds, group, version);
         body.map_or_else(Reply::no_such_path, |body| Reply::text(200, JSON, body))
     }
 

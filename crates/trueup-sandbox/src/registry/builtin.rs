@@ -6,6 +6,7 @@ use trueup_object::value::{Map, Text};
 use trueup_object::{Gvk, Value};
 
 use super::{Group, Kinds, ServedResource, ServedSubresource, scope};
+use crate::http::Documents;
 use crate::kind::{KindInfo, KindOrigin, ScalePaths};
 
 /// What the table of built-in kinds says, read once.
@@ -14,6 +15,7 @@ pub struct Builtin {
     kubernetes: Text,
     table: Value,
     kinds: Arc<Kinds>,
+    documents: Documents,
 }
 
 impl Builtin {
@@ -34,7 +36,12 @@ impl Builtin {
                 kinds.add(served(&gv, resource));
             }
         }
-        Self { kubernetes: text(&table, "kubernetes"), table, kinds: Arc::new(kinds) }
+        Self {
+            kubernetes: text(&table, "kubernetes"),
+            table,
+            kinds: Arc::new(kinds),
+            documents: Documents::default(),
+        }
     }
 
     /// The version of Kubernetes that the table was made from, without `v`.
@@ -44,6 +51,11 @@ impl Builtin {
 
     pub fn kinds(&self) -> &Arc<Kinds> {
         &self.kinds
+    }
+
+    /// What clients are told of these kinds alone.
+    pub(crate) fn documents(&self) -> &Documents {
+        &self.documents
     }
 
     /// The types by name, as the table has them.
