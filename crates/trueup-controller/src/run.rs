@@ -80,6 +80,11 @@ impl StartError {
 }
 
 /// Runs a controller until it is cancelled. It acts while it holds the Lease and waits while another does.
+///
+/// With [`Access::InProcess`], [`Stores::Handed`] with what is kept in memory, and a [`crate::RuntimeClock`], all of it is tasks of
+/// the runtime that this is called in: on one thread with tokio's clock paused, every run with the same requests answered alike
+/// is the same run. Aborting the task is a crash: nothing of the controller asks for anything after it. In the tests,
+/// `tests/sandbox/one_thread.rs` has such a world whole.
 pub async fn run(options: Options, board: Board, ended: CancellationToken) -> Result<(), StartError> {
     let Opened { ledger, repositories, claim: _claim } = options.stores.open().await?;
     let routes = Routes::default();
