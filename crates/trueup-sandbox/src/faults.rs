@@ -1,9 +1,11 @@
 //! Faults on demand: rules that make requests fail the way real servers fail them.
 //!
 //! Rules are set at run time, over `/sandbox/faults` or through [`crate::Sandbox::faults`]. The layer stands between the
-//! HTTP front and the API, so what it breaks is only what a client sees: the stored state is always whole.
+//! HTTP front and the API, so what it breaks is only what a client sees: the stored state is always whole. A proxy before a
+//! real API server uses the same rules.
 
 mod parse;
+mod request;
 mod rule;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,34 +16,50 @@ use trueup_latest as latest;
 use trueup_object::Value;
 
 use crate::ids::IdSource;
-use crate::kind::KindInfo;
 use crate::status::{ApiStatus, StatusReason};
 
 pub use parse::FaultError;
-pub use rule::{After, Fault, Match, Rule};
-
-/// What a request is, as far as rules can name it.
-#[derive(Debug, Clone, Copy)]
-pub struct Attributes<'a> {
-    /// `get`, `list`, `watch`, `create`, `update`, `patch`, `delete`, `deletecollection`.
-    pub verb: &'a str,
-    pub kind: &'a KindInfo,
-    /// Empty where there is none.
-    pub namespace: &'a str,
-    /// Empty where the path names none.
-    pub name: &'a str,
-    pub user_agent: &'a str,
-}
+pub use request::{Attributes, Reading};
+pub use rule::{After, Fault, Match, Rule, Step};
 
 /// What the layer makes of a request before it is served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// Wait so long first.
+    pub delay: Duration,
+    pub then: Interference,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Interference {
     /// Serve it.
     None,
     /// Answer so, without serving it.
     Refuse(ApiStatus),
+    /// Serve a list with at most so many objects on its page; one that asks for everything at once has no next page, and fails
+    /// with [`broken_off`] where there are more.
+    Limit(usize),
+    /// Serve a read from the state so many resource versions ago.
+    Stale(u64),
     /// Serve it, then drop the connection instead of answering.
     Cut,
+    /// Serve it only if it says so, then leave the client waiting until the rules change.
+    Hang { serve: bool },
+}
+
+/// What becomes of a running watch.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct WatchFate {
+    /// It ends after so many events.
+    pub events_max: Option<u64>,
+    /// It ends in so much time.
+    pub ends_in: Option<Duration>,
+    /// Its events come so much later.
+    pub late: Duration,
+    /// Its events come twice.
+    pub twice: bool,
+    /// It ends with the news that its history is gone.
+    pub gone: bool,
 }
 
 /// The rules in force, shared by all requests.
@@ -56,6 +74,10 @@ struct Shared {
     ids: IdSource,
     /// Counts changes of the rules, for watches that a new rule ends.
     generation: latest::Sender<u64>,
+    /// Counts restarts of the API server.
+    restarts: latest::Sender<u64>,
+    /// Counts the moments at which a controller is to be killed.
+    kills: latest::Sender<u64>,
 }
 
 #[derive(Debug, Clone)]
@@ -66,6 +88,15 @@ struct Active {
     n_applied: u64,
 }
 
+impl Active {
+    /// Whether a rule that applies so often applies once more; counts it.
+    fn once_more(&mut self, times: Option<u64>) -> bool {
+        let applies = times.is_none_or(|times| self.n_applied < times);
+        self.n_applied += u64::from(applies);
+        applies
+    }
+}
+
 impl Faults {
     /// No faults; the seed decides which requests a rule with a share meets.
     pub fn new(seed: u64) -> Self {
@@ -74,6 +105,8 @@ impl Faults {
             // Apart from the sequence of object ids, so that faults do not change those.
             ids: IdSource::new(seed ^ 0x6661_756c_7473),
             generation: latest::Sender::new(0),
+            restarts: latest::Sender::new(0),
+            kills: latest::Sender::new(0),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -82,10 +115,14 @@ impl Faults {
         self.shared.rules.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn changed(&self) {
+        self.shared.generation.send_modify(|generation| *generation += 1);
+    }
+
     /// Adds a rule to those in force.
     pub fn add(&self, rule: Rule) {
         self.rules().push(Active { rule, since: Instant::now(), n_applied: 0 });
-        self.shared.generation.send_modify(|generation| *generation += 1);
+        self.changed();
     }
 
     /// Adds the rules of a JSON document: one rule or a list of them. `"none"` removes all.
@@ -94,17 +131,19 @@ impl Faults {
             self.clear();
             return Ok(());
         }
-        let one = std::slice::from_ref(document);
-        let rules =
-            document.as_list().unwrap_or(one).iter().map(Rule::parse).collect::<Result<Vec<_>, _>>()?;
-        rules.into_iter().for_each(|rule| self.add(rule));
+        Rule::parse_all(document)?.into_iter().for_each(|rule| self.add(rule));
         Ok(())
     }
 
     /// Removes all rules.
     pub fn clear(&self) {
         self.rules().clear();
-        self.shared.generation.send_modify(|generation| *generation += 1);
+        self.changed();
+    }
+
+    /// Ends all watches, as a restart of the API server does.
+    pub fn restart(&self) {
+        self.shared.restarts.send_modify(|restarts| *restarts += 1);
     }
 
     /// The rules in force, as JSON documents of the same form in which they are set.
@@ -117,64 +156,172 @@ impl Faults {
         self.shared.generation.subscribe()
     }
 
+    /// Tells of every restart.
+    pub fn restarts(&self) -> latest::Receiver<u64> {
+        self.shared.restarts.subscribe()
+    }
+
+    /// Tells of every moment at which a controller is to be killed, see [`Fault::KillControllerAt`].
+    pub fn kills(&self) -> latest::Receiver<u64> {
+        self.shared.kills.subscribe()
+    }
+
     /// What to do with a request. Counts it for rules that apply a limited number of times.
-    pub fn before(&self, request: Attributes<'_>) -> Interference {
-        let mut cut = false;
-        for active in self.rules().iter_mut().filter(|active| active.rule.on.matches(request)) {
-            match &active.rule.fault {
-                Fault::Status { code, retry_after, share } => {
-                    if self.shared.ids.chance(*share) {
-                        return Interference::Refuse(status_of(*code, *retry_after));
-                    }
-                }
-                Fault::Conflict { times } => {
-                    let writes_existing = matches!(request.verb, "update" | "patch" | "delete");
-                    if writes_existing && active.n_applied < *times {
-                        active.n_applied += 1;
-                        return Interference::Refuse(ApiStatus::modified(request.kind, request.name));
-                    }
-                }
-                Fault::Cut => cut |= is_write(request.verb),
-                Fault::DropWatch { .. } | Fault::PartialList { .. } => {}
+    pub fn before(&self, request: &Attributes<'_>) -> Plan {
+        let mut plan = Plan { delay: Duration::ZERO, then: Interference::None };
+        let mut rules = self.rules();
+        for active in rules.iter_mut().filter(|active| active.rule.on.matches(request)) {
+            if let Fault::Latency { time } = active.rule.fault {
+                plan.delay += time;
+            }
+            let found = self.interference(active, request);
+            match (&plan.then, &found) {
+                // The first refusal counts; among the others a loss does.
+                (Interference::Refuse(_) | Interference::Hang { .. }, _) | (_, Interference::None) => {}
+                _ => plan.then = found,
             }
         }
-        if cut { Interference::Cut } else { Interference::None }
+        if matches!(plan.then, Interference::Hang { .. }) {
+            self.shared.kills.send_modify(|kills| *kills += 1);
+        }
+        plan
     }
 
-    /// After how many objects a listing of this kind breaks off, if it does.
-    pub fn list_limit(&self, request: Attributes<'_>) -> Option<usize> {
-        let rules = self.rules();
-        let limits = rules.iter().filter(|active| active.rule.on.matches(request)).filter_map(|active| {
-            match active.rule.fault {
-                Fault::PartialList { keep } => Some(keep),
-                Fault::Status { .. } | Fault::Conflict { .. } | Fault::Cut | Fault::DropWatch { .. } => None,
+    fn interference(&self, active: &mut Active, request: &Attributes<'_>) -> Interference {
+        let is_write = request.is_write();
+        let read = request.read;
+        match active.rule.fault.clone() {
+            Fault::Status { code, retry_after, share } if self.shared.ids.chance(share) => {
+                Interference::Refuse(status_of(code, retry_after))
             }
-        });
-        limits.min()
+            Fault::Conflict { times }
+                if matches!(request.verb, "update" | "patch" | "delete") && active.once_more(Some(times)) =>
+            {
+                Interference::Refuse(modified(request))
+            }
+            Fault::Cut if is_write => Interference::Cut,
+            Fault::PartialList { keep } if request.verb == "list" => {
+                if read.continues || keep == 0 {
+                    Interference::Refuse(broken_off())
+                } else {
+                    Interference::Limit(keep)
+                }
+            }
+            Fault::StaleRead { versions } if matches!(request.verb, "get" | "list") && !read.continues => {
+                Interference::Stale(versions)
+            }
+            Fault::Gone { times } if request.verb == "list" && read.continues && active.once_more(times) => {
+                Interference::Refuse(ApiStatus::expired(
+                    "The provided continue parameter is too old to display a consistent list result. You must start a \
+                     new list without the continue parameter.",
+                ))
+            }
+            Fault::KillControllerAt { step } => match step {
+                Step::Intent if is_write && active.once_more(Some(1)) => Interference::Hang { serve: false },
+                Step::Applied if is_write && active.once_more(Some(1)) => Interference::Hang { serve: true },
+                // The first change is answered; whatever is asked for next finds the controller dead.
+                Step::Recorded if active.n_applied == 0 => {
+                    active.n_applied += u64::from(is_write);
+                    Interference::None
+                }
+                Step::Recorded if active.n_applied == 1 => {
+                    active.n_applied += 1;
+                    Interference::Hang { serve: false }
+                }
+                Step::Intent | Step::Applied | Step::Recorded => Interference::None,
+            },
+            Fault::Latency { .. }
+            | Fault::Status { .. }
+            | Fault::DropWatch { .. }
+            | Fault::LateWatch { .. }
+            | Fault::DuplicateEvents
+            | Fault::PartialList { .. }
+            | Fault::StaleRead { .. }
+            | Fault::Gone { .. }
+            | Fault::Conflict { .. }
+            | Fault::Cut => Interference::None,
+        }
     }
 
-    /// When a watch ends that has sent so many events and began at this time: `Some(Duration::ZERO)` is now.
-    pub fn watch_ends_in(&self, request: Attributes<'_>, began: Instant, n_events: u64) -> Option<Duration> {
-        let rules = self.rules();
-        let ends = rules.iter().filter(|active| active.rule.on.matches(request)).filter_map(|active| {
+    /// What becomes of a watch that began at this time. A watch from an old version is told that its history is gone where
+    /// a rule says so, and counted once: ask when it begins, and when the rules change.
+    pub fn watch_begins(&self, request: &Attributes<'_>) -> bool {
+        let mut rules = self.rules();
+        let mut matching = rules.iter_mut().filter(|active| active.rule.on.matches(request));
+        matching.any(|active| match active.rule.fault {
+            Fault::Gone { times } => request.read.revision > 0 && active.once_more(times),
+            _ => false,
+        })
+    }
+
+    /// What becomes of a running watch that began at this time.
+    pub fn watch_fate(&self, request: &Attributes<'_>, began: Instant) -> WatchFate {
+        let mut fate = WatchFate::default();
+        let least = |known: Option<u64>, other: u64| Some(known.map_or(other, |known| known.min(other)));
+        let mut rules = self.rules();
+        for active in rules.iter_mut().filter(|active| active.rule.on.matches(request)) {
             match active.rule.fault {
-                Fault::DropWatch { after: After::Events(limit) } => {
-                    (n_events >= limit).then_some(Duration::ZERO)
+                Fault::DropWatch { after: After::Events(most) } => {
+                    fate.events_max = least(fate.events_max, most);
                 }
                 Fault::DropWatch { after: After::Time(time) } => {
-                    Some((began.max(active.since) + time).saturating_duration_since(Instant::now()))
+                    let left = (began.max(active.since) + time).saturating_duration_since(Instant::now());
+                    fate.ends_in = Some(fate.ends_in.map_or(left, |known| known.min(left)));
                 }
-                Fault::Status { .. } | Fault::Conflict { .. } | Fault::Cut | Fault::PartialList { .. } => {
-                    None
+                Fault::PartialList { keep } if request.read.is_initial => {
+                    fate.events_max = least(fate.events_max, keep as u64);
                 }
+                Fault::LateWatch { time } => fate.late += time,
+                Fault::DuplicateEvents => fate.twice = true,
+                // A watch that ran before the rule learns it now.
+                Fault::Gone { times } if began < active.since => fate.gone |= active.once_more(times),
+                Fault::Latency { .. }
+                | Fault::Status { .. }
+                | Fault::PartialList { .. }
+                | Fault::StaleRead { .. }
+                | Fault::Gone { .. }
+                | Fault::Conflict { .. }
+                | Fault::Cut
+                | Fault::KillControllerAt { .. } => {}
             }
-        });
-        ends.min()
+        }
+        fate
     }
 }
 
-fn is_write(verb: &str) -> bool {
-    matches!(verb, "create" | "update" | "patch" | "delete" | "deletecollection")
+impl WatchFate {
+    /// A watch event, as a line with its end, as often as it is sent. Bookmarks and errors are not repeated.
+    pub fn repeated(&self, line: &str) -> String {
+        let is_event =
+            !line.starts_with("{\"type\":\"BOOKMARK\"") && !line.starts_with("{\"type\":\"ERROR\"");
+        if self.twice && is_event { line.repeat(2) } else { line.to_owned() }
+    }
+}
+
+/// The failure of a list that breaks off.
+pub fn broken_off() -> ApiStatus {
+    ApiStatus::internal("etcdserver: leader changed")
+}
+
+/// The last event of a watch whose history is gone.
+pub fn gone_event() -> String {
+    let status = ApiStatus::expired("too old resource version: its history is gone by a fault");
+    format!("{{\"type\":\"ERROR\",\"object\":{}}}\n", status.to_value().to_json())
+}
+
+/// The conflict of a write that carries an old resourceVersion.
+fn modified(request: &Attributes<'_>) -> ApiStatus {
+    let message = format!(
+        "Operation cannot be fulfilled on {} {:?}: the object has been modified; please apply your changes to the latest \
+         version and try again",
+        request.qualified(),
+        request.name
+    );
+    let mut status = ApiStatus::new(409, StatusReason::Conflict, message);
+    status.details.name = request.name.into();
+    status.details.group = request.group.into();
+    status.details.kind = request.plural.into();
+    status
 }
 
 /// A failure with the reason and words that the server uses for this code.

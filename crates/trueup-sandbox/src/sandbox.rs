@@ -200,6 +200,11 @@ impl Sandbox {
         &self.front.metrics
     }
 
+    /// What a restart of the API server does to its clients: watches end, and the versions before are answered with 410.
+    pub fn restart_api_server(&self) {
+        self.front.restart();
+    }
+
     /// The state, for reading and changing it without HTTP.
     pub fn api(&self) -> &Api {
         &self.front.api

@@ -49,6 +49,25 @@ impl Api {
             .ok_or_else(|| ApiStatus::not_found(&target.served.kind, target.name.unwrap_or_default()))
     }
 
+    /// The revision so many versions ago, or the oldest that is remembered.
+    pub(crate) fn past_revision(&self, versions: u64) -> u64 {
+        let store = self.store();
+        store.revision().saturating_sub(versions).max(store.oldest_revision()).max(1)
+    }
+
+    /// One object as it was so many versions ago.
+    pub(crate) fn get_past(&self, target: Target<'_>, versions: u64) -> Result<Arc<Value>, ApiStatus> {
+        let kind = &target.served.kind;
+        let key = target.key();
+        let listed =
+            self.store().list_at(&target.served.storage(), target.namespace, self.past_revision(versions));
+        let objects = listed.map_err(|old| expired_list(old, false))?;
+        let found = objects.into_iter().find(|object| name_of(object) == key);
+        found
+            .map(|object| convert(&object, kind))
+            .ok_or_else(|| ApiStatus::not_found(kind, target.name.unwrap_or_default()))
+    }
+
     /// The objects of a resource.
     pub fn list(&self, target: Target<'_>, options: &ListOptions) -> Result<Listing, ApiStatus> {
         let storage = target.served.storage();

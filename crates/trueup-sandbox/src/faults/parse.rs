@@ -6,45 +6,76 @@ use std::time::Duration;
 use trueup_object::Value;
 use trueup_object::value::{Map, Text};
 
-use super::rule::{After, Fault, Match, Rule};
+use super::rule::{After, Fault, Match, Rule, Step};
 
-/// The faults by name.
-const FAULTS: [&str; 5] = ["status", "drop-watch", "partial-list", "conflict", "cut"];
+/// The faults by name, each with its settings besides `match`.
+const FAULTS: [(&str, &[&str]); 11] = [
+    ("latency", &["ms"]),
+    ("status", &["code", "retryAfter", "share"]),
+    ("drop-watch", &["after"]),
+    ("late-watch", &["ms"]),
+    ("duplicate-events", &[]),
+    ("partial-list", &["keep"]),
+    ("stale-read", &["versions"]),
+    ("gone", &["times"]),
+    ("conflict", &["times"]),
+    ("cut", &[]),
+    ("kill-controller-at", &["step"]),
+];
+
+const VERBS: [&str; 8] = ["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"];
+
+const MATCHES: [&str; 7] = ["verb", "group", "version", "kind", "namespace", "name", "userAgent"];
 
 /// A rule that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FaultError {
-    #[error("a fault must be an object with a kind: {0}")]
+    #[error(
+        "a fault must be an object such as {{\"kind\": \"status\", \"code\": 503}}, and this is none: {0}"
+    )]
     NotARule(String),
-    #[error("unknown fault {name:?}; known are {}", FAULTS.join(", "))]
+    #[error("unknown fault {name:?}; known are {}", FAULTS.map(|(fault, _)| fault).join(", "))]
     UnknownFault { name: String },
-    #[error("fault {fault} has no key {key:?}")]
-    UnknownKey { fault: &'static str, key: String },
-    #[error("fault {fault}: {key} is missing or of the wrong type")]
-    BadValue { fault: &'static str, key: &'static str },
+    #[error("fault {fault} has no setting {key:?}; it has {}", .known.join(", "))]
+    UnknownKey { fault: &'static str, key: String, known: Vec<&'static str> },
+    #[error("fault {fault}: {key} must be {wanted}, not {found}")]
+    BadValue { fault: &'static str, key: &'static str, wanted: &'static str, found: String },
+    #[error("rule {index}: {error}")]
+    InList { index: usize, error: Box<FaultError> },
 }
 
 impl Rule {
+    /// Reads one rule, or a list of them.
+    pub fn parse_all(document: &Value) -> Result<Vec<Self>, FaultError> {
+        let Some(list) = document.as_list() else { return Ok(vec![Self::parse(document)?]) };
+        let rules = list.iter().enumerate().map(|(index, rule)| {
+            Self::parse(rule).map_err(|error| FaultError::InList { index, error: Box::new(error) })
+        });
+        rules.collect()
+    }
+
     /// Reads one rule.
     pub fn parse(document: &Value) -> Result<Self, FaultError> {
         let not_a_rule = || FaultError::NotARule(document.to_json());
         let outer = document.as_map().ok_or_else(not_a_rule)?;
-        let by_key = outer.iter().next().filter(|(key, _)| outer.len() == 1 && FAULTS.contains(key));
+        let is_fault = |key: &str| FAULTS.iter().any(|(fault, _)| *fault == key);
+        let by_key = outer.iter().next().filter(|(key, _)| outer.len() == 1 && is_fault(key));
         let (name, body) = match by_key {
             Some((name, Value::Map(body))) => (name, body),
             Some((name, Value::Null)) => (name, &Map::new()),
             Some(_) => return Err(not_a_rule()),
             None => (outer.get("kind").and_then(Value::as_str).ok_or_else(not_a_rule)?, outer),
         };
-        let Some(fault) = FAULTS.iter().find(|fault| **fault == name) else {
+        let Some((fault, settings)) = FAULTS.iter().find(|(fault, _)| *fault == name) else {
             return Err(FaultError::UnknownFault { name: name.to_owned() });
         };
-        Body { fault, body, names_itself: by_key.is_none() }.rule()
+        Body { fault, settings, body, names_itself: by_key.is_none() }.rule()
     }
 }
 
 struct Body<'a> {
     fault: &'static str,
+    settings: &'static [&'static str],
     body: &'a Map,
     /// The key `kind` names the fault; else it may name the kind of object.
     names_itself: bool,
@@ -52,55 +83,89 @@ struct Body<'a> {
 
 impl Body<'_> {
     fn rule(&self) -> Result<Rule, FaultError> {
+        let mut known: Vec<&str> = self.settings.to_vec();
+        known.extend(["kind", "match"]);
+        if let Some(key) = self.body.keys().find(|key| !known.contains(key)) {
+            return Err(FaultError::UnknownKey { fault: self.fault, key: key.to_owned(), known });
+        }
         let mut on = match self.body.get("match") {
             None | Some(Value::Null) => Match::default(),
             Some(Value::Map(map)) => self.matcher(map)?,
-            Some(_) => return Err(self.bad("match")),
+            Some(_) => return Err(self.bad("match", "an object")),
         };
-        let (fault, keys): (Fault, &[&str]) = match self.fault {
-            "status" => (self.status()?, &["code", "retryAfter", "share"]),
-            "drop-watch" => (Fault::DropWatch { after: self.after()? }, &["after"]),
-            "partial-list" => {
-                if let (false, Some(kind)) = (self.names_itself, self.body.get("kind")) {
-                    on.kind = texts(kind).ok_or_else(|| self.bad("kind"))?;
-                }
-                let keep = self.number("keep")?.ok_or_else(|| self.bad("keep"))?;
-                (Fault::PartialList { keep: usize::try_from(keep).unwrap_or(usize::MAX) }, &["kind", "keep"])
-            }
-            "conflict" => (Fault::Conflict { times: self.number("times")?.unwrap_or(1) }, &["times"]),
-            _ => (Fault::Cut, &[]),
-        };
-        let known = |key: &str| key == "match" || keys.contains(&key) || (self.names_itself && key == "kind");
-        match self.body.keys().find(|key| !known(key)) {
-            Some(key) => Err(FaultError::UnknownKey { fault: self.fault, key: key.to_owned() }),
-            None => Ok(Rule { fault, on }),
+        if let (false, Some(kind)) = (self.names_itself, self.body.get("kind")) {
+            on.kind = texts(kind).ok_or_else(|| self.bad("kind", "a text or a list of texts"))?;
         }
+        Ok(Rule { fault: self.read()?, on })
+    }
+
+    fn read(&self) -> Result<Fault, FaultError> {
+        let needed = |key: &'static str| {
+            self.number(key)?.ok_or_else(|| self.bad(key, "a whole number, zero or more"))
+        };
+        Ok(match self.fault {
+            "latency" => Fault::Latency { time: self.milliseconds()? },
+            "status" => self.status()?,
+            "drop-watch" => Fault::DropWatch { after: self.after()? },
+            "late-watch" => Fault::LateWatch { time: self.milliseconds()? },
+            "duplicate-events" => Fault::DuplicateEvents,
+            "partial-list" => {
+                Fault::PartialList { keep: usize::try_from(needed("keep")?).unwrap_or(usize::MAX) }
+            }
+            "stale-read" => Fault::StaleRead { versions: needed("versions")? },
+            "gone" => Fault::Gone { times: self.number("times")? },
+            "conflict" => Fault::Conflict { times: self.number("times")?.unwrap_or(1) },
+            "kill-controller-at" => {
+                let found = self.body.get("step").and_then(Value::as_str).unwrap_or_default();
+                let step = Step::ALL.into_iter().find(|step| step.as_str() == found);
+                let step = step.ok_or_else(|| self.bad("step", "intent, applied or recorded"))?;
+                Fault::KillControllerAt { step }
+            }
+            _ => Fault::Cut,
+        })
+    }
+
+    fn milliseconds(&self) -> Result<Duration, FaultError> {
+        let wanted = "a number of milliseconds, at most a day";
+        let time = self.number("ms")?.map(Duration::from_millis).filter(|time| *time <= DURATION_MAX);
+        time.ok_or_else(|| self.bad("ms", wanted))
     }
 
     fn status(&self) -> Result<Fault, FaultError> {
         let code = self.number("code")?.and_then(|code| u16::try_from(code).ok());
-        let code = code.filter(|code| (400..600).contains(code)).ok_or_else(|| self.bad("code"))?;
+        let code = code.filter(|code| (400..600).contains(code));
+        let code = code.ok_or_else(|| self.bad("code", "a status code from 400 to 599"))?;
         let retry_after = self.number("retryAfter")?.and_then(|seconds| u32::try_from(seconds).ok());
         let share = match self.body.get("share") {
             None => 1.0,
             Some(Value::Int(number)) => *number as f64,
             Some(Value::Float(number)) => *number,
-            Some(_) => return Err(self.bad("share")),
+            Some(_) => f64::NAN,
         };
+        if !(0.0..=1.0).contains(&share) {
+            return Err(self.bad("share", "a number from 0 to 1"));
+        }
         Ok(Fault::Status { code, retry_after, share })
     }
 
     fn after(&self) -> Result<After, FaultError> {
+        let wanted = "a number of events, or a time such as 500ms, 2s or 1m";
         match self.body.get("after") {
             None => Ok(After::Events(0)),
-            Some(Value::Str(text)) => duration(text).map(After::Time).ok_or_else(|| self.bad("after")),
-            Some(_) => Ok(After::Events(self.number("after")?.ok_or_else(|| self.bad("after"))?)),
+            Some(Value::Str(text)) => {
+                duration(text).map(After::Time).ok_or_else(|| self.bad("after", wanted))
+            }
+            Some(value) => {
+                let count = value.as_int().and_then(|count| u64::try_from(count).ok());
+                count.map(After::Events).ok_or_else(|| self.bad("after", wanted))
+            }
         }
     }
 
     fn number(&self, key: &'static str) -> Result<Option<u64>, FaultError> {
         let Some(value) = self.body.get(key) else { return Ok(None) };
-        value.as_int().and_then(|number| u64::try_from(number).ok()).map(Some).ok_or_else(|| self.bad(key))
+        let number = value.as_int().and_then(|number| u64::try_from(number).ok());
+        number.map(Some).ok_or_else(|| self.bad(key, "a whole number, zero or more"))
     }
 
     fn matcher(&self, map: &Map) -> Result<Match, FaultError> {
@@ -114,15 +179,25 @@ impl Body<'_> {
                 "namespace" => &mut on.namespace,
                 "name" => &mut on.name,
                 "userAgent" => &mut on.user_agent,
-                _ => return Err(FaultError::UnknownKey { fault: self.fault, key: format!("match.{key}") }),
+                _ => {
+                    let key = format!("match.{key}");
+                    return Err(FaultError::UnknownKey { fault: self.fault, key, known: MATCHES.to_vec() });
+                }
             };
-            *part = texts(value).ok_or_else(|| self.bad("match"))?;
+            *part = texts(value).ok_or_else(|| self.bad("match", "an object of texts or lists of texts"))?;
+        }
+        if on.verb.iter().any(|verb| !VERBS.contains(&verb.as_str())) {
+            return Err(self.bad(
+                "match",
+                "about verbs get, list, watch, create, update, patch, delete or deletecollection",
+            ));
         }
         Ok(on)
     }
 
-    fn bad(&self, key: &'static str) -> FaultError {
-        FaultError::BadValue { fault: self.fault, key }
+    fn bad(&self, key: &'static str, wanted: &'static str) -> FaultError {
+        let found = self.body.get(key).map_or_else(|| "missing".to_owned(), Value::to_json);
+        FaultError::BadValue { fault: self.fault, key, wanted, found }
     }
 }
 

@@ -17,16 +17,41 @@ pub struct Rule {
 /// What goes wrong.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Fault {
+    /// Requests are served so much later.
+    Latency { time: Duration },
     /// A share (0 to 1) of the requests is answered with this code, without being served.
     Status { code: u16, retry_after: Option<u32>, share: f64 },
     /// Watches end after so many events, or so much time.
     DropWatch { after: After },
+    /// The events of watches come so much later.
+    LateWatch { time: Duration },
+    /// The events of watches come twice.
+    DuplicateEvents,
     /// A listing breaks off after so many objects: the page after them fails.
     PartialList { keep: usize },
+    /// What is read is as it was so many resource versions ago.
+    StaleRead { versions: u64 },
+    /// Whoever goes on from a resource version, by a watch or the next page of a list, learns that it is too old; so do the
+    /// watches that run. As often as `times` says, or always.
+    Gone { times: Option<u64> },
     /// The next so many changes of existing objects fail as if somebody else had been faster.
     Conflict { times: u64 },
     /// The effect happens, the answer is lost.
     Cut,
+    /// The moment comes at which a controller is to be killed: the request hangs until the rules change, and
+    /// [`super::Faults::kills`] tells.
+    KillControllerAt { step: Step },
+}
+
+/// How far a controller got when it is killed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// It intends a change: its request arrives and has no effect.
+    Intent,
+    /// The change is made, its answer never comes.
+    Applied,
+    /// It knows the answer, and asks for the next thing.
+    Recorded,
 }
 
 /// When a watch ends.
@@ -50,16 +75,15 @@ pub struct Match {
 }
 
 impl Match {
-    pub(super) fn matches(&self, request: Attributes<'_>) -> bool {
+    pub(super) fn matches(&self, request: &Attributes<'_>) -> bool {
         let Self { verb, group, version, kind, namespace, name, user_agent } = self;
         let any = |wanted: &[Text], found: &str| wanted.is_empty() || wanted.iter().any(|text| text == found);
-        let is_kind = kind.is_empty()
-            || kind.iter().any(|text| *text == request.kind.gvk.kind || *text == request.kind.plural);
+        let is_kind = kind.is_empty() || kind.iter().any(|word| request.is_of(word));
         let is_agent = user_agent.is_empty()
             || user_agent.iter().any(|text| request.user_agent.starts_with(text.as_str()));
         any(verb, request.verb)
-            && any(group, &request.kind.gvk.group)
-            && any(version, &request.kind.gvk.version)
+            && any(group, request.group)
+            && any(version, request.version)
             && is_kind
             && any(namespace, request.namespace)
             && any(name, request.name)
@@ -84,34 +108,68 @@ impl Match {
     }
 }
 
+fn number(count: u64) -> Value {
+    i64::try_from(count).unwrap_or(i64::MAX).into()
+}
+
+fn milliseconds(time: Duration) -> Value {
+    number(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
+}
+
+impl Fault {
+    /// The fault's name in a rule.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Latency { .. } => "latency",
+            Self::Status { .. } => "status",
+            Self::DropWatch { .. } => "drop-watch",
+            Self::LateWatch { .. } => "late-watch",
+            Self::DuplicateEvents => "duplicate-events",
+            Self::PartialList { .. } => "partial-list",
+            Self::StaleRead { .. } => "stale-read",
+            Self::Gone { .. } => "gone",
+            Self::Conflict { .. } => "conflict",
+            Self::Cut => "cut",
+            Self::KillControllerAt { .. } => "kill-controller-at",
+        }
+    }
+
+    fn settings(&self) -> Vec<(&'static str, Value)> {
+        match self {
+            Self::Latency { time } | Self::LateWatch { time } => vec![("ms", milliseconds(*time))],
+            Self::Status { code, retry_after, share } => {
+                let mut settings = vec![("code", i64::from(*code).into()), ("share", Value::Float(*share))];
+                settings.extend(retry_after.map(|seconds| ("retryAfter", i64::from(seconds).into())));
+                settings
+            }
+            Self::DropWatch { after } => vec![("after", after.to_value())],
+            Self::PartialList { keep } => vec![("keep", number(*keep as u64))],
+            Self::StaleRead { versions } => vec![("versions", number(*versions))],
+            Self::Gone { times } => times.iter().map(|times| ("times", number(*times))).collect(),
+            Self::Conflict { times } => vec![("times", number(*times))],
+            Self::KillControllerAt { step } => vec![("step", step.as_str().into())],
+            Self::DuplicateEvents | Self::Cut => Vec::new(),
+        }
+    }
+}
+
+impl Step {
+    pub(super) const ALL: [Self; 3] = [Self::Intent, Self::Applied, Self::Recorded];
+
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Intent => "intent",
+            Self::Applied => "applied",
+            Self::Recorded => "recorded",
+        }
+    }
+}
+
 impl Rule {
     /// In the form in which rules are set.
     pub fn to_value(&self) -> Value {
-        let mut rule = Map::new();
-        let kind = match &self.fault {
-            Fault::Status { code, retry_after, share } => {
-                rule.insert("code", i64::from(*code).into());
-                if let Some(seconds) = retry_after {
-                    rule.insert("retryAfter", i64::from(*seconds).into());
-                }
-                rule.insert("share", Value::Float(*share));
-                "status"
-            }
-            Fault::DropWatch { after } => {
-                rule.insert("after", after.to_value());
-                "drop-watch"
-            }
-            Fault::PartialList { keep } => {
-                rule.insert("keep", i64::try_from(*keep).unwrap_or(i64::MAX).into());
-                "partial-list"
-            }
-            Fault::Conflict { times } => {
-                rule.insert("times", i64::try_from(*times).unwrap_or(i64::MAX).into());
-                "conflict"
-            }
-            Fault::Cut => "cut",
-        };
-        rule.insert("kind", kind.into());
+        let mut rule: Map = self.fault.settings().into_iter().collect();
+        rule.insert("kind", self.fault.name().into());
         rule.insert("match", self.on.to_value());
         Value::Map(rule)
     }
@@ -120,7 +178,7 @@ impl Rule {
 impl After {
     fn to_value(self) -> Value {
         match self {
-            Self::Events(count) => i64::try_from(count).unwrap_or(i64::MAX).into(),
+            Self::Events(count) => number(count),
             Self::Time(time) => format!("{}ms", time.as_millis()).into(),
         }
     }

@@ -16,9 +16,9 @@ use super::serve::{Call, Front};
 use super::watching::Watching;
 use super::{metrics, negotiate, protobuf};
 use crate::admission;
-use crate::api::{Change, Deleted, ListOptions, Target, WriteRecord, pods};
+use crate::api::{Change, Deleted, ListOptions, RevisionMatch, Target, WriteRecord, pods};
 use crate::authorize::Deed;
-use crate::faults::{Attributes, Interference};
+use crate::faults::{Attributes, Interference, Reading, broken_off};
 use crate::kind::KindInfo;
 use crate::registry::ServedResource;
 use crate::status::{ApiStatus, StatusReason};
@@ -119,34 +119,44 @@ pub(super) async fn answer(front: &Front, call: &Call, path: &ResourcePath) -> R
     };
     let verb = Verb::of(&call.method, &call.query, path).filter(|verb| allowed(served, path, *verb));
     let verb = verb.ok_or_else(ApiStatus::no_such_method)?;
-    let request = Attributes {
-        verb: verb.as_str(),
-        kind: &served.kind,
-        namespace: &path.namespace,
-        name: path.name.as_deref().unwrap_or_default(),
-        user_agent: call.user_agent(),
-    };
-    let interference = front.faults.before(request);
-    let answered = match &interference {
+    let handler = Handler { front, call, path, served, verb };
+    // From before the rules are asked: what hangs must not miss that they change while it is served.
+    let changes = front.faults.changes();
+    let plan = front.faults.before(&handler.attributes());
+    if !plan.delay.is_zero() {
+        tokio::time::sleep(plan.delay).await;
+    }
+    let answered = match &plan.then {
         Interference::Refuse(status) => Err(status.clone()),
-        Interference::None | Interference::Cut => Handler { front, call, path, served, verb }.answer().await,
+        Interference::Hang { serve: false } => Ok(Answer::Whole(Reply::text(200, JSON, ""))),
+        then => handler.answer(then).await,
     };
     let answer = answered.unwrap_or_else(|status| Answer::Whole(Reply::from(status)));
     match answer {
         Answer::Watch(watching) => Ok(Answer::Watch(watching)),
         Answer::Lost(mut reply) | Answer::Whole(mut reply) => {
-            if let Some(deprecation) = request.kind.deprecation() {
+            if let Some(deprecation) = served.kind.deprecation() {
                 call.trail.annotate("k8s.io/deprecated", "true");
                 reply.warnings.push(deprecation.to_owned());
             }
-            if verb.is_write() {
+            let is_served = !matches!(plan.then, Interference::Hang { serve: false });
+            if verb.is_write() && is_served {
                 if reply.code < 300 && !verb.removes() {
-                    reply.warnings.extend(request.kind.incomplete());
+                    reply.warnings.extend(served.kind.incomplete());
                 }
                 record(front, call, verb, reply.code);
             }
-            let is_lost = interference == Interference::Cut;
-            Ok(if is_lost { Answer::Lost(reply) } else { Answer::Whole(reply) })
+            Ok(match plan.then {
+                Interference::Hang { .. } => {
+                    front.hang(changes).await;
+                    Answer::Lost(reply)
+                }
+                Interference::Cut => Answer::Lost(reply),
+                Interference::None
+                | Interference::Refuse(_)
+                | Interference::Limit(_)
+                | Interference::Stale(_) => Answer::Whole(reply),
+            })
         }
     }
 }
@@ -237,10 +247,10 @@ impl Handler<'_> {
         })
     }
 
-    async fn answer(&self) -> Result<Answer, ApiStatus> {
+    async fn answer(&self, fault: &Interference) -> Result<Answer, ApiStatus> {
         match self.verb {
-            Verb::Get => self.get().map(Answer::Whole),
-            Verb::List => self.list().map(Answer::Whole),
+            Verb::Get => self.get(fault).map(Answer::Whole),
+            Verb::List => self.list(fault).map(Answer::Whole),
             Verb::Watch => self.watch().map(|watching| Answer::Watch(Box::new(watching))),
             Verb::Create | Verb::Update | Verb::Patch => self.change().await.map(Answer::Whole),
             Verb::Delete => self.delete().map(Answer::Whole),
@@ -248,9 +258,12 @@ impl Handler<'_> {
         }
     }
 
-    fn get(&self) -> Result<Reply, ApiStatus> {
+    fn get(&self, fault: &Interference) -> Result<Reply, ApiStatus> {
         let presentation = self.presentation()?;
-        let object = self.front.api.get(self.target())?;
+        let object = match fault {
+            Interference::Stale(versions) => self.front.api.get_past(self.target(), *versions)?,
+            _ => self.front.api.get(self.target())?,
+        };
         match self.path.subresource.as_deref() {
             None | Some("status") => Ok(Reply::text(200, JSON, presentation.object(&object))),
             Some("scale") => {
@@ -271,35 +284,48 @@ impl Handler<'_> {
         }
     }
 
-    fn attributes(&self, verb: &'static str) -> Attributes<'_> {
+    fn attributes(&self) -> Attributes<'_> {
+        let kind = self.kind();
+        let query = &self.call.query;
+        let revision = query.text("resourceVersion");
         Attributes {
-            verb,
-            kind: self.kind(),
+            verb: self.verb.as_str(),
+            group: &kind.gvk.group,
+            version: &kind.gvk.version,
+            plural: &kind.plural,
+            kind: &kind.gvk.kind,
             namespace: &self.path.namespace,
             name: self.path.name.as_deref().unwrap_or_default(),
             user_agent: self.call.user_agent(),
+            read: Reading {
+                revision: revision.and_then(|text| text.parse().ok()).unwrap_or_default(),
+                continues: query.text("continue").is_some(),
+                is_paged: query.text("limit").is_some_and(|limit| limit != "0") && revision != Some("0"),
+                is_initial: query.flag("sendInitialEvents"),
+            },
         }
     }
 
-    fn list(&self) -> Result<Reply, ApiStatus> {
+    fn list(&self, fault: &Interference) -> Result<Reply, ApiStatus> {
         let presentation = self.presentation()?;
         let mut options = options::list(&self.call.query, self.kind())?;
-        self.break_off(&mut options)?;
+        match fault {
+            Interference::Limit(keep) => self.break_off(&mut options, *keep)?,
+            Interference::Stale(versions) => {
+                options.revision = Some(self.front.api.past_revision(*versions));
+                options.revision_match = Some(RevisionMatch::Exact);
+            }
+            _ => {}
+        }
         let listing = self.front.api.list(self.target(), &options)?;
         Ok(Reply::text(200, JSON, presentation.list(&listing)))
     }
 
     /// A fault that breaks a listing off: its first page is short, and the next one fails.
-    fn break_off(&self, options: &mut ListOptions) -> Result<(), ApiStatus> {
-        let Some(keep) = self.front.faults.list_limit(self.attributes("list")) else { return Ok(()) };
-        let failed = || ApiStatus::internal("etcdserver: leader changed");
-        if options.continue_token.is_some() || keep == 0 {
-            return Err(failed());
-        }
-        if options.limit == 0 || options.revision == Some(0) {
-            // A client that asks for everything at once has no next page: it gets nothing.
+    fn break_off(&self, options: &mut ListOptions, keep: usize) -> Result<(), ApiStatus> {
+        if !self.attributes().read.is_paged {
             let (objects, _) = self.front.api.store().list(&self.served.storage(), &self.path.namespace);
-            return if objects.len() > keep { Err(failed()) } else { Ok(()) };
+            return if objects.len() > keep { Err(broken_off()) } else { Ok(()) };
         }
         options.limit = options.limit.min(keep);
         Ok(())
@@ -321,6 +347,8 @@ impl Handler<'_> {
             namespace: self.path.namespace.clone(),
             name: self.path.name.clone().unwrap_or_default(),
             user_agent: self.call.user_agent().to_owned(),
+            read: self.attributes().read,
+            is_gone: self.front.faults.watch_begins(&self.attributes()),
             representation: presentation.representation,
             include_object: presentation.include_object,
             timeout: timeout.map_or(WATCH_TIMEOUT, Duration::from_secs).min(WATCH_TIMEOUT_MAX),

@@ -10,6 +10,7 @@ use http::{Method, Request, Response};
 use http_body_util::{BodyExt as _, Limited};
 use tokio_util::sync::CancellationToken;
 use tower::BoxError;
+use trueup_latest as latest;
 use trueup_object::Value;
 use trueup_object::value::Text;
 
@@ -237,8 +238,8 @@ impl Front {
     /// Paths that are no resources.
     fn other(&self, call: &Call, segments: &[String]) -> Reply {
         let words: Vec<&str> = segments.iter().map(String::as_str).collect();
-        if words.as_slice() == ["sandbox", "faults"] {
-            return self.set_faults(call);
+        if let ["sandbox", what @ ("faults" | "restart")] = words.as_slice() {
+            return self.change_sandbox(call, what);
         }
         if words.as_slice() == ["sandbox", "pods"] {
             return self.set_fates(call);
@@ -309,16 +310,32 @@ impl Front {
         body.map_or_else(Reply::no_such_path, |body| Reply::text(200, JSON, body))
     }
 
-    /// `/sandbox/faults`: GET tells the rules, POST adds some, DELETE removes all.
-    fn set_faults(&self, call: &Call) -> Reply {
+    /// Leaves a client waiting until the rules change.
+    pub(super) async fn hang(&self, mut changes: latest::Receiver<u64>) {
+        tokio::select! {
+            () = self.shutdown.cancelled() => {}
+            _ = changes.changed() => {}
+        }
+    }
+
+    /// `/sandbox/faults`: GET tells the rules, POST adds some, DELETE removes all. `/sandbox/restart`: POST does what a restart
+    /// of the API server does.
+    fn change_sandbox(&self, call: &Call, what: &str) -> Reply {
         if call.user.name != ADMIN {
             let message = "only admin may change the sandbox";
             return ApiStatus::new(403, StatusReason::Forbidden, message).into();
         }
-        match call.method {
-            Method::GET => {}
-            Method::DELETE => self.faults.clear(),
-            Method::POST => {
+        let not_allowed =
+            |methods: &str| ApiStatus::new(405, StatusReason::MethodNotAllowed, methods.to_owned()).into();
+        match (what, &call.method) {
+            ("restart", &Method::POST) => {
+                self.restart();
+                return Reply::json(200, &Value::Map(trueup_object::Map::new()));
+            }
+            ("restart", _) => return not_allowed("POST"),
+            (_, &Method::GET) => {}
+            (_, &Method::DELETE) => self.faults.clear(),
+            (_, &Method::POST) => {
                 let added = Value::from_json(&call.body)
                     .map_err(|error| error.to_string())
                     .and_then(|rules| self.faults.add_json(&rules).map_err(|error| error.to_string()));
@@ -326,9 +343,15 @@ impl Front {
                     return ApiStatus::bad_request(message).into();
                 }
             }
-            _ => return ApiStatus::new(405, StatusReason::MethodNotAllowed, "GET, POST or DELETE").into(),
+            _ => return not_allowed("GET, POST or DELETE"),
         }
         Reply::json(200, &self.faults.to_value())
+    }
+
+    /// Forgets the past, as a restart with compaction does: watches end, and older versions are answered with 410.
+    pub(crate) fn restart(&self) {
+        self.api.store().compact();
+        self.faults.restart();
     }
 }
 

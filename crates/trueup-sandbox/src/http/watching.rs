@@ -17,7 +17,7 @@ use super::present::Presentation;
 use super::reply::{Body, Cut};
 use crate::api::{Api, EventKind, WatchEvent, WatchStream};
 use crate::audit::Trail;
-use crate::faults::{Attributes, Faults};
+use crate::faults::{Attributes, Faults, Reading, WatchFate, gone_event};
 use crate::table::IncludeObject;
 
 /// How often a watch that wants bookmarks gets one.
@@ -33,6 +33,9 @@ pub struct Watching {
     /// The one object that is watched, if it is one.
     pub name: String,
     pub user_agent: String,
+    pub read: Reading,
+    /// Its history is gone by a fault.
+    pub is_gone: bool,
     pub representation: Representation,
     pub include_object: IncludeObject,
     /// After which the watch ends.
@@ -42,11 +45,13 @@ pub struct Watching {
 struct Running {
     watching: Watching,
     fault_changes: latest::Receiver<u64>,
+    restarts: latest::Receiver<u64>,
     kind_changes: latest::Receiver<u64>,
     began: Instant,
     ends: Instant,
     next_bookmark: Instant,
     n_events: u64,
+    told_gone: bool,
 }
 
 /// Why a wait was over.
@@ -64,11 +69,13 @@ impl Watching {
         let began = Instant::now();
         let running = Running {
             fault_changes: self.faults.changes(),
+            restarts: self.faults.restarts(),
             kind_changes: self.api.registry().changes(),
             began,
             ends: began + self.timeout,
             next_bookmark: began + BOOKMARK_INTERVAL,
             n_events: 0,
+            told_gone: false,
             watching: self,
         };
         let frames = stream::unfold((running, trail), |(mut running, trail)| async move {
@@ -88,8 +95,15 @@ impl Running {
     /// The next bytes to send; None at the end.
     async fn next(&mut self) -> Option<Bytes> {
         loop {
+            if self.watching.is_gone {
+                let told = std::mem::replace(&mut self.told_gone, true);
+                return (!told).then(|| Bytes::from(gone_event()));
+            }
             match self.wait().await {
-                Woken::Events(events) => return self.written(&events?),
+                Woken::Events(events) => {
+                    let events = events?;
+                    return if self.delayed().await { self.written(&events) } else { None };
+                }
                 Woken::Bookmark => {
                     self.next_bookmark = Instant::now() + BOOKMARK_INTERVAL;
                     if let Some(bookmark) = self.watching.stream.bookmark() {
@@ -108,41 +122,71 @@ impl Running {
     }
 
     async fn wait(&mut self) -> Woken {
-        let dropped_in = self.dropped_in();
-        if dropped_in == Some(Duration::ZERO) {
+        let fate = self.fate();
+        if fate.gone {
+            self.watching.is_gone = true;
+            return Woken::FaultsChanged;
+        }
+        if self.has_sent(&fate) {
             return Woken::End;
         }
-        let drop_at = dropped_in.map_or(self.ends, |time| (Instant::now() + time).min(self.ends));
+        let ends = fate.ends_in.map_or(self.ends, |time| (Instant::now() + time).min(self.ends));
         tokio::select! {
             biased;
             () = self.watching.shutdown.cancelled() => Woken::End,
+            Ok(()) = self.restarts.changed() => Woken::End,
             Ok(()) = self.kind_changes.changed() => Woken::KindsChanged,
             Ok(()) = self.fault_changes.changed() => Woken::FaultsChanged,
-            () = sleep_until(drop_at) => Woken::End,
+            () = sleep_until(ends) => Woken::End,
             events = self.watching.stream.next() => Woken::Events(events),
             () = sleep_until(self.next_bookmark) => Woken::Bookmark,
         }
     }
 
     fn attributes(&self) -> Attributes<'_> {
-        let Watching { stream, namespace, name, user_agent, .. } = &self.watching;
-        Attributes { verb: "watch", kind: stream.kind(), namespace, name, user_agent }
+        let Watching { stream, namespace, name, user_agent, read, .. } = &self.watching;
+        let kind = stream.kind();
+        Attributes {
+            verb: "watch",
+            group: &kind.gvk.group,
+            version: &kind.gvk.version,
+            plural: &kind.plural,
+            kind: &kind.gvk.kind,
+            namespace,
+            name,
+            user_agent,
+            read: *read,
+        }
     }
 
-    /// How long until a fault ends this watch.
-    fn dropped_in(&self) -> Option<Duration> {
-        let (began, n_events) = (self.began, self.n_events);
-        self.watching.faults.watch_ends_in(self.attributes(), began, n_events)
+    fn fate(&self) -> WatchFate {
+        self.watching.faults.watch_fate(&self.attributes(), self.began)
+    }
+
+    /// Whether a fault ends this watch after what it has sent. Initial events may be few without the rest being so.
+    fn has_sent(&self, fate: &WatchFate) -> bool {
+        fate.events_max.is_some_and(|most| self.n_events >= most)
+    }
+
+    /// Events that a fault makes late wait for their time.
+    async fn delayed(&mut self) -> bool {
+        let late = self.fate().late;
+        if late.is_zero() {
+            return true;
+        }
+        tokio::select! {
+            biased;
+            () = self.watching.shutdown.cancelled() => false,
+            () = sleep_until(Instant::now() + late) => true,
+        }
     }
 
     /// The events as lines; fewer where a fault ends the watch among them.
     fn written(&mut self, events: &[WatchEvent]) -> Option<Bytes> {
-        let list_limit = self.watching.faults.list_limit(self.attributes());
+        let fate = self.fate();
         let mut out = String::new();
         for event in events {
-            let breaks_off = list_limit.is_some_and(|keep| self.n_events >= keep as u64)
-                && self.watching.stream.is_initial();
-            if breaks_off || self.dropped_in() == Some(Duration::ZERO) {
+            if self.has_sent(&fate) {
                 // What is written so far goes out; the next wait finds the end.
                 self.ends = Instant::now();
                 break;
@@ -154,7 +198,7 @@ impl Running {
                 include_object: *include_object,
                 now: api.clock().now(),
             };
-            out.push_str(&presentation.event(event, self.n_events == 0));
+            out.push_str(&fate.repeated(&presentation.event(event, self.n_events == 0)));
             self.n_events += u64::from(event.kind != EventKind::Bookmark);
         }
         (!out.is_empty()).then(|| Bytes::from(out))

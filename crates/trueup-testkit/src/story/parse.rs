@@ -19,14 +19,14 @@ const BEYOND: [&str; 7] = ["hold", "release", "adopt", "incident", "pause", "res
 
 /// The faults of the format, each with its keys, and whether this build can make them.
 const FAULTS: [(&str, &[&str], bool); 11] = [
-    ("latency", &["ms", "match"], false),
+    ("latency", &["ms", "match"], true),
     ("status", &["code", "retryAfter", "match", "share"], true),
     ("drop-watch", &["after", "match"], true),
-    ("late-watch", &["ms", "match"], false),
-    ("duplicate-events", &["match"], false),
+    ("late-watch", &["ms", "match"], true),
+    ("duplicate-events", &["match"], true),
     ("partial-list", &["keep", "match"], true),
-    ("stale-read", &["versions", "match"], false),
-    ("gone", &["match"], false),
+    ("stale-read", &["versions", "match"], true),
+    ("gone", &["match"], true),
     ("conflict", &["times", "match"], true),
     ("cut", &["match"], true),
     ("kill-controller-at", &["step"], false),
