@@ -68,7 +68,7 @@ async fn run(command: Command, globals: &arguments::Globals, persona: Persona) -
         Command::Health(arguments) => health::run(&arguments),
         Command::Actions(command) => actions::run(&command),
         Command::Demo(arguments) => demo::run(&arguments).await,
-        Command::Sandbox(options) => sandbox::run(options).await,
+        Command::Sandbox(options) => sandbox::run(options, globals).await,
         Command::Version(options) => version::run(&options).await,
         Command::Crds => crds::run(),
         Command::Completion { shell } => {

@@ -1,24 +1,44 @@
 //! `trueup sandbox`: a Kubernetes API in memory, to try things on.
 
 mod audit;
+mod fault;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use trueup_sandbox::{Sandbox, SandboxOptions};
 
+use crate::arguments::Globals;
 use crate::failure::{Ending, Failure};
 use crate::output;
 
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct SandboxArguments {
+    #[command(subcommand)]
+    command: Option<SandboxCommand>,
+    #[command(flatten)]
+    serve: ServeArguments,
+}
+
+#[derive(Debug, Subcommand)]
+enum SandboxCommand {
+    /// Make requests to a running sandbox fail the way real servers fail them
+    #[command(subcommand)]
+    Fault(fault::FaultCommand),
+    /// Do to the clients of a running sandbox what a restart of the API server does: watches end, older versions are gone
+    Restart,
+}
+
+#[derive(Debug, Args)]
+struct ServeArguments {
     /// Address to serve at; port 0 takes any free one
     #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS:PORT")]
     listen: SocketAddr,
     /// File to write a kubeconfig to, with a context for each of admin, alice@example.com and bob@example.com
-    #[arg(long, value_name = "FILE")]
-    kubeconfig_out: PathBuf,
+    #[arg(long, value_name = "FILE", required = true)]
+    kubeconfig_out: Option<PathBuf>,
     /// User of the kubeconfig's current context
     #[arg(long, default_value = "admin")]
     user: String,
@@ -29,8 +49,16 @@ pub struct SandboxArguments {
     audit: audit::AuditArguments,
 }
 
-pub async fn run(arguments: SandboxArguments) -> Result<Ending, Failure> {
-    let SandboxArguments { listen, kubeconfig_out, user, seed, audit } = arguments;
+pub async fn run(arguments: SandboxArguments, globals: &Globals) -> Result<Ending, Failure> {
+    match arguments.command {
+        None => serve(arguments.serve).await,
+        Some(SandboxCommand::Fault(command)) => fault::run(&command, globals).await,
+        Some(SandboxCommand::Restart) => fault::restart(globals).await,
+    }
+}
+
+async fn serve(arguments: ServeArguments) -> Result<Ending, Failure> {
+    let ServeArguments { listen, kubeconfig_out, user, seed, audit } = arguments;
     if !listen.ip().is_loopback() {
         return Err(Failure::user(format!("{listen} can be reached from other machines"))
             .hint("the sandbox is open to whoever has its kubeconfig: listen at 127.0.0.1"));
@@ -42,6 +70,8 @@ pub async fn run(arguments: SandboxArguments) -> Result<Ending, Failure> {
         Failure::world(format!("failed to start the sandbox at {listen}: {}", chain(&error)))
             .hint("choose another port with --listen, or 127.0.0.1:0 for any free one")
     })?;
+    // The parser asks for it wherever there is no subcommand.
+    let kubeconfig_out = kubeconfig_out.unwrap_or_default();
     write_private(&kubeconfig_out, &sandbox.kubeconfig(&user))?;
     output::line(&format!("{} is ready; kubectl --kubeconfig {}", sandbox.url(), kubeconfig_out.display()));
     sandbox.run_until(stop_requested()).await;

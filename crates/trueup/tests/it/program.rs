@@ -68,6 +68,30 @@ async fn mistakes_of_the_line_end_with_2() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn faults_are_added_listed_and_cleared() {
+    let world = World::bare().await;
+    let rule = ["sandbox", "fault", "add", "status", "code=503", "share=0.5", "--match", "kind=Pod,Secret"];
+    let run = world.trueup(&rule).await;
+    let told = "{\"code\":503,\"kind\":\"status\",\"match\":{\"kind\":[\"Pod\",\"Secret\"]},\"share\":0.5}\n";
+    assert_eq!((run.code, run.out.as_str()), (0, told), "{run:?}");
+    assert_eq!(world.trueup(&["sandbox", "fault", "list"]).await.out, told);
+    assert_eq!(world.sandbox.faults().to_value().to_json(), format!("[{}]", told.trim()));
+    assert_eq!(world.trueup(&["sandbox", "fault", "clear"]).await.code, 0);
+    assert_eq!(world.trueup(&["sandbox", "fault", "list"]).await.out, "");
+    assert_eq!(world.trueup(&["sandbox", "restart"]).await.code, 0);
+    for (wrong, words) in [
+        (&["stat"][..], "unknown fault \"stat\"; known are latency"),
+        (&["status", "code=99"], "code must be a status code from 400 to 599, not 99"),
+        (&["status", "code"], "a setting is KEY=VALUE"),
+        (&["cut", "--match", "colour=red"], "no setting \"match.colour\""),
+    ] {
+        let line: Vec<&str> = ["sandbox", "fault", "add"].iter().chain(wrong).copied().collect();
+        let run = world.trueup(&line).await;
+        assert!(run.code == 2 && run.err.contains(words) && run.err.contains("hint: "), "{run:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_that_is_away_is_the_worlds_fault() {
     let folder = tempfile::tempdir().unwrap();
     let kept = KeptPort::take().unwrap();
