@@ -8,6 +8,7 @@ mod differential;
 mod fuzz;
 mod kubectl;
 mod sandbox_differential;
+mod simulate;
 mod story;
 mod tidy;
 
@@ -45,6 +46,8 @@ enum Task {
     KubectlJudge(kubectl::Options),
     /// Hold the sandbox to a real control plane, on random sequences of requests.
     SandboxDifferential(sandbox_differential::Options),
+    /// Play the whole controller in simulated time, from seeds: crashes, faults, fights, and what must hold all the same.
+    Simulate(simulate::Options),
     /// Play drift stories in the sandbox and on a real control plane.
     Story(story::Options),
     /// Check the rules of the project that no compiler checks: crate edges, file lengths, headers, banned dependencies.
@@ -61,6 +64,7 @@ fn main() -> ExitCode {
         Task::Fuzz(options) => fuzz::run(&options),
         Task::KubectlJudge(options) => return finish(kubectl::run(&options)),
         Task::SandboxDifferential(options) => return finish(sandbox_differential::run(&options)),
+        Task::Simulate(options) => return finish(simulate::run(&options)),
         Task::Story(options) => return finish(story::run(&options)),
         Task::Tidy => tidy::run(&workspace_root()),
     };

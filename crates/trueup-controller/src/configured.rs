@@ -7,7 +7,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use trueup_cluster::path::with_query;
 use trueup_cluster::status::ApiStatus;
 use trueup_cluster::wire::{Wire, WireError};
@@ -163,8 +163,15 @@ async fn follow_one(wire: &Wire, namespace: &str, name: &'static str, installati
     };
     let mut wait = RETRY_FIRST;
     loop {
+        let begun = Instant::now();
         let Err(error) = watch(wire, namespace, name, &note).await else {
-            wait = RETRY_FIRST;
+            // A server that ends every watch at once is not asked without a pause.
+            if begun.elapsed() < RETRY_MAX {
+                sleep(wait).await;
+                wait = (wait * 2).min(RETRY_MAX);
+            } else {
+                wait = RETRY_FIRST;
+            }
             continue;
         };
         let forbidden = error.status().is_some_and(|status| status.code == 403);

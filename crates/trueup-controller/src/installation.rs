@@ -11,8 +11,8 @@ use tokio_util::sync::CancellationToken;
 use trueup_cluster::Clusters;
 use trueup_engine::app::{AppKey, ClusterName};
 use trueup_engine::condition::{Condition, ConditionType};
-use trueup_ledger::Ledger;
-use trueup_object::{FieldManager, GroupKind};
+use trueup_ledger::{Ledger, LedgerError, Seq};
+use trueup_object::{FieldManager, GroupKind, ResourceKey};
 use trueup_repo::Repositories;
 
 use crate::board::Board;
@@ -39,6 +39,32 @@ pub struct Installation {
     pub complaints: Complaints,
     pub configured: Configured,
     pub watchdog: Watchdog,
+    pub interrupted: Interrupted,
+}
+
+/// Intents without an outcome, by application: whoever meant to act was interrupted.
+#[derive(Default)]
+pub struct Interrupted {
+    intents: std::sync::Mutex<BTreeMap<AppKey, Vec<(Seq, ResourceKey)>>>,
+}
+
+impl Interrupted {
+    /// Reads them anew, before anybody means to do anything.
+    pub async fn read(&self, ledger: &Ledger) -> Result<(), LedgerError> {
+        let mut intents: BTreeMap<AppKey, Vec<(Seq, ResourceKey)>> = BTreeMap::new();
+        for entry in ledger.unfinished().await? {
+            if let Some(object) = entry.object {
+                intents.entry(entry.app).or_default().push((entry.seq, object));
+            }
+        }
+        *self.intents.lock().unwrap_or_else(PoisonError::into_inner) = intents;
+        Ok(())
+    }
+
+    /// Hands out those of an application, once.
+    pub fn take(&self, app: &AppKey) -> Vec<(Seq, ResourceKey)> {
+        self.intents.lock().unwrap_or_else(PoisonError::into_inner).remove(app).unwrap_or_default()
+    }
 }
 
 /// What a person decided about this controller.

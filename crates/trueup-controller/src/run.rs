@@ -18,7 +18,7 @@ use crate::board::Board;
 use crate::clock::SharedClock;
 use crate::complaints::Complaints;
 use crate::configured::{self, Configured};
-use crate::installation::{Installation, Settings, Sites};
+use crate::installation::{Installation, Interrupted, Settings, Sites};
 use crate::mailbox::{Depth, Mailbox};
 use crate::routes::Routes;
 use crate::site::{self, News, Site, is_scaler};
@@ -135,6 +135,7 @@ pub async fn run(options: Options, board: Board, ended: CancellationToken) -> Re
         complaints: Complaints::default(),
         configured,
         watchdog,
+        interrupted: Interrupted::default(),
     });
     let keeper =
         Keeper::start(candidate).map_err(|error| StartError::Thread { message: error.to_string() })?;
@@ -198,7 +199,12 @@ async fn lead(
             noted = Some(state);
         }
         match (&mut crew, leading) {
-            (None, true) => crew = Some(Crew::begin(&installation, &mut hired)),
+            (None, true) => {
+                if let Err(error) = installation.interrupted.read(&installation.ledger).await {
+                    tracing::error!(%error, "what was interrupted cannot be read from the ledger and stays open");
+                }
+                crew = Some(Crew::begin(&installation, &mut hired));
+            }
             (Some(_), false) => {
                 // Whatever a worker is doing is stopped before another controller may begin.
                 if let Some(crew) = crew.take() {

@@ -97,6 +97,8 @@ pub struct AppState {
     pub asking: Duration,
     /// Steps that were done and not yet seen in a watch event.
     pub open_intents: Vec<(Seq, ResourceKey)>,
+    /// Intents of before, of which nobody knows what came of them.
+    pub interrupted: Vec<(Seq, ResourceKey)>,
     /// Another turn is to follow at once.
     pub again: bool,
 }
@@ -210,6 +212,7 @@ impl AppState {
             started_at: None,
             asking: Duration::ZERO,
             open_intents: Vec::new(),
+            interrupted: Vec::new(),
             again: false,
         }
     }

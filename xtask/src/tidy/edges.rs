@@ -16,7 +16,7 @@ const CORE: [&str; 5] = ["trueup-object", "trueup-merge", "trueup-diff", "trueup
 const BANNED_IN_CORE: [&str; 8] = ["tokio", "kube", "gix", "reqwest", "rand", "tracing", "sqlx", "hyper"];
 
 /// A crate and the crates of this workspace that it may depend on.
-const ALLOWED: [(&str, &[&str]); 21] = [
+const ALLOWED: [(&str, &[&str]); 22] = [
     ("trueup-object", &[]),
     ("trueup-dice", &[]),
     ("trueup-latest", &[]),
@@ -69,6 +69,22 @@ const ALLOWED: [(&str, &[&str]); 21] = [
     (
         "trueup-bench",
         &["trueup-object", "trueup-merge", "trueup-health", "trueup-engine", "trueup-cluster", "trueup-dice"],
+    ),
+    (
+        "trueup-simulation",
+        &[
+            "trueup-object",
+            "trueup-engine",
+            "trueup-api",
+            "trueup-cluster",
+            "trueup-repo",
+            "trueup-lua",
+            "trueup-ledger",
+            "trueup-controller",
+            "trueup-sandbox",
+            "trueup-dice",
+            "trueup-latest",
+        ],
     ),
     (
         "xtask",

@@ -59,6 +59,7 @@ pub async fn memory(installation: &Installation, state: &mut AppState) -> Result
     // Tables of several versions are of no use: one of them is old.
     state.context = if contexts.len() == 1 { contexts.first().map(|found| Text::clone(found)) } else { None };
     state.memory = Some(PackedMemory::new(stored.objects));
+    state.interrupted.extend(installation.interrupted.take(&state.key));
     Ok(())
 }
 

@@ -148,6 +148,7 @@ pub fn remember(
         state.remembered = true;
     }
     writes.extend(confirmed(scene, state, comparison));
+    writes.extend(settled(scene, state, comparison));
     writes.extend(observed(scene, state, comparison));
     writes
 }
@@ -241,6 +242,32 @@ fn confirmed(scene: &Scene<'_>, state: &mut AppState, comparison: &Comparison) -
             fact: Fact::Confirmed { intent, resource_version },
             evidence: None,
         }))
+    };
+    seen.into_iter().map(entry).collect()
+}
+
+/// Says what came of what was interrupted: its object shows it.
+fn settled(scene: &Scene<'_>, state: &mut AppState, comparison: &Comparison) -> Vec<Write> {
+    let is_whole = scene.targets.completeness == Completeness::Complete;
+    let is_unseen = |key: &ResourceKey| match comparison.object(key) {
+        Some(object) => object.presence == Presence::Unobserved || object.problem.is_some(),
+        None => !is_whole,
+    };
+    let (open, seen) =
+        std::mem::take(&mut state.interrupted).into_iter().partition::<Vec<_>, _>(|(_, key)| is_unseen(key));
+    state.interrupted = open;
+    let entry = |(intent, key): (Seq, ResourceKey)| {
+        let fact = if comparison.object(&key).is_none_or(agrees) {
+            let live = scene.live.objects.get(&key);
+            let resource_version = live.map(|live| live.version.resource_version.clone());
+            Fact::Confirmed { intent, resource_version }
+        } else {
+            let reason =
+                "the controller was interrupted, and the object is not as it was to become".to_owned();
+            Fact::Refused { intent, reason }
+        };
+        let (time, app) = (scene.now, state.key.clone());
+        Write::Entry(Box::new(NewEntry { time, app, object: Some(key), fact, evidence: None }))
     };
     seen.into_iter().map(entry).collect()
 }

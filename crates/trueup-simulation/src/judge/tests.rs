@@ -1,0 +1,339 @@
+//! Every property is broken once, so that none holds because nothing is judged.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use trueup_object::{ResourceKey, Value};
+
+use super::*;
+use crate::oracle::Live;
+use crate::story::{AppPlan, Policy, Replica};
+
+const HEALS: Policy = Policy::Automated { heal: true, prune: true };
+const KEEPS: Policy = Policy::Automated { heal: false, prune: false };
+
+fn value(json: &str) -> Arc<Value> {
+    Arc::new(Value::from_json(json.as_bytes()).unwrap())
+}
+
+fn key(name: &str) -> ResourceKey {
+    ResourceKey::new("", "ConfigMap", "web", name)
+}
+
+fn file(name: &str, text: &str) -> String {
+    format!(
+        r#"{{"apiVersion":"v1","kind":"ConfigMap","metadata":{{"name":"{name}","namespace":"web"}},"data":{{"text":"{text}"}}}}"#
+    )
+}
+
+fn object(name: &str, text: &str) -> Arc<Value> {
+    value(&format!(
+        r#"{{"apiVersion":"v1","kind":"ConfigMap","metadata":{{"name":"{name}","namespace":"web","annotations":{{"argocd.argoproj.io/tracking-id":"app:/ConfigMap:web/{name}"}}}},"data":{{"text":"{text}"}}}}"#
+    ))
+}
+
+/// A cluster with one application of one file, and its judge.
+struct Scene {
+    judge: Judge,
+    live: Live,
+    applications: BTreeMap<String, Arc<Value>>,
+    now_ms: u64,
+}
+
+impl Scene {
+    fn new(policy: Policy) -> Self {
+        let plan = AppPlan {
+            name: "app".into(),
+            namespace: "web".into(),
+            policy,
+            ignored: Vec::new(),
+            respects_ignored: true,
+            files: BTreeMap::new(),
+        };
+        let mut scene =
+            Self { judge: Judge::new(&[plan]), live: Live::new(), applications: BTreeMap::new(), now_ms: 0 };
+        scene.commit("r1", &[("a", "one")]);
+        scene.live.insert(key("a"), object("a", "one"));
+        scene.says("Synced", "r1", "[]");
+        scene
+    }
+
+    fn commit(&mut self, id: &str, files: &[(&str, &str)]) {
+        let files = files.iter().map(|(name, text)| (format!("apps/app/{name}"), file(name, text)));
+        self.judge.committed(self.now_ms, id, &files.collect());
+    }
+
+    fn says(&mut self, sync: &str, revision: &str, conditions: &str) {
+        let application = value(&format!(
+            r#"{{"status":{{"sync":{{"status":"{sync}","revision":"{revision}"}},"conditions":{conditions}}}}}"#
+        ));
+        self.applications.insert("app".into(), application);
+    }
+
+    /// Looks every second for so long, undisturbed.
+    fn pass(&mut self, seconds: u64) {
+        for _ in 0..seconds {
+            self.now_ms += 1_000;
+            self.judge.moment(Around {
+                now_ms: self.now_ms,
+                live: &self.live,
+                applications: &self.applications,
+                is_disturbed: false,
+                is_writable: true,
+            });
+        }
+    }
+
+    /// Somebody changes the object by hand.
+    fn edit(&mut self, text: Option<&str>) {
+        let before = self.live.get(&key("a")).cloned();
+        let after = text.map(|text| object("a", text));
+        self.judge.edited(self.now_ms, &key("a"), before.as_deref(), after.as_deref());
+        match after {
+            Some(after) => drop(self.live.insert(key("a"), after)),
+            None => drop(self.live.remove(&key("a"))),
+        }
+    }
+
+    fn effect(&mut self, name: &str, verb: Verb, before: Option<Arc<Value>>, after: Option<Arc<Value>>) {
+        let intent = Some(Intent { has_evidence: true });
+        self.effect_as(name, verb, before, after, intent, "first_1");
+    }
+
+    fn effect_as(
+        &mut self,
+        name: &str,
+        verb: Verb,
+        before: Option<Arc<Value>>,
+        after: Option<Arc<Value>>,
+        intent: Option<Intent>,
+        holder: &str,
+    ) {
+        let effect = Effect {
+            replica: Replica::First,
+            incarnation: 1,
+            verb,
+            key: key(name),
+            before,
+            after: after.clone(),
+            intent,
+            holder: holder.into(),
+        };
+        let (live, applications) = (self.live.clone(), self.applications.clone());
+        let around = Around { live: &live, applications: &applications, ..self.around_at() };
+        self.judge.effect(&effect, around);
+        match after {
+            Some(after) => drop(self.live.insert(key(name), after)),
+            None => drop(self.live.remove(&key(name))),
+        }
+    }
+
+    /// A heal of what somebody changed.
+    fn heal(&mut self) {
+        let before = self.live.get(&key("a")).cloned();
+        let verb = if before.is_some() { Verb::Change } else { Verb::Create };
+        self.effect("a", verb, before, Some(object("a", "one")));
+    }
+
+    fn broken(&self) -> Vec<Property> {
+        self.judge.violations().iter().map(|violation| violation.property).collect()
+    }
+}
+
+#[test]
+fn a_heal_that_is_covered_breaks_nothing() {
+    let mut scene = Scene::new(HEALS);
+    scene.pass(20);
+    scene.edit(Some("by hand"));
+    scene.heal();
+    scene.edit(None);
+    scene.heal();
+    scene.pass(20);
+    scene.end();
+    assert_eq!(scene.broken(), []);
+}
+
+impl Scene {
+    /// As `around`, of nothing: to be filled in.
+    fn around_at(&self) -> Around<'static> {
+        static NOTHING: std::sync::LazyLock<(Live, BTreeMap<String, Arc<Value>>)> =
+            std::sync::LazyLock::new(Default::default);
+        Around {
+            now_ms: self.now_ms,
+            live: &NOTHING.0,
+            applications: &NOTHING.1,
+            is_disturbed: false,
+            is_writable: true,
+        }
+    }
+
+    fn end(&mut self) {
+        let (live, applications) = (self.live.clone(), self.applications.clone());
+        let around = Around { live: &live, applications: &applications, ..self.around_at() };
+        self.judge.end(around);
+    }
+}
+
+#[test]
+fn who_says_synced_while_something_differs_is_found_out() {
+    let mut scene = Scene::new(HEALS);
+    scene.pass(20);
+    scene.edit(Some("by hand"));
+    scene.pass(4);
+    assert_eq!(scene.broken(), []);
+    scene.pass(4);
+    assert_eq!(scene.broken(), [Property::TruthfulStatus]);
+}
+
+#[test]
+fn who_does_not_look_at_git_is_found_out() {
+    let mut scene = Scene::new(HEALS);
+    scene.pass(20);
+    scene.commit("r2", &[("a", "one"), ("b", "two")]);
+    scene.pass(60);
+    assert_eq!(scene.broken(), []);
+    scene.pass(20);
+    assert_eq!(scene.broken(), [Property::TruthfulStatus]);
+}
+
+#[test]
+fn a_status_may_be_old_while_faults_last_but_not_for_ever() {
+    let mut scene = Scene::new(HEALS);
+    scene.pass(20);
+    scene.edit(Some("by hand"));
+    for _ in 0..200 {
+        scene.now_ms += 1_000;
+        let (live, applications) = (scene.live.clone(), scene.applications.clone());
+        let around = Around { live: &live, applications: &applications, ..scene.around_at() };
+        scene.judge.moment(Around { is_disturbed: true, ..around });
+        assert_eq!(scene.broken().is_empty(), scene.now_ms - 21_000 <= 185_000, "{}", scene.now_ms);
+    }
+}
+
+#[test]
+fn who_heals_without_being_told_to_is_found_out() {
+    for edit in [Some("by hand"), None] {
+        let mut scene = Scene::new(KEEPS);
+        scene.pass(20);
+        scene.edit(edit);
+        scene.heal();
+        assert_eq!(scene.broken(), [Property::OnlyWhatIsAllowed], "{edit:?}");
+    }
+}
+
+#[test]
+fn who_acts_for_an_application_that_is_synced_by_hand_is_found_out() {
+    let mut scene = Scene::new(Policy::Manual);
+    scene.pass(20);
+    scene.effect("a", Verb::Change, Some(object("a", "zero")), Some(object("a", "one")));
+    assert_eq!(scene.broken(), [Property::OnlyWhatIsAllowed]);
+}
+
+#[test]
+fn who_writes_what_is_ignored_is_found_out() {
+    let mut scene = Scene::new(HEALS);
+    let ignored = Ignored { group: String::new(), kind: "ConfigMap".into(), pointer: "/data/text".into() };
+    scene.judge.apps.get_mut("app").unwrap().ignored.push(ignored);
+    scene.pass(20);
+    scene.effect("a", Verb::Change, Some(object("a", "zero")), Some(object("a", "one")));
+    assert_eq!(scene.broken(), [Property::OnlyWhatIsAllowed]);
+}
+
+#[test]
+fn who_prunes_what_git_still_wants_or_may_not_prune_is_found_out() {
+    for policy in [HEALS, KEEPS] {
+        let mut scene = Scene::new(policy);
+        scene.pass(20);
+        scene.commit("r2", if policy == HEALS { &[("a", "two")] } else { &[] });
+        scene.effect("a", Verb::Delete, Some(object("a", "one")), None);
+        assert_eq!(scene.broken(), [Property::OnlyWhatIsAllowed], "{policy:?}");
+    }
+    let mut scene = Scene::new(HEALS);
+    scene.pass(20);
+    scene.commit("r2", &[]);
+    scene.effect("a", Verb::Delete, Some(object("a", "one")), None);
+    assert_eq!(scene.broken(), []);
+}
+
+#[test]
+fn who_touches_what_is_not_tracked_is_found_out() {
+    let mut scene = Scene::new(HEALS);
+    scene.effect("other", Verb::Change, Some(object("b", "zero")), Some(object("b", "one")));
+    assert_eq!(scene.broken(), [Property::UntrackedUntouched]);
+    let mut scene = Scene::new(HEALS);
+    scene.commit("r2", &[]);
+    // The mark is about another object.
+    scene.effect("a", Verb::Delete, Some(object("b", "one")), None);
+    assert_eq!(scene.broken(), [Property::UntrackedUntouched]);
+}
+
+#[test]
+fn who_acts_without_a_record_or_without_the_lease_is_found_out() {
+    let mut scene = Scene::new(HEALS);
+    let (before, after) = (Some(object("a", "zero")), Some(object("a", "one")));
+    scene.effect_as("a", Verb::Change, before.clone(), after.clone(), None, "first_1");
+    assert_eq!(scene.broken(), [Property::RecordedBefore]);
+    let mut scene = Scene::new(HEALS);
+    let blind = Some(Intent { has_evidence: false });
+    scene.effect_as("a", Verb::Change, before.clone(), after.clone(), blind, "first_1");
+    assert_eq!(scene.broken(), [Property::RecordedBefore]);
+    let mut scene = Scene::new(HEALS);
+    let intent = Some(Intent { has_evidence: true });
+    scene.effect_as("a", Verb::Change, before, after, intent, "second_1");
+    assert_eq!(scene.broken(), [Property::OneActs]);
+}
+
+#[test]
+fn a_fight_that_nobody_names_is_found_out() {
+    let fought = |conditions: &str, rounds: u64| {
+        let mut scene = Scene::new(HEALS);
+        scene.pass(20);
+        scene.says("Synced", "r1", conditions);
+        for _ in 0..rounds {
+            scene.edit(Some("rival"));
+            scene.heal();
+            scene.pass(1);
+        }
+        scene.pass(10);
+        scene.broken()
+    };
+    assert_eq!(fought("[]", 8), []);
+    assert_eq!(fought("[]", 9), [Property::FightsNamed]);
+    let named = r#"[{"type":"FightWarning","message":"ConfigMap/a .data.text: somebody changes it back"}]"#;
+    assert_eq!(fought(named, 11), []);
+    assert_eq!(fought(named, 14), [Property::FightsNamed], "it does not back off");
+}
+
+#[test]
+fn who_never_arrives_is_found_out() {
+    let mut scene = Scene::new(HEALS);
+    scene.live.insert(key("a"), object("a", "zero"));
+    scene.says("OutOfSync", "r1", "[]");
+    scene.end();
+    assert_eq!(scene.broken(), [Property::Converges]);
+    let mut scene = Scene::new(HEALS);
+    scene.says("OutOfSync", "r1", "[]");
+    scene.end();
+    assert_eq!(scene.broken(), [Property::Converges], "nothing differs");
+    let mut scene = Scene::new(HEALS);
+    scene.judge.unfinished(0, "app", "3 of a");
+    assert_eq!(scene.broken(), [Property::NoIntentLost]);
+}
+
+#[test]
+fn who_writes_without_need_is_found_out() {
+    let mut scene = Scene::new(HEALS);
+    let effect = Effect {
+        replica: Replica::First,
+        incarnation: 1,
+        verb: Verb::Change,
+        key: key("a"),
+        before: None,
+        after: None,
+        intent: None,
+        holder: "first_1".into(),
+    };
+    let applications = scene.applications.clone();
+    scene.judge.written_in_quiet(0, "a", &effect, &applications);
+    assert_eq!(scene.broken(), [Property::Quiet]);
+}
