@@ -44,7 +44,7 @@ const N_ATTEMPTS: usize = 5;
 /// The receiver's time for an answer.
 const POST_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// When the sandbox ends, what is left is tried for so long.
+/// When the sandbox ends, nobody waits longer than this for the next attempt to deliver what is left.
 const FAREWELL: Duration = Duration::from_secs(5);
 
 impl AuditWebhook {
@@ -100,7 +100,7 @@ pub(crate) async fn post_batches(webhook: AuditWebhook, mut events: mpsc::Receiv
         }
         if events.is_closed() && events.is_empty() {
             // Nobody may wait long for a receiver that does not answer.
-            let _late = timeout(FAREWELL, webhook.deliver(&batch, FAREWELL)).await;
+            let _late = timeout(POST_TIMEOUT, webhook.deliver(&batch, FAREWELL)).await;
         } else {
             webhook.deliver(&batch, Duration::MAX).await;
         }
