@@ -4,5 +4,6 @@
 mod audit;
 mod differential;
 mod dry_run;
+mod expressions;
 mod plane;
 mod world;
