@@ -11,12 +11,29 @@ use crate::kind::Type;
 use crate::report::{Problem, Source};
 use crate::unify::{Mapping, instantiate, most_general};
 
-/// Checks an expression and says its type; the problems, where there are any, make it unusable.
-pub(crate) fn check(expr: &mut Expr, declared: &Declarations, source: &Source) -> (Type, Vec<Problem>) {
-    let mut checker =
-        Checker { declared, source, mapping: Mapping::default(), scopes: Vec::new(), problems: Vec::new() };
+/// What the checker finds.
+pub(crate) struct Checked {
+    pub(crate) its: Type,
+    /// What makes the expression unusable.
+    pub(crate) problems: Vec<Problem>,
+    /// Lists and maps whose elements are of several types, which is refused where nothing else is.
+    pub(crate) mixed: Vec<Problem>,
+}
+
+/// Checks an expression and says its type.
+pub(crate) fn check(expr: &mut Expr, declared: &Declarations, source: &Source) -> Checked {
+    let mut checker = Checker {
+        declared,
+        source,
+        mapping: Mapping::default(),
+        scopes: Vec::new(),
+        problems: Vec::new(),
+        mixed: Vec::new(),
+        n_formats: 0,
+    };
     let its = checker.check(expr);
-    (checker.mapping.substitute(&its, true), checker.problems)
+    let its = checker.mapping.substitute(&its, true);
+    Checked { its, problems: checker.problems, mixed: checker.mixed }
 }
 
 struct Checker<'a> {
@@ -26,6 +43,9 @@ struct Checker<'a> {
     /// Variables of comprehensions, innermost last.
     scopes: Vec<(Text, Type)>,
     problems: Vec<Problem>,
+    mixed: Vec<Problem>,
+    /// How many calls of `format` stand around what is being checked: their arguments may be mixed.
+    n_formats: usize,
 }
 
 impl Checker<'_> {
@@ -122,11 +142,14 @@ impl Checker<'_> {
         if function == "_?._" {
             return self.optional_select(at, args);
         }
+        let is_format = function == "format";
+        self.n_formats += usize::from(is_format);
         let mut types: Vec<Type> = args.iter_mut().map(|arg| self.check(arg)).collect();
         let is_member = target.is_some();
         if let Some(target) = target {
             types.insert(0, self.check(target));
         }
+        self.n_formats -= usize::from(is_format);
         let Some(overloads) = self.declared.overloads(function) else {
             return self.undeclared(at, function);
         };
@@ -211,13 +234,20 @@ impl Checker<'_> {
         inner
     }
 
-    fn join(&mut self, at: u32, before: Option<Type>, now: Type) -> Type {
-        let Some(before) = before else { return now };
-        if self.mapping.assignable(&before, &now) {
-            return most_general(&before, &now).clone();
+    /// The type of elements, with one more. Elements of several types are of any; told is only that they are several.
+    fn join(&mut self, at: u32, elements: &mut Option<Elements>, now: Type) {
+        let Some(Elements { first, joined, is_mixed }) = elements else {
+            *elements = Some(Elements { first: now.clone(), joined: now, is_mixed: false });
+            return;
+        };
+        let fits = self.mapping.assignable(joined, &now);
+        *joined = if fits { most_general(joined, &now).clone() } else { Type::Dyn };
+        let (before, now) = (self.mapping.substitute(first, false), self.mapping.substitute(&now, false));
+        if before != now && !is_open(&before) && !is_open(&now) && !*is_mixed && self.n_formats == 0 {
+            *is_mixed = true;
+            let words = format!("expected type '{before}' but found '{now}'");
+            self.mixed.push(self.source.problem(at, words));
         }
-        self.mismatch(at, &before, &now);
-        Type::Error
     }
 
     fn list(&mut self, items: &mut [Expr], optional: &[usize]) -> Type {
@@ -227,24 +257,24 @@ impl Checker<'_> {
             if optional.contains(&index) {
                 its = self.unwrapped(item.at, its);
             }
-            element = Some(self.join(item.at, element, its));
+            self.join(item.at, &mut element, its);
         }
-        Type::list(element.unwrap_or_else(|| self.mapping.fresh()))
+        Type::list(element.map_or_else(|| self.mapping.fresh(), |it| it.joined))
     }
 
     fn map(&mut self, entries: &mut [Entry]) -> Type {
         let (mut key, mut value) = (None, None);
         for entry in entries {
             let its = self.check(&mut entry.key);
-            key = Some(self.join(entry.key.at, key, its));
+            self.join(entry.key.at, &mut key, its);
             let mut its = self.check(&mut entry.value);
             if entry.is_optional {
                 its = self.unwrapped(entry.value.at, its);
             }
-            value = Some(self.join(entry.value.at, value, its));
+            self.join(entry.value.at, &mut value, its);
         }
-        let key = key.unwrap_or_else(|| self.mapping.fresh());
-        Type::map(key, value.unwrap_or_else(|| self.mapping.fresh()))
+        let key = key.map_or_else(|| self.mapping.fresh(), |it| it.joined);
+        Type::map(key, value.map_or_else(|| self.mapping.fresh(), |it| it.joined))
     }
 
     fn made(&mut self, at: u32, name: &str, fields: &mut [Field]) -> Type {
@@ -325,6 +355,24 @@ impl Checker<'_> {
         if !self.mapping.assignable(wanted, found) {
             self.mismatch(at, wanted, found);
         }
+    }
+}
+
+/// The types of the elements of a list, or of the keys or values of a map.
+struct Elements {
+    first: Type,
+    joined: Type,
+    /// It was told already that they are several.
+    is_mixed: bool,
+}
+
+/// Whether inference has still to find out a part of a type.
+fn is_open(its: &Type) -> bool {
+    match its {
+        Type::Var(_) => true,
+        Type::List(inner) | Type::Optional(inner) | Type::Type(Some(inner)) => is_open(inner),
+        Type::Map(types) => is_open(&types.0) || is_open(&types.1),
+        _ => false,
     }
 }
 

@@ -401,8 +401,25 @@ fn pairs_of(range: &Val, has_two: bool) -> Result<Vec<(Val, Val)>, EvalError> {
         Val::Object(object) => {
             object.fields.iter().map(|(name, value)| (Val::String(name.clone()), value.clone())).collect()
         }
-        _ => return failed("no such overload"),
+        other => return failed(format!("got '{}', expected iterable type", go_type(other))),
     })
+}
+
+/// What the reference implementation calls the type of a value inside, which one of its messages shows.
+fn go_type(value: &Val) -> &'static str {
+    match value {
+        Val::Null => "types.Null",
+        Val::Bool(_) => "types.Bool",
+        Val::Int(_) => "types.Int",
+        Val::Uint(_) => "types.Uint",
+        Val::Double(_) => "types.Double",
+        Val::String(_) => "types.String",
+        Val::Bytes(_) => "types.Bytes",
+        Val::Timestamp(_) => "types.Timestamp",
+        Val::Duration(_) => "types.Duration",
+        Val::Optional(_) => "*types.Optional",
+        _ => "*types.Type",
+    }
 }
 
 /// Whether a field is there; a value without fields is an error.
@@ -480,7 +497,7 @@ pub(crate) fn optional_index(value: &Val, at: &Val) -> Evaluated {
     }
 }
 
-fn value_of_literal(literal: &Literal) -> Val {
+pub(crate) fn value_of_literal(literal: &Literal) -> Val {
     match literal {
         Literal::Null => Val::Null,
         Literal::Bool(value) => Val::Bool(*value),

@@ -45,11 +45,19 @@ pub struct Expression {
 
 /// Why an expression cannot be used: the words and arrows of the reference implementation.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CompileError(pub String);
+pub enum CompileError {
+    /// It is not an expression, or its types do not fit.
+    Refused(String),
+    /// It is one, but what is constant in it has no value.
+    Instantiation(String),
+}
 
 impl std::fmt::Display for CompileError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
+        match self {
+            Self::Refused(words) => write!(f, "compilation failed: {words}"),
+            Self::Instantiation(words) => write!(f, "program instantiation failed: {words}"),
+        }
     }
 }
 
@@ -59,14 +67,18 @@ impl Expression {
     /// Parses and checks.
     pub fn compile(source: &str, declared: &Declarations) -> Result<Self, CompileError> {
         let source = Source::new(source);
-        let mut root = parse::parse(&source)?;
-        let (its, problems) = check::check(&mut root, declared, &source);
+        let mut root = parse::parse(&source, declared)?;
+        let check::Checked { its, problems, mixed } = check::check(&mut root, declared, &source);
         if !problems.is_empty() {
             return Err(source.refuse(problems));
         }
-        let problems = constants::check(&root, &source);
+        let mut problems = constants::check(&root, &source);
+        problems.extend(mixed);
         if !problems.is_empty() {
             return Err(source.refuse(problems));
+        }
+        if let Some(words) = constants::instantiate(&root) {
+            return Err(CompileError::Instantiation(words));
         }
         let mut names = Vec::new();
         constants::names(&root, &mut names);

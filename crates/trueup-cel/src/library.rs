@@ -52,6 +52,11 @@ pub(crate) fn call(function: &str, args: &[Val], activation: &dyn Activation) ->
 
 /// A call with values that no form of the function takes.
 pub(crate) fn no_such_overload(function: &str, args: &[Val]) -> Evaluated {
+    match function {
+        "contains" | "startsWith" | "endsWith" | "matches" => return failed("no such overload"),
+        "size" => return failed("no such overload: size"),
+        _ => {}
+    }
     let types: Vec<String> = args.iter().map(Val::type_name).collect();
     failed(format!("no such overload: {function}({})", types.join(", ")))
 }

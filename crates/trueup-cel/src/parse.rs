@@ -7,7 +7,7 @@ use trueup_object::value::Text;
 
 use crate::CompileError;
 use crate::ast::{Comprehension, Entry, Expr, Field, Literal, Node};
-use crate::declare::functions;
+use crate::declare::Declarations;
 use crate::macros::language;
 use crate::nesting::{N_CHARACTERS_MAX, N_LEVELS_MAX, depth};
 use crate::report::{Problem, Source};
@@ -15,7 +15,7 @@ use crate::report::{Problem, Source};
 static LANGUAGE: LazyLock<cel::Env> = LazyLock::new(language);
 
 /// Parses an expression.
-pub(crate) fn parse(source: &Source) -> Result<Expr, CompileError> {
+pub(crate) fn parse(source: &Source, declared: &Declarations) -> Result<Expr, CompileError> {
     let refuse = |words: String| Err(source.refuse(vec![Problem { line: -1, column: -1, words }]));
     let n_characters = source.text().chars().count();
     if n_characters > N_CHARACTERS_MAX {
@@ -28,7 +28,7 @@ pub(crate) fn parse(source: &Source) -> Result<Expr, CompileError> {
     }
     let parser = LANGUAGE.parser().max_recursion_depth(N_PARSER_LEVELS_MAX);
     match parser.parse_with_source_info(source.text()) {
-        Ok((expr, info)) => Ok(Reader { info: &info }.expr(expr)),
+        Ok((expr, info)) => Ok(Reader { info: &info, declared }.expr(expr)),
         Err(errors) if errors.errors.iter().any(|error| error.msg.starts_with("Recursion limit")) => {
             refuse(format!("expression recursion limit exceeded: {N_LEVELS_MAX}"))
         }
@@ -49,6 +49,7 @@ const N_PARSER_LEVELS_MAX: u16 = 64;
 
 struct Reader<'a> {
     info: &'a SourceInfo,
+    declared: &'a Declarations,
 }
 
 impl Reader<'_> {
@@ -77,7 +78,7 @@ impl Reader<'_> {
             },
             Parsed::Call(call) => {
                 let target = call.target.map(|target| self.expr(*target));
-                called(call.func_name, target, self.all(call.args))
+                self.called(call.func_name, target, self.all(call.args))
             }
             Parsed::List(list) => {
                 Node::List { items: self.all(list.elements), optional: list.optional_indices }
@@ -113,6 +114,17 @@ impl Reader<'_> {
         Expr { at, node }
     }
 
+    /// A call; that of a function whose name has dots is parsed as one on a target.
+    fn called(&self, function: String, target: Option<Expr>, args: Vec<Expr>) -> Node {
+        if let Some(qualifier) = target.as_ref().and_then(Expr::qualified_name) {
+            let whole = format!("{qualifier}.{function}");
+            if self.declared.overloads(&whole).is_some() {
+                return Node::Call { function: Text::from(whole), target: None, args };
+            }
+        }
+        Node::Call { function: Text::from(function), target: target.map(Box::new), args }
+    }
+
     fn field(&self, entry: cel::common::ast::IdedEntryExpr) -> Option<Field> {
         let at = self.at(entry.id);
         match entry.expr {
@@ -125,17 +137,6 @@ impl Reader<'_> {
             EntryExpr::MapEntry(_) => None,
         }
     }
-}
-
-/// A call; that of a function whose name has dots is parsed as one on a target.
-fn called(function: String, target: Option<Expr>, args: Vec<Expr>) -> Node {
-    if let Some(qualifier) = target.as_ref().and_then(Expr::qualified_name) {
-        let whole = format!("{qualifier}.{function}");
-        if functions().contains_key(whole.as_str()) {
-            return Node::Call { function: Text::from(whole), target: None, args };
-        }
-    }
-    Node::Call { function: Text::from(function), target: target.map(Box::new), args }
 }
 
 fn read_literal(literal: LiteralValue) -> Literal {

@@ -50,7 +50,7 @@ impl Source {
         problems.sort_by_key(|problem| (problem.line, problem.column));
         problems.truncate(N_PROBLEMS_MAX);
         let shown: Vec<String> = problems.iter().map(|problem| self.shown(problem)).collect();
-        CompileError(shown.join("\n"))
+        CompileError::Refused(shown.join("\n"))
     }
 
     fn shown(&self, problem: &Problem) -> String {

@@ -19,7 +19,7 @@ fn shown(source: &str) -> String {
     let declared = Declarations::new().variable("object", Type::Dyn);
     let expression = match Expression::compile(source, &declared) {
         Ok(expression) => expression,
-        Err(error) => return error.0,
+        Err(CompileError::Refused(words) | CompileError::Instantiation(words)) => return words,
     };
     match expression.evaluate(&Nothing).0 {
         Ok(value) => value.to_json().map_or_else(|words| words, |json| json.to_json()),

@@ -25,6 +25,8 @@ pub struct Optional {
 pub struct Program {
     pub source: String,
     pub compiled: Result<Expression, String>,
+    /// It could not be made into a program, which the server takes for a fault of its own.
+    is_internal: bool,
 }
 
 /// How an evaluation ends.
@@ -42,7 +44,10 @@ const OUT_OF_BUDGET: &str =
 
 impl Program {
     pub fn compile(source: &str, declared: &Declarations, wanted: &[Type]) -> Self {
-        Self { source: source.to_owned(), compiled: compiled(source, declared, wanted) }
+        let compiled = compiled(source, declared, wanted);
+        let is_internal =
+            compiled.as_ref().is_err_and(|words| words.starts_with("program instantiation failed"));
+        Self { source: source.to_owned(), compiled, is_internal }
     }
 
     /// Evaluates within what is left of a budget.
@@ -70,13 +75,15 @@ impl Program {
     /// The cause that refuses an expression which does not compile.
     pub fn cause(&self, field: &str) -> Option<StatusCause> {
         let words = self.compiled.as_ref().err()?;
+        if self.is_internal {
+            return Some(StatusCause::new("InternalError", field, format!("Internal error: {words}")));
+        }
         Some(StatusCause::invalid(field, &Value::from(self.source.as_str()), words))
     }
 }
 
 fn compiled(source: &str, declared: &Declarations, wanted: &[Type]) -> Result<Expression, String> {
-    let expression =
-        Expression::compile(source, declared).map_err(|error| format!("compilation failed: {error}"))?;
+    let expression = Expression::compile(source, declared).map_err(|error| error.to_string())?;
     let found = expression.output();
     if wanted.is_empty() || wanted.contains(found) {
         return Ok(expression);

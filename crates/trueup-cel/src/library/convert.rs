@@ -7,7 +7,7 @@ use crate::eval::{Evaluated, failed};
 use crate::kind::Type;
 use crate::value::Val;
 
-pub(super) fn call(function: &str, args: &[Val]) -> Option<Evaluated> {
+pub(crate) fn call(function: &str, args: &[Val]) -> Option<Evaluated> {
     let [value] = args else { return None };
     Some(match function {
         "int" => to_int(value)?,

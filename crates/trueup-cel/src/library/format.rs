@@ -42,7 +42,7 @@ pub(super) fn format(template: &str, args: &[Val]) -> Result<String, String> {
 }
 
 /// One clause, without its percent sign, and what comes after it.
-fn filled<'a>(clause: &'a str, arg: &Val) -> Result<(String, &'a str), String> {
+pub(crate) fn filled<'a>(clause: &'a str, arg: &Val) -> Result<(String, &'a str), String> {
     let unparsed = |words: String| format!("could not parse formatting clause: {words}");
     let (precision, rest) = match clause.strip_prefix('.') {
         None => (PRECISION, clause),
@@ -210,7 +210,7 @@ fn scientific(number: f64, precision: usize) -> String {
             _ => '⁰',
         })
         .collect();
-    format!("{digits}\u{202f}×\u{202f}10{sign}{raised}")
+    format!("{digits}×10{sign}{raised}")
 }
 
 fn signed(number: i64, digits: &str) -> String {

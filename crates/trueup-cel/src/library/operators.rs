@@ -14,6 +14,7 @@ pub(super) fn call(function: &str, args: &[Val]) -> Option<Evaluated> {
         ("_==_", [left, right]) => Ok(Val::Bool(left == right)),
         ("_!=_", [left, right]) => Ok(Val::Bool(left != right)),
         ("!_", [Val::Bool(value)]) => Ok(Val::Bool(!value)),
+        ("!_", [_]) => failed("no such overload"),
         ("-_", [value]) => negate(value),
         ("_<_", [left, right]) => ordered(function, left, right, Ordering::is_lt),
         ("_<=_", [left, right]) => ordered(function, left, right, Ordering::is_le),
@@ -37,6 +38,7 @@ fn negate(value: &Val) -> Evaluated {
         Val::Duration(value) => {
             value.checked_neg().map_or_else(|| failed("integer overflow"), |it| Ok(Val::Duration(it)))
         }
+        Val::String(_) => failed("no such overload"),
         _ => failed("no such overload: -_"),
     }
 }
@@ -107,6 +109,8 @@ fn arithmetic(function: &str, left: &Val, right: &Val) -> Evaluated {
         (Val::Timestamp(_) | Val::Duration(_), _) if matches!(function, "_+_" | "_-_") => {
             failed("no such overload")
         }
+        // Texts are asked by themselves what they can do, and tell less.
+        (Val::String(_), _) => failed("no such overload"),
         _ => failed(format!("no such overload: {function}")),
     }
 }

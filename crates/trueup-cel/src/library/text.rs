@@ -236,7 +236,7 @@ pub(super) fn quote(it: &str) -> String {
     quoted
 }
 
-/// A number as Go prints one with `%v`: with an exponent where it is very large or very small.
+/// A number as Go's `strconv` writes one: with an exponent where it is large or small.
 pub(crate) fn float(number: f64) -> String {
     if number.is_nan() {
         return "NaN".to_owned();
@@ -247,7 +247,7 @@ pub(crate) fn float(number: f64) -> String {
     let plain = format!("{number:e}");
     let (digits, exponent) = plain.split_once('e').unwrap_or((&plain, "0"));
     let exponent: i32 = exponent.parse().unwrap_or_default();
-    if (-4..21).contains(&exponent) {
+    if (-4..6).contains(&exponent) {
         return format!("{number}");
     }
     format!("{digits}e{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.abs())

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use trueup_cel::{Activation, BUDGET, Declarations, EvalError, Expression, Shape, Type, Val};
+use trueup_cel::{Activation, BUDGET, CompileError, Declarations, EvalError, Expression, Shape, Type, Val};
 use trueup_object::Value;
 use trueup_object::value::{Map, Text};
 
@@ -125,13 +125,18 @@ pub fn compile(source: &Value, schema: &Value, its: &Type, declared: &Declaratio
     let compiled = match Expression::compile(text("rule"), &declared) {
         Ok(expression) if *expression.output() == Type::Bool => Ok(expression),
         Ok(_) => Err("cel expression must evaluate to a bool".to_owned()),
-        Err(error) => Err(format!("compilation failed: {error}")),
+        Err(error) => Err(error.to_string()),
     };
     let message = (!text("messageExpression").is_empty()).then(|| {
         match Expression::compile(text("messageExpression"), &declared) {
             Ok(expression) if *expression.output() == Type::String => Ok(expression),
             Ok(_) => Err("messageExpression must evaluate to a string".to_owned()),
-            Err(error) => Err(format!("messageExpression compilation failed: {error}")),
+            Err(CompileError::Refused(words)) => {
+                Err(format!("messageExpression compilation failed: {words}"))
+            }
+            Err(CompileError::Instantiation(words)) => {
+                Err(format!("messageExpression instantiation failed: {words}"))
+            }
         }
     });
     let path = field_path(text("fieldPath"), schema).unwrap_or_default();

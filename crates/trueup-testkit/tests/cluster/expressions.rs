@@ -241,7 +241,8 @@ fn rules_of_custom_kinds_mean_the_same() {
     let deadline = Instant::now() + DEADLINE;
     let real = loop {
         let real = said(plane().kubectl(), &create, &asked);
-        let is_served = !real.values().any(|words| words.contains("no matches for kind") || words.contains("(NotFound)"));
+        let is_served =
+            !real.values().any(|words| words.contains("no matches for kind") || words.contains("(NotFound)"));
         if is_served || Instant::now() > deadline {
             break real;
         }

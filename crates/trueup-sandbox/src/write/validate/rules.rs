@@ -104,21 +104,21 @@ fn shape(report: &mut Report, rule: &Value, schema: &Value, path: &str) {
     }
 }
 
-/// The server shows a rule that does not compile as its Go value is written.
+/// The server shows a rule that does not compile as JSON of its internal type, in Go's own spelling.
 fn invalid_rule(field: &str, rule: &Value, words: &str) -> StatusCause {
-    let quoted = |key: &str| format!("{:?}", rule.str_at(&[key]).unwrap_or_default());
-    let pointer = |key: &str, ty: &str| match rule.get(key) {
-        Some(value) if !value.is_null() => format!("(*{ty})(0x0)"),
-        Some(_) | None => format!("(*{ty})(nil)"),
+    let json = |key: &str, missing: Value| match rule.get(key) {
+        None | Some(Value::Null) => missing.to_json(),
+        Some(value) => value.to_json(),
     };
     let shown = format!(
-        "apiextensions.ValidationRule{{Rule:{}, Message:{}, MessageExpression:{}, Reason:{}, FieldPath:{}, OptionalOldSelf:{}}}",
-        quoted("rule"),
-        quoted("message"),
-        quoted("messageExpression"),
-        pointer("reason", "apiextensions.FieldValueErrorReason"),
-        quoted("fieldPath"),
-        pointer("optionalOldSelf", "bool"),
+        "{{\"Rule\":{},\"Message\":{},\"MessageExpression\":{},\"Reason\":{},\"FieldPath\":{},\"OptionalOldSelf\":{}}}",
+        json("rule", "".into()),
+        json("message", "".into()),
+        json("messageExpression", "".into()),
+        json("reason", Value::Null),
+        json("fieldPath", "".into()),
+        json("optionalOldSelf", Value::Null),
     );
+    let shown = shown.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026");
     StatusCause::new("FieldValueInvalid", field, format!("Invalid value: {shown}: {words}"))
 }
