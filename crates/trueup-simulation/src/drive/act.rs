@@ -9,7 +9,7 @@ use trueup_repo::{Conduct, Outage};
 use super::people::{Rivalry, sync_policy};
 use super::{CONTROLLER, Due, World};
 use crate::gate::{PlannedCrash, held};
-use crate::story::{Act, GitFault, Replica};
+use crate::story::{Act, GitFault, Policy, Replica};
 
 /// How late a slow Git server answers.
 const GIT_DELAY: Duration = Duration::from_secs(12);
@@ -41,44 +41,24 @@ impl World<'_> {
                 let refresh = json!({"metadata": {"annotations": {"argocd.argoproj.io/refresh": level}}});
                 self.tell_app(app, &refresh).await
             }
-            Act::Policy { app, policy } => {
-                let respects = self
-                    .story
-                    .apps
-                    .iter()
-                    .find(|plan| plan.name == *app)
-                    .is_none_or(|plan| plan.respects_ignored);
-                let patch = json!({"spec": {"syncPolicy": sync_policy(*policy, respects)}});
-                let told = self.tell_app(app, &patch).await;
-                let shared = &mut *held(&self.gates);
-                let now = shared.now_ms();
-                shared.judge.policy_set(now, app, *policy);
-                told
-            }
+            Act::Policy { app, policy } => self.tell_policy(app, *policy).await,
             Act::Fault { rule, seconds } => self.fault(rule, *seconds),
             Act::Restart { compacts, down_ms } => self.server_ends(*compacts, *down_ms),
             Act::Git { fault, seconds } => self.git_breaks(*fault, *seconds),
             Act::Rival { object, pointer, value, every_s, seconds } => {
-                self.rivals.push(Rivalry {
+                let rivalry = Rivalry {
                     object: object.clone(),
                     pointer: pointer.clone(),
                     value: value.clone(),
                     every_ms: every_s * 1_000,
                     until_ms: self.now_ms() + seconds * 1_000,
-                });
-                self.later(0, Due::RivalActs(self.rivals.len() - 1));
-                true
+                };
+                self.rival_appears(rivalry)
             }
             Act::CutOff { replica, seconds } => self.cut_off(*replica, *seconds),
             Act::Crash { replica, after_effects, at, down_ms } => {
                 let planned = PlannedCrash { after_effects: *after_effects, at: *at, down_ms: *down_ms };
-                let mut shared = held(&self.gates);
-                let controlled = &mut shared.controllers[*replica as usize];
-                let is_free = controlled.crash.is_none() && !controlled.has_crashed;
-                if is_free {
-                    controlled.crash = Some(planned);
-                }
-                is_free
+                self.plan_crash(*replica, planned)
             }
             Act::Stop { replica, down_ms } => {
                 let ran = self.stop(*replica).await;
@@ -95,6 +75,34 @@ impl World<'_> {
             Act::Wait => true,
         };
         self.count(&if came_about { word } else { format!("{word}, in vain") });
+    }
+
+    async fn tell_policy(&mut self, app: &str, policy: Policy) -> bool {
+        let plan = self.story.apps.iter().find(|plan| plan.name == app);
+        let respects = plan.is_none_or(|plan| plan.respects_ignored);
+        let patch = json!({"spec": {"syncPolicy": sync_policy(policy, respects)}});
+        let told = self.tell_app(app, &patch).await;
+        let shared = &mut *held(&self.gates);
+        let now = shared.now_ms();
+        shared.judge.policy_set(now, app, policy);
+        told
+    }
+
+    fn rival_appears(&mut self, rivalry: Rivalry) -> bool {
+        self.rivals.push(rivalry);
+        self.later(0, Due::RivalActs(self.rivals.len() - 1));
+        true
+    }
+
+    /// One crash at a time: another one waits for none.
+    fn plan_crash(&mut self, replica: Replica, planned: PlannedCrash) -> bool {
+        let mut shared = held(&self.gates);
+        let controlled = &mut shared.controllers[replica as usize];
+        let is_free = controlled.crash.is_none() && !controlled.has_crashed;
+        if is_free {
+            controlled.crash = Some(planned);
+        }
+        is_free
     }
 
     fn revert(&mut self, commits: usize) -> bool {
