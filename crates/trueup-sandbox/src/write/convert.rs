@@ -4,12 +4,22 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use trueup_object::{GroupKind, Value};
 
+use super::fields::{each, within};
 use super::strategy::{TEMPLATE_GENERATION, template_generation};
 
 /// Takes an object through the server's internal type.
 pub fn through_internal(kind: &GroupKind, object: &mut Value) {
     if kind.is("", "Secret") {
         string_data(object);
+    }
+    if kind.is("apps", "StatefulSet") {
+        // Whatever they say that they are.
+        within(object, "spec", |spec| {
+            each(spec, "volumeClaimTemplates", |claim| {
+                claim.set_at(&["apiVersion"], "v1".into());
+                claim.set_at(&["kind"], "PersistentVolumeClaim".into());
+            });
+        });
     }
     if kind.is("apps", "DaemonSet") {
         // A field of the internal type that stands in an annotation outside.

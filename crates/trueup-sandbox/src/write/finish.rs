@@ -109,6 +109,10 @@ impl Pipeline<'_, '_> {
             copy_field(object, live, &["metadata", "resourceVersion"]);
             return Ok(());
         }
+        if given.parse::<u64>().is_err() {
+            let message = format!("strconv.ParseUint: parsing {given:?}: invalid syntax");
+            return Err(ApiStatus::new(500, StatusReason::Unknown, message));
+        }
         if Some(given) != live.str_at(&["metadata", "resourceVersion"]) {
             return Err(ApiStatus::modified(kind, self.name()));
         }

@@ -77,6 +77,13 @@ pub fn path_segment(text: &str) -> Vec<String> {
 
 /// What is wrong with a key of a label or annotation: `name` or `prefix/name`.
 pub fn qualified_name(text: &str) -> Vec<String> {
+    if text.matches('/').count() > 1 {
+        let whole = "a valid label key must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an \
+                     alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is \
+                     '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]') with an optional DNS subdomain prefix and '/' (e.g. \
+                     'example.com/MyName')";
+        return vec![whole.to_owned()];
+    }
     let mut wrong = Vec::new();
     let (prefix, name) = match text.split_once('/') {
         Some((prefix, name)) => (Some(prefix), name),
