@@ -15,11 +15,11 @@ use trueup_cluster::{Content, Lookup, ObjectName};
 use trueup_engine::app::{App, AppKey};
 use trueup_engine::condition::{Condition, ConditionType};
 use trueup_engine::desired::TargetSet;
-use trueup_engine::live::{KindCoverage, LiveSet};
+use trueup_engine::live::LiveSet;
 use trueup_engine::look::Comparison;
 use trueup_engine::operation::{self as engine, OperationPhase};
 use trueup_engine::status::SyncStatus;
-use trueup_object::{Gvk, Map, Text, Value};
+use trueup_object::{Map, Text, Value};
 
 use crate::applications;
 use crate::board::AppCard;
@@ -116,27 +116,7 @@ pub fn prepare(
 
 /// Tells which kinds of the targets the cluster does not serve, unless their definitions are among the targets.
 fn unserved(targets: &TargetSet, live: &LiveSet) -> Option<Condition> {
-    let not_served =
-        |gvk: &&Gvk| live.coverage.kinds.get(&gvk.group_kind()) == Some(&KindCoverage::NotServed);
-    let defined: Vec<(&str, &str)> = targets
-        .targets
-        .values()
-        .filter(|target| target.gvk.kind == "CustomResourceDefinition")
-        .filter_map(|target| {
-            let object = &target.object;
-            Some((object.str_at(&["spec", "group"])?, object.str_at(&["spec", "names", "kind"])?))
-        })
-        .collect();
-    let mut kinds: Vec<String> = targets
-        .targets
-        .values()
-        .map(|target| &target.gvk)
-        .filter(not_served)
-        .filter(|gvk| !defined.contains(&(gvk.group.as_str(), gvk.kind.as_str())))
-        .map(ToString::to_string)
-        .collect();
-    kinds.sort();
-    kinds.dedup();
+    let kinds: Vec<String> = live.unserved(targets).iter().map(ToString::to_string).collect();
     (!kinds.is_empty()).then(|| {
         Condition::new(
             ConditionType::SyncError,

@@ -10,6 +10,7 @@
 mod absent;
 mod addition;
 mod align;
+mod blame;
 mod compare;
 mod derived;
 mod equal;
@@ -32,6 +33,7 @@ mod spot;
 mod unowned;
 mod walk;
 
+pub use blame::{OwnedField, blame};
 pub use compare::compare;
 pub use equal::equal;
 pub use finding::{Change, Channel, CompareInput, Comparison, Finding, Moved};

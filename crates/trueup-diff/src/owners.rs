@@ -59,16 +59,23 @@ impl<'a> Owners<'a> {
                 owned.others.push(entry);
             }
         }
-        owned.others.sort_by_key(|entry| likelihood(entry));
+        owned
+            .others
+            .sort_by_key(|entry| likelihood(entry.operation, &entry.subresource, entry.time, &entry.manager));
         owned
     }
 }
 
 /// An update takes a path from all others, an apply of an equal value only joins them: so an update wrote the value, and
 /// a write to `scale` (which leaves no time) was an update that meant this very field. Then the latest.
-fn likelihood(entry: &FieldWriter) -> (bool, bool, Reverse<Option<Timestamp>>, &str) {
-    let applied = entry.operation == ManagedOperation::Apply;
-    (applied, entry.subresource.is_empty(), Reverse(entry.time), entry.manager.as_str())
+fn likelihood<'a>(
+    operation: ManagedOperation,
+    subresource: &str,
+    time: Option<Timestamp>,
+    manager: &'a FieldManager,
+) -> (bool, bool, Reverse<Option<Timestamp>>, &'a str) {
+    let applied = operation == ManagedOperation::Apply;
+    (applied, subresource.is_empty(), Reverse(time), manager.as_str())
 }
 
 impl Owner {
@@ -79,6 +86,16 @@ impl Owner {
             subresource: entry.subresource.clone(),
             time: entry.time,
         }
+    }
+
+    /// Orders the owners of one path: the likeliest writer of its value first.
+    pub(crate) fn by_likelihood(&self, other: &Self) -> std::cmp::Ordering {
+        let of = |owner: &'_ Self| {
+            let (applied, whole, time, name) =
+                likelihood(owner.operation, &owner.subresource, owner.time, &owner.manager);
+            (applied, whole, time, name.to_owned())
+        };
+        of(self).cmp(&of(other))
     }
 
     /// Whether both are the same writer, whatever the time and the API version of the entry.

@@ -1,10 +1,12 @@
 //! What is live: objects as last observed, and which kinds that covers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use trueup_object::{GroupKind, Gvk, ResourceKey, Text, Value};
+
+use crate::desired::TargetSet;
 
 /// One object as last observed, with its managedFields.
 #[derive(Debug, Clone, PartialEq)]
@@ -97,6 +99,24 @@ pub struct LiveSet {
     /// Objects that exist and whose content could not be had, with the reason.
     pub unread: BTreeMap<ResourceKey, String>,
     pub coverage: Coverage,
+}
+
+impl LiveSet {
+    /// The kinds of the targets that the cluster does not serve, but for those whose definitions are among the targets.
+    pub fn unserved(&self, targets: &TargetSet) -> BTreeSet<Gvk> {
+        let definitions = targets.targets.values().filter(|it| it.gvk.kind == "CustomResourceDefinition");
+        let defined: BTreeSet<GroupKind> = definitions
+            .filter_map(|target| {
+                let text = |path: &[&str]| target.object.str_at(path);
+                Some(GroupKind::new(text(&["spec", "group"])?, text(&["spec", "names", "kind"])?))
+            })
+            .collect();
+        let kinds = targets.targets.values().map(|target| &target.gvk);
+        let is_unserved = |kind: GroupKind| {
+            self.coverage.kinds.get(&kind) == Some(&KindCoverage::NotServed) && !defined.contains(&kind)
+        };
+        kinds.filter(|gvk| is_unserved(gvk.group_kind())).cloned().collect()
+    }
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ mod customizations;
 mod filter;
 mod limits;
 mod rule;
+mod spelling;
 #[cfg(test)]
 mod tests;
 mod tracking;
@@ -233,6 +234,7 @@ impl Settings {
         filter::read(argocd, &mut settings);
         updates::read(argocd, &mut settings);
         limits::read(argocd, &mut settings);
+        spelling::read(argocd, &mut settings);
         settings.tracking = tracking::read(argocd, &mut settings);
         settings.masked_annotations = masked_annotations(argocd);
         own(trueup, &mut settings);

@@ -4,7 +4,7 @@
 use trueup_object::Value;
 
 use crate::conditions::find;
-use crate::{Health, HealthStatus};
+use crate::{Health, HealthStatus, known};
 
 /// Conditions that are True while something is wrong. So are those whose name begins with Failed or ends with Failed,
 /// Failure or Error.
@@ -128,6 +128,9 @@ const WORDS: [(HealthStatus, &[&str]); 4] = [
 
 /// Judges an object by the conventions. `None` where it follows none of them.
 pub(crate) fn judge(live: &Value) -> Option<Health> {
+    if let Some(health) = known::judge(live) {
+        return Some(health);
+    }
     let status = live.at(&["status"])?.as_map().filter(|status| !status.is_empty())?;
     if is_suspended(live) {
         return Some(Health::new(HealthStatus::Suspended, ""));

@@ -8,6 +8,7 @@ mod aggregate;
 mod conditions;
 mod dispatch;
 mod generic;
+mod known;
 mod pod;
 mod rules;
 mod shape;

@@ -8,6 +8,7 @@ use clap_complete::Shell;
 
 use crate::actions::ActionsCommand;
 use crate::app::AppCommand;
+use crate::blame::BlameArguments;
 use crate::controller::ControllerArguments;
 use crate::demo::DemoArguments;
 use crate::diff::DiffArguments;
@@ -60,6 +61,8 @@ pub enum Command {
     Controller(ControllerArguments),
     /// Compare files with files, or a folder of manifests with a cluster, without any Application
     Diff(Box<DiffArguments>),
+    /// Say who owns each field of an object, by which tool and since when
+    Blame(BlameArguments),
     /// Decide about drift
     #[command(subcommand)]
     Drift(DriftCommand),

@@ -9,7 +9,7 @@ mod markdown;
 mod offline;
 mod places;
 mod rules;
-mod schemas;
+pub mod schemas;
 mod sides;
 mod text;
 mod view;
@@ -177,6 +177,7 @@ pub async fn run(arguments: &DiffArguments, globals: &Globals, persona: Persona)
     }
     let wanted = format!("Git ({})", target.display());
     arguments.form.show(&document, &view, &wanted, None, persona)?;
+    rules::tell(view.comparison);
     arguments.form.tell_of_notes(&document);
     Ok(arguments.form.ending(document.status))
 }

@@ -4,6 +4,7 @@
 mod actions;
 mod app;
 mod arguments;
+mod blame;
 mod controller;
 mod crds;
 mod demo;
@@ -67,6 +68,7 @@ async fn run(command: Command, globals: &arguments::Globals, persona: Persona) -
         Command::Drift(command) => drift::run(&command, globals).await,
         Command::Health(arguments) => health::run(&arguments),
         Command::Actions(command) => actions::run(&command),
+        Command::Blame(arguments) => blame::run(&arguments, globals).await,
         Command::Demo(arguments) => demo::run(&arguments).await,
         Command::Sandbox(options) => sandbox::run(options, globals).await,
         Command::Version(options) => version::run(&options).await,

@@ -162,6 +162,11 @@ pub fn used(counts: &[RuleCount]) -> Vec<LintFinding> {
 
 /// Why a rule hides nothing, or not everywhere what it should; nothing where it does its work.
 pub fn said(count: &RuleCount) -> Option<String> {
+    said_of(count, "of the application")
+}
+
+/// The same of other objects than those of an application.
+pub fn said_of(count: &RuleCount, whose: &str) -> Option<String> {
     let RuleCount { kinds, path, objects, matches, failure, over, place, .. } = count;
     if *over {
         let remedy = "remove it, or give it another `until`";
@@ -177,7 +182,7 @@ pub fn said(count: &RuleCount) -> Option<String> {
         return None;
     }
     match (*objects, *matches) {
-        (0, _) => Some(format!("no object of the application is {kinds}: `{path}` hides nothing")),
+        (0, _) => Some(format!("no object {whose} is {kinds}: `{path}` hides nothing")),
         (_, 0) => Some(format!("`{path}` matches no field in {objects} of {kinds}: it hides nothing")),
         _ => None,
     }

@@ -192,6 +192,22 @@ fn tracked_by(application: &Value) -> Option<String> {
     (mark.app != own && mark.key.kind == "Application").then(|| mark.app.to_string())
 }
 
+/// What the file of an Application has to have in addition: the rule; and, where they are given, the annotation that says
+/// whose it is and why.
+fn addition(application: &Value, spec: &IgnoreSpec, details: &[Value]) -> Result<Value, Failure> {
+    let rules = Value::List(vec![lint::to_value(spec)]);
+    if details.is_empty() {
+        return Ok(rules);
+    }
+    let mut wanted = application.clone();
+    add(&mut wanted, spec, details)?;
+    let mut addition = Value::default();
+    let place = ["metadata", "annotations", trueup_api::annotations::IGNORE_REASONS];
+    addition.set_at(&place, wanted.at(&place).cloned().unwrap_or_default());
+    addition.set_at(&["spec", "ignoreDifferences"], rules);
+    Ok(addition)
+}
+
 fn in_git(
     arguments: &IgnoreArguments,
     application: &Value,
@@ -214,12 +230,12 @@ fn in_git(
             match &change {
                 Ok(change) => output::print(&change.patch()),
                 // Its file is not here: what is to be added to it can be told all the same.
-                Err(_) => output::print(&Value::List(vec![lint::to_value(spec)]).to_yaml()),
+                Err(_) => output::print(&addition(application, spec, details)?.to_yaml()),
             }
             Err(Failure::user(format!("the Application {name} is itself in Git: the application {parent} brings it from there"))
                 .hint(match change {
                     Ok(_) => "--write makes the change printed above; commit it then",
-                    Err(_) => "add the rule printed above to spec.ignoreDifferences in its file, or give its checkout: --write=DIR",
+                    Err(_) => "add what is printed above to its file, the rule to spec.ignoreDifferences, or give its checkout: --write=DIR",
                 }))
         }
     }

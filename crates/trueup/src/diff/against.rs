@@ -18,6 +18,7 @@ use super::{DiffArguments, Document, of_any_revision, rules};
 use crate::arguments::{Globals, Persona};
 use crate::failure::{Ending, Failure};
 use crate::home::Home;
+use crate::output;
 use crate::scene::{Scene, Sources, render_failure, understand};
 use crate::version::VERSION;
 
@@ -53,6 +54,14 @@ pub async fn run(
     let view = seen.view(&scene);
     let document = Document::new(&view, report.as_ref(), arguments.form.extent());
     arguments.form.show(&document, &view, &format!("Git ({})", folder.display()), remark, persona)?;
+    if arguments.ignore.is_some() {
+        rules::tell(view.comparison);
+    }
+    for gvk in seen.live.unserved(view.targets) {
+        output::tell(&format!(
+            "note: the cluster does not serve {gvk}: its objects are missing until its definition is installed"
+        ));
+    }
     arguments.form.tell_of_notes(&document);
     Ok(arguments.form.ending(document.status))
 }

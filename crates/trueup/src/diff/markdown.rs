@@ -60,7 +60,10 @@ fn summary(document: &Document) -> String {
     let objects = if all == 1 { "object" } else { "objects" };
     let unknown = if unknown == 0 { String::new() } else { format!(", {unknown} not known") };
     match document.status {
-        SyncStatus::OutOfSync => format!("{differ} of {all} {objects} differ{unknown}"),
+        SyncStatus::OutOfSync => {
+            let verb = if differ == 1 { "differs" } else { "differ" };
+            format!("{differ} of {all} {objects} {verb}{unknown}")
+        }
         SyncStatus::Synced if differ > 0 => {
             format!("In sync: what differs in {differ} of {all} {objects} does not count")
         }

@@ -2,11 +2,14 @@
 
 use trueup_api::Application;
 use trueup_engine::app::App;
+use trueup_engine::ignore::{RuleSource, lint};
+use trueup_engine::look::Comparison;
 use trueup_object::{Text, Value};
 
 use super::DiffArguments;
 use super::files;
 use crate::failure::Failure;
+use crate::output;
 
 /// The application that files are compared as: it is in no cluster, and only its rules matter.
 pub fn application(arguments: &DiffArguments) -> Result<(Application, App), Failure> {
@@ -40,6 +43,15 @@ pub fn application(arguments: &DiffArguments) -> Result<(Application, App), Fail
     }
     app.destination.namespace = arguments.namespace.as_deref().map(Text::from).unwrap_or_default();
     Ok((application, app))
+}
+
+/// Says which rules of --ignore hide nothing in what was compared, and which fail.
+pub fn tell(comparison: &Comparison) {
+    for count in comparison.rules.iter().filter(|count| count.source == RuleSource::Application) {
+        if let Some(said) = lint::said_of(count, "that is compared") {
+            output::tell(&format!("note: --ignore, {}: {said}", count.place));
+        }
+    }
 }
 
 /// The list, by itself, under `ignoreDifferences`, or in an Application.

@@ -94,6 +94,11 @@ fn from_version_2(mut document: Value) -> Value {
 
 async fn from_cluster(globals: &Globals, kinds: &BTreeSet<Gvk>) -> Result<SchemaSet, Failure> {
     let connection = Connection::open(&home::access(globals), VERSION).await?;
+    of_connection(&connection, kinds).await
+}
+
+/// Asks a cluster for the schemas of kinds.
+pub async fn of_connection(connection: &Connection, kinds: &BTreeSet<Gvk>) -> Result<SchemaSet, Failure> {
     let mut cache = SchemaCache::default();
     let read = patiently("reading the cluster's schemas", cache.refresh(&connection.wire, kinds)).await;
     let read = read.map_err(|error| Failure::of_wire("read the cluster's schemas", &error))?;

@@ -152,3 +152,18 @@ async fn app_diff_takes_a_folder_and_says_which_of_argo_cds_flags_it_cannot_hono
     assert_eq!(world.trueup(&["app", "diff", "web", "--local", &folder, "--exit-code=false"]).await.code, 0);
     assert_eq!(world.trueup(&["app", "diff", "web", "--local", &folder, "--diff-exit-code=7"]).await.code, 7);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kind_that_the_cluster_does_not_serve_is_named() {
+    let world = World::new().await;
+    let widget = "{apiVersion: example.com/v1, kind: Widget, metadata: {name: a}}";
+    let rule = "[{kind: ConfigMap, jsonPointers: [/data/none]}]";
+    let folder = propose(&world, &[("a.yaml", BLUE), ("b.yaml", widget)]);
+    let rules = world.folder.path().join("rules.yaml");
+    std::fs::write(&rules, rule).unwrap();
+    let ignore = format!("--ignore={}", rules.display());
+    let run = world.trueup(&["diff", &folder, "--against=admin", "--namespace=web", &ignore]).await;
+    assert_eq!(run.code, 1, "{run:?}");
+    assert!(run.err.contains("note: the cluster does not serve example.com/v1"), "{run:?}");
+    assert!(run.err.contains("note: --ignore, ") && run.err.contains("`/data/none`"), "{run:?}");
+}

@@ -164,6 +164,12 @@ async fn an_application_that_is_itself_in_git_is_changed_there() {
     let refused = call_in(&world, elsewhere.path(), &line).await;
     assert!(refused.code == 2 && refused.err.contains("--write=DIR"), "{refused:?}");
     assert_eq!(refused.out, "- jsonPointers:\n  - /data/colour\n  kind: ConfigMap\n  name: settings\n");
+    let told = ["--owner=team-a", "--reason=painted by hand"];
+    let refused = call_in(&world, elsewhere.path(), &[&line[..], &told].concat()).await;
+    let addition = Value::from_yaml(refused.out.as_bytes()).unwrap();
+    let reasons = addition.str_at(&["metadata", "annotations", "trueup.dev/ignore-reasons"]).unwrap();
+    assert!(reasons.contains("team-a") && reasons.contains("painted by hand"), "{refused:?}");
+    assert_eq!(addition.list_at(&["spec", "ignoreDifferences"]).len(), 1, "{refused:?}");
     assert_eq!(rules(&world).await, "", "nothing was written to the cluster");
     assert_eq!(std::fs::read_to_string(checkout.join("root/web.yaml")).unwrap(), IN_GIT);
 

@@ -3,6 +3,7 @@
 
 mod against;
 mod baseline;
+mod blame;
 mod compare;
 mod controlled;
 mod custom_health;

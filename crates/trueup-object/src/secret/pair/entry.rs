@@ -20,7 +20,13 @@ impl<'t> Scan<'t> {
 
     /// The name in the line before or behind that of the value, where that is of the same entry.
     fn named_in_lines(&self, separator: usize) -> Option<&'t str> {
-        let line = self.line..self.line_end(separator);
+        let limit = self.bytes.len().min(self.line + ENTRY_MAX);
+        let end = (separator..limit).find(|at| self.at(*at) == Some(b'\n'));
+        // A longer line is none of a list of entries, and a text takes its length in steps, however it is made.
+        if end.is_none() && limit < self.bytes.len() {
+            return None;
+        }
+        let line = self.line..end.unwrap_or(limit);
         let column = self.column(line.clone());
         let others = [self.line_before(line.start), self.line_after(line.end)];
         let same = others.into_iter().flatten().filter(|other| self.column(other.clone()) == column);

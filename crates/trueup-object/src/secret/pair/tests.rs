@@ -258,6 +258,19 @@ fn odd_texts_are_gone_through() {
     }
     let many = "\"password\": \"x\" ".repeat(5_000);
     assert!(!pairs(&many).is_empty());
+    for part in [
+        "value: ",
+        "identified ",
+        "password ",
+        "login password ",
+        "-p ",
+        "- ",
+        "mysql -p'",
+        "set_header ",
+        "</name><value>",
+    ] {
+        let _found = pairs(&part.repeat(20_000));
+    }
     let entries = "name: PASSWORD\nvalue: ".repeat(5_000);
     assert!(!pairs(&entries).is_empty());
     let nested = "password: [".repeat(5_000);

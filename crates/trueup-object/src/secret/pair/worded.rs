@@ -27,7 +27,7 @@ const PROGRAMS: [(&str, &str, Taken); 7] = [
 ];
 
 /// No command stands further from its flags.
-const COMMAND_MAX: usize = 1 << 10;
+const COMMAND_MAX: usize = 512;
 
 /// Where in an argument of a command a password stands: behind `--password` in the argument before it, or behind a flag that
 /// the program is known to take one with. The list of arguments begins with the program, where that is known.
@@ -174,7 +174,7 @@ impl<'t> Scan<'t> {
             if self.slice(start..end) != directive || value == end {
                 continue;
             }
-            if self.slice(self.line..start).trim().is_empty() {
+            if self.slice(self.line.max(self.char_start(start))..start).trim().is_empty() {
                 let line_end = self.line_end(value);
                 let text = self.slice(value..line_end).trim_end();
                 let inner = text.trim_matches(['"', '\'']);
@@ -184,7 +184,7 @@ impl<'t> Scan<'t> {
         }
         let Some(end) = self.word("password") else { return };
         let value = self.skip(end, is_blank);
-        if value > end && self.slice(self.line..start).contains("login ") {
+        if value > end && self.slice(self.line.max(self.char_start(start))..start).contains("login ") {
             return self.take("password", value..self.skip(value, |byte| !byte.is_ascii_whitespace()));
         }
         let value = self.skip(end, |byte| is_blank(byte) || byte == b'(');
@@ -196,15 +196,15 @@ impl<'t> Scan<'t> {
     /// MySQL's and Oracle's `IDENTIFIED BY 'VALUE'`, with the name of a plugin or without.
     pub(super) fn identified(&mut self) {
         let Some(end) = self.word("identified") else { return };
-        let rest = self.slice(end..self.line_end(end));
         let mut position = end;
         // `WITH PLUGIN BY PASSWORD` are the words that may stand there.
-        for word in rest.split_inclusive(|char: char| char.is_ascii_whitespace()).take(6) {
-            if word.starts_with(['\'', '"', '\\']) {
+        for _ in 0..5 {
+            position = self.skip(position, is_blank);
+            if matches!(self.at(position), Some(b'\'' | b'"' | b'\\')) {
                 self.quoted("password", position);
                 return;
             }
-            position += word.len();
+            position = self.skip(position, is_name);
         }
     }
 

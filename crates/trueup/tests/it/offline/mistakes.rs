@@ -78,3 +78,19 @@ fn a_list_of_applications_is_linted() {
         assert!(run.err.contains("\nhint: "), "{}", run.err);
     }
 }
+
+#[test]
+fn rules_that_hide_nothing_or_fail_are_told() {
+    let rules = "- {group: apps, kind: Deployment, jsonPointers: [/spec/replicas, /spec/none]}
+- {group: apps, kind: StatefulSet, jsonPointers: [/spec/replicas]}
+- {group: apps, kind: Deployment, jqPathExpressions: ['.spec.replicas[]']}
+";
+    let folder =
+        Folder::new(&[("target.yaml", DEPLOYMENT), ("live.yaml", LIVE_DEPLOYMENT), ("rules.yaml", rules)]);
+    let run = folder.run(&["--target=target.yaml", "--live=live.yaml", "--ignore=rules.yaml"]);
+    let told: Vec<&str> = run.err.lines().filter(|line| line.starts_with("note: --ignore")).collect();
+    assert_eq!(told.len(), 3, "{run:?}");
+    assert!(told[0].contains("`/spec/none` matches no field in 1 of"), "{run:?}");
+    assert!(told[1].contains("no object that is compared is"), "{run:?}");
+    assert!(told[2].contains("`.spec.replicas[]` fails on Deployment/web"), "{run:?}");
+}
