@@ -124,6 +124,12 @@ impl Pipeline<'_, '_> {
         if causes.is_empty() {
             return Ok(());
         }
-        Err(ApiStatus::invalid(self.request.kind, self.created_name(object), causes))
+        let mut status = ApiStatus::invalid(self.request.kind, self.created_name(object), causes);
+        if self.request.kind.group_kind().is("events.k8s.io", "Event") {
+            // The server names the kind as the core group has it.
+            status.message = status.message.replacen("Event.events.k8s.io", "Event", 1);
+            status.details.group = "".into();
+        }
+        Err(status)
     }
 }

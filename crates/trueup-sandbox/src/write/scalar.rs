@@ -92,10 +92,17 @@ pub fn refusal(value: &Value, scalar: Scalar) -> Option<String> {
             "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
                 .to_owned(),
         ),
-        Scalar::Time | Scalar::MicroTime => Some(format!(
-            "parsing time {text:?} as \"2006-01-02T15:04:05Z07:00\": cannot parse {text:?} as \"2006\""
-        )),
-        Scalar::Bytes => Some("illegal base64 data at input byte 0".to_owned()),
+        Scalar::Time | Scalar::MicroTime => {
+            let micro = if scalar == Scalar::MicroTime { ".000000" } else { "" };
+            Some(format!(
+                "parsing time {text:?} as \"2006-01-02T15:04:05{micro}Z07:00\": cannot parse {text:?} as \"2006\""
+            ))
+        }
+        Scalar::Bytes => {
+            let is_known = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=');
+            let place = text.bytes().position(|byte| !is_known(byte)).unwrap_or(text.len() / 4 * 4);
+            Some(format!("illegal base64 data at input byte {place}"))
+        }
         Scalar::String
         | Scalar::Integer
         | Scalar::Number

@@ -15,6 +15,10 @@ pub fn pod_spec(spec: &mut Value) {
     fill_text(spec, "restartPolicy", "Always");
     fill(spec, "securityContext", Value::Map(Map::new()));
     fill(spec, "terminationGracePeriodSeconds", 30);
+    // A grace period that nobody could wait for is one second.
+    if spec.int_at(&["terminationGracePeriodSeconds"]).is_some_and(|seconds| seconds < 0) {
+        spec.set_at(&["terminationGracePeriodSeconds"], 1.into());
+    }
     fill_text(spec, "schedulerName", "default-scheduler");
     // The old name of serviceAccountName; the server keeps the two equal.
     service_account(spec);

@@ -29,6 +29,13 @@ fn quality_of_service(pod: &Value) -> &'static str {
     let says_nothing = |container: &Value| {
         amounts(container, "requests").is_empty() && amounts(container, "limits").is_empty()
     };
+    // What a pod says for itself counts in place of its containers.
+    let whole = pod.get("spec").filter(|spec| !says_nothing(spec));
+    if let Some(spec) = whole {
+        let (limits, requests) = (amounts(spec, "limits"), amounts(spec, "requests"));
+        let guaranteed = limits.len() == 2 && (requests.is_empty() || requests == limits);
+        return if guaranteed { "Guaranteed" } else { "Burstable" };
+    }
     if containers().all(says_nothing) {
         return "BestEffort";
     }

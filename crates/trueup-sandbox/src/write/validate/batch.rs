@@ -13,11 +13,9 @@ static NOTHING: Value = Value::Null;
 
 const N_INDEXED_MAX: i64 = 100_000;
 
-pub fn job(report: &mut Report, object: &Value, live: Option<&Value>) {
+pub fn job(report: &mut Report, object: &Value) {
     let spec = object.get("spec").unwrap_or(&NOTHING);
-    if live.is_none() {
-        generated_selector(report, object, spec);
-    }
+    generated_selector(report, object, spec);
     job_spec(report, spec, "spec");
     let labels = spec.at(&["template", "metadata", "labels"]);
     let Some(selector) = spec.get("selector") else {

@@ -23,7 +23,7 @@ pub fn endpoints(report: &mut Report, object: &Value) {
                 let ip = address.str_at(&["ip"]).unwrap_or_default();
                 // The server asks twice whether it is an address at all.
                 if !report.address(&field, ip) {
-                    report.address(&field, ip);
+                    report.invalid(&field, ip, "must be a valid IP address");
                 }
                 report.named(address, &path, "hostname", dns_label);
                 report.named(address, &path, "nodeName", dns_subdomain);
@@ -45,7 +45,11 @@ pub fn endpoints(report: &mut Report, object: &Value) {
     }
 }
 
-pub fn endpoint_slice(report: &mut Report, object: &Value) {
+pub fn endpoint_slice(report: &mut Report, object: &Value, live: Option<&Value>) {
+    // Addresses are judged by their type, which may not change.
+    if live.is_some_and(|live| live.get("addressType") != object.get("addressType")) {
+        return;
+    }
     let kind = object.str_at(&["addressType"]).unwrap_or_default();
     report.one_of(object, "", "addressType", &["FQDN", "IPv4", "IPv6"]);
     for (index, endpoint) in object.list_at(&["endpoints"]).iter().enumerate() {

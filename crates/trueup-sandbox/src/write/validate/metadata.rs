@@ -61,7 +61,11 @@ fn generated(report: &mut Report, kind: &KindInfo, metadata: &Value) {
 fn checked_name(kind: &KindInfo, name: &str) -> Vec<String> {
     match (kind.gvk.group.as_str(), kind.gvk.kind.as_str()) {
         ("rbac.authorization.k8s.io", _) => path_segment(name),
-        ("", "Namespace" | "Service") | ("apps", "StatefulSet") => dns_label(name),
+        ("", "Namespace" | "Service") => dns_label(name),
+        // Its length has a rule of its own.
+        ("apps", "StatefulSet") => {
+            dns_label(name).into_iter().filter(|message| !message.ends_with("bytes")).collect()
+        }
         ("storage.k8s.io", "CSIDriver") => dns_subdomain(&name.to_lowercase()),
         // The kind's own check says it all.
         ("apiextensions.k8s.io" | "apiregistration.k8s.io", _) if kind.is_builtin() => path_segment(name),

@@ -10,7 +10,7 @@ use super::{Report, join, metadata};
 
 static NOTHING: Value = Value::Null;
 
-pub fn service(report: &mut Report, object: &Value) {
+pub fn service(report: &mut Report, object: &Value, live: Option<&Value>) {
     let spec = object.get("spec").unwrap_or(&NOTHING);
     let kind = spec.str_at(&["type"]).unwrap_or_default();
     let ports = spec.list_at(&["ports"]);
@@ -30,7 +30,7 @@ pub fn service(report: &mut Report, object: &Value) {
     metadata::labels(report, spec, "spec.selector", "selector");
     report.one_of(spec, "spec", "sessionAffinity", &["ClientIP", "None"]);
     affinity_timeout(report, spec);
-    addresses(report, spec);
+    addresses(report, spec, live.is_none());
     for (index, address) in spec.list_at(&["externalIPs"]).iter().filter_map(Value::as_str).enumerate() {
         let field = format!("spec.externalIPs[{index}]");
         if report.address(&field, address) {
@@ -91,7 +91,7 @@ fn affinity_timeout(report: &mut Report, spec: &Value) {
 }
 
 /// Addresses and their families: this cluster has IPv4 alone, as the API server has it by default.
-fn addresses(report: &mut Report, spec: &Value) {
+fn addresses(report: &mut Report, spec: &Value, is_new: bool) {
     let families = spec.list_at(&["ipFamilies"]);
     for (index, family) in families.iter().filter_map(Value::as_str).enumerate() {
         report.supported(&format!("spec.ipFamilies[{index}]"), family, &["IPv4", "IPv6"]);
@@ -107,7 +107,8 @@ fn addresses(report: &mut Report, spec: &Value) {
         }
         let is_v6 = address.contains(':');
         let wanted = families.get(index).and_then(Value::as_str).unwrap_or_default();
-        if (wanted == "IPv6") != is_v6 && !wanted.is_empty() {
+        // A new service has its address chosen after this.
+        if (wanted == "IPv6") != is_v6 && !wanted.is_empty() && !is_new {
             let detail = format!("expected an {wanted} value as indicated by `ipFamilies[{index}]`");
             report.invalid(&field, address, &detail);
         }

@@ -61,7 +61,9 @@ fn webhook(report: &mut Report, webhook: &Value, path: &str) {
     report.optional(webhook, path, "failurePolicy", &["Fail", "Ignore"]);
     report.optional(webhook, path, "matchPolicy", &["Equivalent", "Exact"]);
     match webhook.str_at(&["sideEffects"]) {
-        None => report.required(&join(path, "sideEffects"), "must specify one of None, NoneOnDryRun"),
+        None | Some("") => {
+            report.required(&join(path, "sideEffects"), "must specify one of None, NoneOnDryRun");
+        }
         Some(effects) => report.supported(&join(path, "sideEffects"), effects, &["None", "NoneOnDryRun"]),
     }
     if let Some(seconds) =
