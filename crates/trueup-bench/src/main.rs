@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use trueup_bench::compare::{Fleet, From};
-use trueup_bench::store;
+use trueup_bench::{sandbox, store};
 
 /// Benchmarks that need no cluster. Use a release build, and a machine that does nothing else.
 #[derive(Parser)]
@@ -35,6 +35,12 @@ enum Bench {
         #[arg(long, value_delimiter = ',', default_value = "10000,50000,100000")]
         objects: Vec<usize>,
     },
+    /// The sandbox: its start, writes and reads in a second, memory
+    Sandbox {
+        /// Objects of every kind together
+        #[arg(long, default_value_t = 20_000)]
+        objects: usize,
+    },
     /// The process that holds a store; `store` starts it
     #[command(hide = true)]
     Hold,
@@ -45,6 +51,7 @@ fn main() -> Result<()> {
     match arguments.bench {
         Bench::Compare { apps, seconds } => compare(arguments.seed, apps, Duration::from_secs(seconds)),
         Bench::Store { objects } => sizes(arguments.seed, &objects),
+        Bench::Sandbox { objects } => served(arguments.seed, objects),
         Bench::Hold => store::hold(io::stdin(), io::stdout()),
     }
 }
@@ -89,5 +96,24 @@ fn sizes(seed: u64, sizes: &[usize]) -> Result<()> {
             figures.settled as f64 / 1024.0 / 1024.0
         );
     }
+    Ok(())
+}
+
+fn served(seed: u64, objects: usize) -> Result<()> {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(sandbox::THREADS).enable_all().build()?;
+    // The first task is not on a worker: the two threads are those of the aim.
+    let figures = runtime.block_on(async move { tokio::spawn(sandbox::measure(seed, objects)).await? })?;
+    let [first, median] = figures.starts.map(|time| time.as_secs_f64() * 1e3);
+    println!("start: {first:.1} ms at first, {median:.1} ms after that (median of 20)");
+    for (what, rate) in &figures.rates {
+        println!("{what}: {rate:.0} in a second on {} threads", sandbox::THREADS);
+    }
+    let [before, with, after] = figures.resident.map(|bytes| bytes as f64 / 1e6);
+    println!(
+        "memory: {with:.1} MB with {} objects ({:.1} KB for each above the {before:.1} MB before them), {after:.1} MB in the end",
+        figures.objects,
+        (with - before) * 1e3 / figures.objects as f64
+    );
     Ok(())
 }

@@ -198,7 +198,7 @@ fn delivered(stores: &[KindStore], line: &[u8]) -> Result<(usize, Delivered)> {
 }
 
 /// A line of `/proc/self/status`, in bytes.
-fn status(name: &str) -> Result<usize> {
+pub fn status(name: &str) -> Result<usize> {
     let text = std::fs::read_to_string("/proc/self/status").context("read /proc/self/status")?;
     let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
     let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB")).context("find the line")?;

@@ -13,6 +13,7 @@ mod namespaces;
 pub(crate) mod pods;
 mod read;
 mod reviews;
+mod size;
 mod watch;
 
 use std::collections::VecDeque;

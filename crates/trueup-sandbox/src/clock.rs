@@ -68,6 +68,7 @@ impl Clock {
         }
     }
 
+    /// What time it is.
     pub fn now(&self) -> Timestamp {
         let elapsed =
             self.inner.origin.elapsed() + Duration::from_millis(self.inner.offset_ms.load(Ordering::Relaxed));

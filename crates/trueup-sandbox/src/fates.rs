@@ -23,7 +23,10 @@ pub enum Fate {
     /// No node takes it.
     Unschedulable,
     /// It ends with this exit code, and is not started again.
-    Fail { exit_code: i64 },
+    Fail {
+        /// What the container ends with.
+        exit_code: i64,
+    },
     /// It runs on, where it would otherwise have done its work and ended.
     Run,
 }
@@ -31,9 +34,11 @@ pub enum Fate {
 /// Which pods a rule is about; what is not given fits all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Chosen {
+    /// Of this namespace; of any where none is given.
     pub namespace: Option<Text>,
     /// The pod's name, or that of the workload that it begins with.
     pub name: Option<Text>,
+    /// With all of these labels.
     pub labels: Vec<(Text, Text)>,
     /// A part of the name of one of the pod's images.
     pub image: Option<Text>,
@@ -42,17 +47,22 @@ pub struct Chosen {
 /// A fate for the pods that are chosen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FateRule {
+    /// The pods that it is about.
     pub chosen: Chosen,
+    /// What becomes of them.
     pub fate: Fate,
 }
 
 /// Why a rule cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FateError {
+    /// It is no object.
     #[error("a rule is an object with fate, namespace, name, labels and image")]
     NotARule,
+    /// It has a key that is not known.
     #[error("no such field: {0}")]
     NoSuchField(String),
+    /// There is no such fate.
     #[error("no such fate: {0}; there are image-pull, crash-loop, not-ready, unschedulable, fail and run")]
     NoSuchFate(String),
 }

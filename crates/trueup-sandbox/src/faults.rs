@@ -4,6 +4,7 @@
 //! HTTP front and the API, so what it breaks is only what a client sees: the stored state is always whole. A proxy before a
 //! real API server uses the same rules.
 
+mod build;
 mod parse;
 mod request;
 mod rule;

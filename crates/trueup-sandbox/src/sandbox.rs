@@ -26,6 +26,7 @@ use crate::status::ApiStatus;
 pub struct SandboxOptions {
     /// Ids, generated names and chance follow from it.
     pub seed: u64,
+    /// What time it is in it.
     pub clock: Clock,
     /// Port 0 takes any free one.
     pub listen: SocketAddr,
@@ -40,12 +41,16 @@ pub struct SandboxOptions {
 /// Why a sandbox did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
+    /// The address cannot be listened on.
     #[error("listen")]
     Listen(#[source] ListenError),
+    /// No certificates and tokens could be made.
     #[error("make credentials")]
     Credentials(#[source] CredentialError),
+    /// What is compiled in cannot be read: a defect of this crate.
     #[error("read the compiled-in table of kinds: {0}")]
     Table(String),
+    /// The namespaces and roles that every cluster begins with were refused: a defect of this crate.
     #[error("create the first objects: {}", .0.message)]
     FirstObjects(ApiStatus),
 }
@@ -185,6 +190,11 @@ impl Sandbox {
         self.front.credentials.kubeconfig(&self.url(), user)
     }
 
+    /// Forgets the past, as a compaction of etcd does: watches and pages of lists that go back to it are answered with 410.
+    pub fn compact(&self) {
+        self.front.api.store().compact();
+    }
+
     /// The fault layer.
     pub fn faults(&self) -> &Faults {
         &self.front.faults
@@ -205,7 +215,8 @@ impl Sandbox {
         self.front.restart();
     }
 
-    /// The state, for reading and changing it without HTTP.
+    /// The state, for reading and changing it without HTTP: for this crate's own tests.
+    #[doc(hidden)]
     pub fn api(&self) -> &Api {
         &self.front.api
     }

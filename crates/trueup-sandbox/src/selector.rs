@@ -1,5 +1,7 @@
 //! Label and field selectors of lists and watches.
 
+mod labels;
+
 use trueup_object::Value;
 use trueup_object::value::Text;
 
@@ -103,94 +105,76 @@ fn absent(wanted: &str) -> Text {
 }
 
 fn parse_labels(text: &str) -> Result<Vec<LabelRequirement>, ApiStatus> {
-    split_outside_parentheses(text)
-        .into_iter()
-        .map(str::trim)
-        .filter(|part| !part.is_empty())
-        .map(|part| {
-            parse_label(part)
-                .filter(|requirement| is_label_key(&requirement.key))
-                .ok_or_else(|| ApiStatus::bad_request(format!("unable to parse requirement: {part:?}")))
-        })
-        .collect()
+    labels::parse(text).map_err(ApiStatus::bad_request)
 }
 
-fn parse_label(part: &str) -> Option<LabelRequirement> {
-    let requirement =
-        |key: &str, condition| Some(LabelRequirement { key: Text::from(key.trim()), condition });
-    let single = |value: &str| vec![Text::from(value.trim())];
-    if let Some(key) = part.strip_prefix('!') {
-        return requirement(key, Condition::Absent);
-    }
-    if let Some((key, value)) = part.split_once("!=") {
-        return requirement(key, Condition::NotIn(single(value)));
-    }
-    if let Some((key, value)) = part.split_once("==").or_else(|| part.split_once('=')) {
-        return requirement(key, Condition::In(single(value)));
-    }
-    if let Some((key, value)) = part.split_once('>') {
-        return requirement(key, Condition::Greater(value.trim().parse().ok()?));
-    }
-    if let Some((key, value)) = part.split_once('<') {
-        return requirement(key, Condition::Less(value.trim().parse().ok()?));
-    }
-    if let Some((head, list)) = part.split_once('(') {
-        let values: Vec<Text> =
-            list.strip_suffix(')')?.split(',').map(|value| Text::from(value.trim())).collect();
-        let (key, operator) = head.trim().rsplit_once(char::is_whitespace)?;
-        return match operator {
-            "in" => requirement(key, Condition::In(values)),
-            "notin" => requirement(key, Condition::NotIn(values)),
-            _ => None,
-        };
-    }
-    requirement(part, Condition::Exists)
+/// Terms in alphabetic order, as the server takes them, so that of several mistakes the same one is told.
+fn parse_fields(kind: &KindInfo, text: &str) -> Result<Vec<FieldRequirement>, ApiStatus> {
+    let mut terms = split_terms(text);
+    terms.sort_unstable();
+    let terms = terms.into_iter().filter(|term| !term.is_empty());
+    let read = terms.map(|term| {
+        let (field, value, equal) = split_field(term).ok_or_else(|| {
+            ApiStatus::bad_request(format!("invalid selector: '{text}'; can't understand '{term}'"))
+        })?;
+        let value = unescaped(value)
+            .map_err(|error| ApiStatus::bad_request(format!("invalid field selector: {error}")))?;
+        Ok((field, value, equal))
+    });
+    let read: Vec<(&str, Text, bool)> = read.collect::<Result<_, ApiStatus>>()?;
+    let requirements = read.into_iter().map(|(field, value, equal)| {
+        if !is_selectable(kind, field) {
+            return Err(unknown_field(kind, field));
+        }
+        Ok(FieldRequirement { path: field.split('.').map(Text::from).collect(), value, equal })
+    });
+    requirements.collect()
 }
 
-fn is_label_key(key: &str) -> bool {
-    !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_./".contains(&byte))
-}
-
-fn split_outside_parentheses(text: &str) -> Vec<&str> {
-    let mut parts = Vec::new();
-    let (mut start, mut depth) = (0, 0usize);
+/// Splits at commas without a backslash before them.
+fn split_terms(text: &str) -> Vec<&str> {
+    let (mut terms, mut start, mut in_slash) = (Vec::new(), 0, false);
     for (index, byte) in text.bytes().enumerate() {
         match byte {
-            b'(' => depth += 1,
-            b')' => depth = depth.saturating_sub(1),
-            b',' if depth == 0 => {
-                parts.push(text.get(start..index).unwrap_or_default());
+            _ if in_slash => in_slash = false,
+            b'\\' => in_slash = true,
+            b',' => {
+                terms.push(text.get(start..index).unwrap_or_default());
                 start = index + 1;
             }
             _ => {}
         }
     }
-    parts.push(text.get(start..).unwrap_or_default());
-    parts
+    terms.push(text.get(start..).unwrap_or_default());
+    terms
 }
 
-fn parse_fields(kind: &KindInfo, text: &str) -> Result<Vec<FieldRequirement>, ApiStatus> {
-    text.split(',')
-        .filter(|part| !part.is_empty())
-        .map(|part| {
-            let (field, value, equal) = split_field(part).ok_or_else(|| {
-                ApiStatus::bad_request(format!("invalid selector: '{text}'; can't understand '{part}'"))
-            })?;
-            if !is_selectable(kind, field) {
-                return Err(unknown_field(kind, field));
-            }
-            let path = field.split('.').map(Text::from).collect();
-            Ok(FieldRequirement { path, value: Text::from(value), equal })
-        })
-        .collect()
-}
-
-fn split_field(part: &str) -> Option<(&str, &str, bool)> {
-    if let Some((field, value)) = part.split_once("!=") {
+/// Splits at the first operator.
+fn split_field(term: &str) -> Option<(&str, &str, bool)> {
+    let at = term.find("!=").into_iter().chain(term.find('=')).min()?;
+    let (field, rest) = term.split_at(at);
+    if let Some(value) = rest.strip_prefix("!=") {
         return Some((field, value, false));
     }
-    let (field, value) = part.split_once("==").or_else(|| part.split_once('='))?;
+    let value = rest.strip_prefix("==").or_else(|| rest.strip_prefix('='))?;
     Some((field, value, true))
+}
+
+fn unescaped(value: &str) -> Result<Text, String> {
+    let (mut text, mut in_slash) = (String::new(), false);
+    for letter in value.chars() {
+        match letter {
+            '\\' | ',' | '=' if in_slash => {
+                text.push(letter);
+                in_slash = false;
+            }
+            _ if in_slash => return Err(format!("invalid escape sequence: \\{letter}")),
+            '\\' => in_slash = true,
+            ',' | '=' => return Err(format!("unescaped character in value: {}", u32::from(letter))),
+            _ => text.push(letter),
+        }
+    }
+    if in_slash { Err("invalid escape sequence: \\".to_owned()) } else { Ok(Text::from(text)) }
 }
 
 fn unknown_field(kind: &KindInfo, field: &str) -> ApiStatus {

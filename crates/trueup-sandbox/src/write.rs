@@ -6,10 +6,11 @@
 //! Storing, resourceVersions, deletion and watches are the caller's.
 
 mod convert;
-mod decode;
+pub(crate) mod decode;
 mod defaults;
 mod fields;
 mod finish;
+pub(crate) mod go_json;
 mod identity;
 mod patch;
 mod propose;
@@ -19,6 +20,8 @@ mod shape;
 mod strategy;
 mod validate;
 mod zero;
+
+pub(crate) use validate::names;
 
 use trueup_merge::{SchemaSet, TypeRef, Writer};
 use trueup_object::{Timestamp, Value};

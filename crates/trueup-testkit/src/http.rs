@@ -171,6 +171,19 @@ impl Client {
         answer.map_err(|_| anyhow!("no answer in time")).flatten().with_context(|| format!("{method} {path}"))
     }
 
+    /// Sends any request under this client's credentials. Of an answer that went well the body is not read: it may be a watch.
+    pub async fn refusal(&self, request: Request<Full<Bytes>>) -> Result<Reply> {
+        let exchange = async {
+            let (response, _sender) = self.pass(request).await?;
+            let code = response.status().as_u16();
+            if code == 200 {
+                return Ok(Reply { code, body: Bytes::new() });
+            }
+            Ok::<_, anyhow::Error>(Reply { code, body: response.into_body().collect().await?.to_bytes() })
+        };
+        timeout(ANSWER_TIMEOUT, exchange).await.map_err(|_| anyhow!("no answer in time")).flatten()
+    }
+
     /// Opens a watch; its events come one by one.
     pub async fn watch(&self, path: &str) -> Result<Lines> {
         let (response, sender) = self.exchange(Method::GET, path, None).await?;

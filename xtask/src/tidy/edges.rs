@@ -68,7 +68,15 @@ const ALLOWED: [(&str, &[&str]); 22] = [
     ),
     (
         "trueup-bench",
-        &["trueup-object", "trueup-merge", "trueup-health", "trueup-engine", "trueup-cluster", "trueup-dice"],
+        &[
+            "trueup-object",
+            "trueup-merge",
+            "trueup-health",
+            "trueup-engine",
+            "trueup-cluster",
+            "trueup-sandbox",
+            "trueup-dice",
+        ],
     ),
     (
         "trueup-simulation",

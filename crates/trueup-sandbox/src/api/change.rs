@@ -6,6 +6,7 @@ use trueup_object::Value;
 use trueup_object::value::Text;
 
 use super::read::name_of;
+use super::size::refuse_large;
 use super::{Api, Target, shown_as};
 use crate::state::{Commit, CommitError, Name, ResourceId, revision_of};
 use crate::status::ApiStatus;
@@ -169,7 +170,12 @@ impl Api {
         admitted: Option<&Value>,
     ) -> Result<WriteOutcome, ApiStatus> {
         let (schemas, uid) = (self.schemas(), self.ids().uid());
-        write::write(self.request(change, live, admitted, &schemas, &uid))
+        let outcome = write::write(self.request(change, live, admitted, &schemas, &uid))?;
+        // A dry run never gets as far as etcd.
+        if !change.dry_run {
+            refuse_large(&change.target.served.kind, &outcome.object)?;
+        }
+        Ok(outcome)
     }
 
     fn request<'a>(

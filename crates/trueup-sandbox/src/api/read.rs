@@ -11,6 +11,7 @@ use super::{Api, Target, convert};
 use crate::selector::Selector;
 use crate::state::{Name, TooOld};
 use crate::status::{ApiStatus, StatusCause, StatusReason};
+use crate::write::go_json;
 
 /// How a list's resourceVersion is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,7 +72,11 @@ impl Api {
     /// The objects of a resource.
     pub fn list(&self, target: Target<'_>, options: &ListOptions) -> Result<Listing, ApiStatus> {
         let storage = target.served.storage();
-        let token = options.continue_token.as_deref().map(ContinueToken::decode).transpose()?;
+        let token = options
+            .continue_token
+            .as_deref()
+            .map(|text| ContinueToken::decode(text, target.namespace))
+            .transpose()?;
         let exact = match (&token, options.revision_match, options.revision) {
             (Some(_), _, Some(revision)) if revision > 0 => {
                 let message = "specifying resource version is not allowed when using continue";
@@ -148,23 +153,52 @@ struct ContinueToken {
 }
 
 impl ContinueToken {
+    /// In the server's own form: the key in etcd after which the next page begins.
     fn encode(&self) -> String {
+        let Self { revision, last } = self;
         let token = Map::from_iter([
-            ("v", Value::from("meta.k8s.io/v1")),
-            ("rv", Value::from(self.revision.to_string())),
-            ("namespace", Value::from(self.last.namespace.clone())),
-            ("name", Value::from(self.last.name.clone())),
+            ("v", Value::from(TOKEN_VERSION)),
+            ("rv", Value::Int(i64::try_from(*revision).unwrap_or(i64::MAX))),
+            ("start", Value::from(format!("{last}\0"))),
         ]);
         URL_SAFE_NO_PAD.encode(Value::Map(token).to_json())
     }
 
-    fn decode(text: &str) -> Result<Self, ApiStatus> {
-        let invalid = || ApiStatus::bad_request("invalid continue token: continue key is not valid");
-        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| invalid())?;
-        let token = Value::from_json(&bytes).map_err(|_| invalid())?;
-        let revision = token.str_at(&["rv"]).and_then(|text| text.parse().ok()).ok_or_else(invalid)?;
-        let namespace = token.str_at(&["namespace"]).unwrap_or_default();
-        let name = token.str_at(&["name"]).ok_or_else(invalid)?;
-        Ok(Self { revision, last: Name::new(namespace, name) })
+    /// What follows a name of one namespace alone may leave that out.
+    fn decode(text: &str, namespace: &str) -> Result<Self, ApiStatus> {
+        let invalid = |why: String| {
+            ApiStatus::bad_request(format!("invalid continue token: continue key is not valid: {why}"))
+        };
+        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|error| {
+            let place = match error {
+                base64::DecodeError::InvalidByte(place, _) => place,
+                // Where Go's decoder gives up on a text that is too short.
+                _ => 0,
+            };
+            invalid(format!("illegal base64 data at input byte {place}"))
+        })?;
+        let token = Value::from_json(&bytes)
+            .map_err(|error| invalid(go_json::syntax_error(&bytes).unwrap_or_else(|| error.to_string())))?;
+        let version = token.str_at(&["v"]).unwrap_or_default();
+        if version != TOKEN_VERSION {
+            return Err(invalid(format!("server does not recognize this encoded version {version}")));
+        }
+        let revision = token.int_at(&["rv"]).and_then(|number| u64::try_from(number).ok());
+        let start = token.str_at(&["start"]).unwrap_or_default();
+        if start.split('/').any(|part| part == "..") {
+            return Err(invalid(start.to_owned()));
+        }
+        let revision = revision.filter(|revision| *revision > 0).ok_or_else(|| {
+            invalid(format!("incorrect encoded start resourceVersion (version {TOKEN_VERSION})"))
+        })?;
+        let key = start.trim_end_matches('\0');
+        let last = match key.split_once('/') {
+            Some((namespace, name)) => Name::new(namespace, name),
+            None => Name::new(namespace, key),
+        };
+        Ok(Self { revision, last })
     }
 }
+
+/// The version of continue tokens.
+const TOKEN_VERSION: &str = "meta.k8s.io/v1";

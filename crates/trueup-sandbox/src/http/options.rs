@@ -6,7 +6,7 @@ use super::query::Query;
 use crate::api::{DeleteOptions, ListOptions, RevisionMatch, WatchOptions};
 use crate::kind::KindInfo;
 use crate::selector::Selector;
-use crate::status::{ApiStatus, StatusCause};
+use crate::status::{ApiStatus, StatusCause, StatusReason};
 use crate::table::IncludeObject;
 use crate::write::{FieldValidation, PatchKind, WriteVerb};
 
@@ -34,6 +34,8 @@ pub fn list(query: &Query, kind: &KindInfo) -> Result<ListOptions, ApiStatus> {
     if query.text("sendInitialEvents").is_some() {
         return Err(forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list"));
     }
+    // A list ends by itself; the number is only read.
+    query.number("timeoutSeconds")?;
     Ok(ListOptions {
         selector: selector(query, kind)?,
         revision,
@@ -59,7 +61,11 @@ pub fn watch(query: &Query, kind: &KindInfo) -> Result<WatchOptions, ApiStatus> 
     }
     Ok(WatchOptions {
         selector: selector(query, kind)?,
-        revision: revision(query)?,
+        // A watch reads the version deeper down, where a mistake is taken for the server's own.
+        revision: revision(query).map_err(|status| {
+            let message = status.message.trim_start_matches("invalid resource version: ").to_owned();
+            ApiStatus::new(500, StatusReason::Unknown, message)
+        })?,
         send_initial_events,
         bookmarks: query.flag("allowWatchBookmarks"),
     })
@@ -182,12 +188,16 @@ pub fn change(query: &Query, verb: WriteVerb) -> Result<ChangeOptions, ApiStatus
     Err(ApiStatus::invalid_options(kind, causes))
 }
 
-pub fn include_object(query: &Query) -> Result<IncludeObject, ApiStatus> {
+pub fn include_object(query: &Query, is_table: bool) -> Result<IncludeObject, ApiStatus> {
     match query.text("includeObject") {
+        _ if !is_table => Ok(IncludeObject::Metadata),
         None | Some("Metadata") => Ok(IncludeObject::Metadata),
         Some("None") => Ok(IncludeObject::None),
         Some("Object") => Ok(IncludeObject::Object),
-        Some(other) => Err(ApiStatus::bad_request(format!("unrecognized includeObject value: {other:?}"))),
+        Some(other) => Err(ApiStatus::bad_request(format!(
+            "Unable to convert to Table as requested: includeObject: Invalid value: {other:?}: must be 'Metadata', \
+             'Object', 'None', or empty"
+        ))),
     }
 }
 

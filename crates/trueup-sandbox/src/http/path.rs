@@ -25,8 +25,14 @@ pub struct ResourcePath {
 impl Route {
     /// Reads the path of a request (without its query). None where an escape is broken or something follows a subresource.
     pub fn parse(path: &str) -> Option<Self> {
+        // The server splits what it has decoded. Nothing between two slashes is a word too: the namespace of all of them.
+        let decoded = decode_bytes(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())?;
+        if decoded.starts_with("//") {
+            return None;
+        }
+        let inner = decoded.trim_matches('/');
         let segments: Vec<String> =
-            path.split('/').filter(|segment| !segment.is_empty()).map(decode).collect::<Option<_>>()?;
+            if inner.is_empty() { Vec::new() } else { inner.split('/').map(str::to_owned).collect() };
         let words: Vec<&str> = segments.iter().map(String::as_str).collect();
         match words.as_slice() {
             ["api", version, rest @ ..] if !rest.is_empty() => below("", version, rest).map(Self::Resource),
@@ -66,11 +72,12 @@ fn below(group: &str, version: &str, rest: &[&str]) -> Option<ResourcePath> {
     })
 }
 
-/// Percent-decodes one segment.
+/// Percent-decodes a text.
 pub(super) fn decode(text: &str) -> Option<String> {
-    if !text.contains('%') {
-        return Some(text.to_owned());
-    }
+    String::from_utf8(decode_bytes(text)?).ok()
+}
+
+fn decode_bytes(text: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {
@@ -82,7 +89,7 @@ pub(super) fn decode(text: &str) -> Option<String> {
             bytes.push(byte);
         }
     }
-    String::from_utf8(bytes).ok()
+    Some(bytes)
 }
 
 #[cfg(test)]

@@ -14,18 +14,19 @@ pub struct Query {
 }
 
 impl Query {
-    pub fn parse(query: &str) -> Result<Self, ApiStatus> {
+    /// Pairs that cannot be read count as absent, as in the server.
+    pub fn parse(query: &str) -> Self {
         let mut parameters = BTreeMap::new();
         let mut all = Vec::new();
-        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        for pair in query.split('&').filter(|pair| !pair.is_empty() && !pair.contains(';')) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let decoded = decode(&name.replace('+', " ")).zip(decode(&value.replace('+', " ")));
-            let (name, value) =
-                decoded.ok_or_else(|| ApiStatus::bad_request(format!("invalid URL escape {pair:?}")))?;
-            all.push((name.clone(), value.clone()));
-            parameters.entry(name).or_insert(value);
+            if let Some((name, value)) = decoded {
+                all.push((name.clone(), value.clone()));
+                parameters.entry(name).or_insert(value);
+            }
         }
-        Ok(Self { parameters, all })
+        Self { parameters, all }
     }
 
     /// The text of a parameter; an empty one counts as absent.
@@ -50,15 +51,19 @@ impl Query {
         self.parameters.contains_key(name)
     }
 
-    /// A whole number, zero or more.
+    /// A whole number; less than zero counts as zero, as it does in the server's options.
     pub fn number(&self, name: &str) -> Result<Option<u64>, ApiStatus> {
-        self.text(name)
-            .map(|text| {
-                text.parse().map_err(|_| {
-                    ApiStatus::bad_request(format!("strconv.ParseInt: parsing {text:?}: invalid syntax"))
-                })
-            })
-            .transpose()
+        let Some(text) = self.parameters.get(name) else { return Ok(None) };
+        let number: Result<i64, _> = text.parse();
+        let number = number.map_err(|error| {
+            let is_large = matches!(
+                error.kind(),
+                std::num::IntErrorKind::PosOverflow | std::num::IntErrorKind::NegOverflow
+            );
+            let why = if is_large { "value out of range" } else { "invalid syntax" };
+            ApiStatus::bad_request(format!("strconv.ParseInt: parsing {text:?}: {why}"))
+        })?;
+        Ok(Some(u64::try_from(number).unwrap_or_default()))
     }
 }
 
@@ -69,12 +74,16 @@ mod tests {
 
     #[test]
     fn reads_parameters() {
-        let query = Query::parse("watch=1&labelSelector=a%3Db%2Cc&limit=5&empty=&force=false").unwrap();
+        let query = Query::parse("watch=1&labelSelector=a%3Db%2Cc&limit=5&empty=&force=false");
         assert!(query.flag("watch"));
         assert!(!query.flag("force"));
         assert_eq!(query.text("labelSelector"), Some("a=b,c"));
         assert_eq!(query.text("empty"), None);
         assert_eq!(query.number("limit").unwrap(), Some(5));
-        assert!(Query::parse("limit=x").unwrap().number("limit").is_err());
+        assert!(Query::parse("limit=x").number("limit").is_err());
+        assert_eq!(Query::parse("limit=-1").number("limit").unwrap(), Some(0));
+        let large = Query::parse("limit=99999999999999999999").number("limit").unwrap_err();
+        assert!(large.message.ends_with("value out of range"), "{}", large.message);
+        assert_eq!(Query::parse("a=%zz&b=1;c=2&d=3").text("d"), Some("3"));
     }
 }

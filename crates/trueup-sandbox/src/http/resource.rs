@@ -22,7 +22,7 @@ use crate::faults::{Attributes, Interference, Reading, broken_off};
 use crate::kind::KindInfo;
 use crate::registry::ServedResource;
 use crate::status::{ApiStatus, StatusReason};
-use crate::write::{self, PatchKind, WriteVerb};
+use crate::write::{self, PatchKind, WriteVerb, names};
 
 /// How long a watch lasts when the client gives no time; the real server draws between half an hour and an hour.
 const WATCH_TIMEOUT: Duration = Duration::from_secs(45 * 60);
@@ -46,15 +46,15 @@ enum Verb {
 impl Verb {
     fn of(method: &Method, query: &Query, path: &ResourcePath) -> Option<Self> {
         let named = path.name.is_some();
-        Some(match method {
-            &Method::GET | &Method::HEAD if query.flag("watch") => Self::Watch,
-            &Method::GET | &Method::HEAD if named => Self::Get,
-            &Method::GET | &Method::HEAD => Self::List,
-            &Method::POST if !named || path.subresource.is_some() => Self::Create,
-            &Method::PUT if named => Self::Update,
-            &Method::PATCH if named => Self::Patch,
-            &Method::DELETE if named => Self::Delete,
-            &Method::DELETE => Self::DeleteCollection,
+        Some(match *method {
+            Method::GET if query.flag("watch") => Self::Watch,
+            Method::GET if named => Self::Get,
+            Method::GET => Self::List,
+            Method::POST if !named || path.subresource.is_some() => Self::Create,
+            Method::PUT if named => Self::Update,
+            Method::PATCH if named => Self::Patch,
+            Method::DELETE if named => Self::Delete,
+            Method::DELETE => Self::DeleteCollection,
             _ => return None,
         })
     }
@@ -107,6 +107,13 @@ pub(super) async fn answer(front: &Front, call: &Call, path: &ResourcePath) -> R
         let selector = call.query.text("labelSelector");
         let reads = call.method == http::Method::GET;
         return metrics::answer(front, reads, selector, path).map(Answer::Whole);
+    }
+    if let Some(name) = path.name.as_deref() {
+        let wrong = names::path_segment(name);
+        if !wrong.is_empty() {
+            let message = format!("Name parameter invalid: {name:?}: {}", wrong.join("; "));
+            return Err(ApiStatus::bad_request(message));
+        }
     }
     let kinds = front.api.registry().kinds();
     let served = kinds.resource(&path.group, &path.version, &path.resource);
@@ -239,10 +246,12 @@ impl Handler<'_> {
     }
 
     fn presentation(&self) -> Result<Presentation<'_>, ApiStatus> {
+        let representation = negotiate::representation(self.call.header(ACCEPT))?;
+        let is_table = representation == negotiate::Representation::Table;
         Ok(Presentation {
             kind: self.kind(),
-            representation: negotiate::representation(self.call.header(ACCEPT))?,
-            include_object: options::include_object(&self.call.query)?,
+            representation,
+            include_object: options::include_object(&self.call.query, is_table)?,
             now: self.front.api.clock().now(),
         })
     }
@@ -364,6 +373,7 @@ impl Handler<'_> {
         };
         if self.verb != Verb::Patch {
             refuse_unknown_format(self.call.content_type(), self.kind())?;
+            self.refuse_unreadable_scale()?;
         }
         let (target, call) = (self.target(), self.call);
         self.note_request(verb);
@@ -442,6 +452,18 @@ impl Handler<'_> {
         }
     }
 
+    /// The server reads a scale before it looks for what is to be scaled.
+    fn refuse_unreadable_scale(&self) -> Result<(), ApiStatus> {
+        if self.path.subresource.as_deref() != Some("scale") || self.call.content_type().contains("yaml") {
+            return Ok(());
+        }
+        let read = write::decode::json(&self.call.body);
+        read.map(|_| ()).map_err(|error| {
+            let message = format!("{}: {error}", write::decode::UNREADABLE);
+            write::decode::unrecognized("Scale", &self.call.body, &message)
+        })
+    }
+
     /// What some subresources do in place of a write.
     fn own_subresource(&self, target: Target<'_>) -> Option<Result<Value, ApiStatus>> {
         let api = &self.front.api;
@@ -454,10 +476,17 @@ impl Handler<'_> {
                 }
                 _ => return None,
             };
-        let body = Value::from_json(&self.call.body);
-        let body = match body {
+        let body = match write::decode::json(&self.call.body) {
             Ok(body) => body,
-            Err(error) => return Some(Err(ApiStatus::bad_request(error.to_string()))),
+            Err(error) => {
+                let kind = match target.subresource? {
+                    "eviction" => "Eviction",
+                    "binding" => "Binding",
+                    _ => "TokenRequest",
+                };
+                let message = format!("{}: {error}", write::decode::UNREADABLE);
+                return Some(Err(write::decode::unrecognized(kind, &self.call.body, &message)));
+            }
         };
         match options::dry_run(&self.call.query, "CreateOptions") {
             // A dry run says what would be refused for want of the object.

@@ -90,10 +90,7 @@ impl Front {
         B::Error: Into<BoxError>,
     {
         let (parts, body) = request.into_parts();
-        let query = match Query::parse(parts.uri.query().unwrap_or_default()) {
-            Ok(query) => query,
-            Err(status) => return Ok(Reply::from(status).into_response()),
-        };
+        let query = Query::parse(parts.uri.query().unwrap_or_default());
         let route = Route::parse(parts.uri.path());
         let user = match self.authenticated(&parts.headers) {
             Ok(user) => user,
@@ -250,14 +247,20 @@ impl Front {
         if let Some(document) = metrics::discovery(&self.metrics, &words) {
             return Reply::json(200, &document);
         }
-        if call.method != Method::GET && call.method != Method::HEAD {
-            return Reply::no_such_path();
+        // The server gives its documents to every method.
+        let is_document = words.first() == Some(&"openapi");
+        if call.method != Method::GET && call.method != Method::HEAD && !is_document {
+            return match words.as_slice() {
+                ["api" | "apis" | "version", ..] => ApiStatus::no_such_method().into(),
+                _ => Reply::no_such_path(),
+            };
         }
         let kinds = self.api.registry().kinds();
         let accept = call.header(ACCEPT);
         let aggregated = negotiate::aggregated_discovery(accept).is_some();
         let document = match words.as_slice() {
-            ["healthz" | "livez" | "readyz", ..] => {
+            ["healthz" | "livez" | "readyz"]
+            | ["healthz" | "livez" | "readyz", "ping" | "log" | "etcd" | "poststarthook", ..] => {
                 return Reply::text(200, "text/plain; charset=utf-8", "ok");
             }
             ["version"] => discovery::version(self.api.registry().builtin()),

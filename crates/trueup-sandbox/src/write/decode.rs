@@ -5,7 +5,9 @@ use trueup_object::yaml::read_documents;
 use trueup_object::{Gvk, Map, Value};
 
 use super::shape::{Found, Mismatch, shape};
-use super::{FieldValidation, PatchKind, Pipeline, WriteRequest, WriteVerb, convert, defaults, zero};
+use super::{
+    FieldValidation, PatchKind, Pipeline, WriteRequest, WriteVerb, convert, defaults, go_json, zero,
+};
 use crate::kind::{CustomKind, KindInfo};
 use crate::status::{ApiStatus, StatusCause, StatusReason};
 
@@ -20,7 +22,7 @@ pub struct Decoded {
 pub fn document(request: &WriteRequest<'_>) -> Result<Value, String> {
     let media_type = request.content_type.split(';').next().unwrap_or_default().trim();
     if !media_type.ends_with("yaml") {
-        return Value::from_json(request.body).map_err(|error| error.to_string());
+        return json(request.body);
     }
     // Most applies arrive as JSON under YAML's name, and JSON is much faster to read.
     if request.body.first() == Some(&b'{')
@@ -33,6 +35,30 @@ pub fn document(request: &WriteRequest<'_>) -> Result<Value, String> {
         Some(Err(error)) => Err(error.to_string()),
         None => Ok(Value::Null),
     }
+}
+
+/// A body as JSON; what cannot be read is told as Go tells it.
+pub fn json(body: &[u8]) -> Result<Value, String> {
+    Value::from_json(body).or_else(|error| {
+        // Go reads letters that are none as the sign for that.
+        if std::str::from_utf8(body).is_err()
+            && let Ok(value) = Value::from_json(String::from_utf8_lossy(body).as_bytes())
+        {
+            return Ok(value);
+        }
+        Err(go_json::syntax_error(body).unwrap_or_else(|| error.to_string()))
+    })
+}
+
+/// Before what Go's decoder says.
+pub const UNREADABLE: &str = "couldn't get version/kind; json parse error";
+
+/// A body of which the server cannot say what it is.
+pub fn unrecognized(kind: &str, body: &[u8], message: &str) -> ApiStatus {
+    let excerpt = go_json::excerpt(body);
+    ApiStatus::bad_request(format!(
+        "the object provided is unrecognized (must be of type {kind}): {message} ({excerpt})"
+    ))
 }
 
 impl Pipeline<'_, '_> {
@@ -399,30 +425,10 @@ pub fn go_kind(value: &Value) -> &'static str {
 
 /// The start of a body as the server shows it: text where it begins like an object, hexadecimal digits otherwise.
 fn shown_bytes(body: &[u8]) -> String {
-    const N_BYTES_MAX: usize = 30;
-    let start = &body[..body.len().min(N_BYTES_MAX)];
-    let is_object = start.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
-    let ellipsis = if body.len() > N_BYTES_MAX { " ..." } else { "" };
-    if is_object {
-        return format!("{}{ellipsis}", String::from_utf8_lossy(start));
-    }
-    let digits: String = start.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{digits}{ellipsis}")
+    go_json::excerpt(body)
 }
 
 /// Whether more text could still make a value of it.
 pub fn is_cut_off(body: &[u8]) -> bool {
-    let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
-    for byte in body {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if quoted => escaped = true,
-            b'"' => quoted = !quoted,
-            _ if quoted => {}
-            b'{' | b'[' => depth += 1,
-            b'}' | b']' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
-    depth > 0 || quoted || body.iter().all(u8::is_ascii_whitespace)
+    go_json::syntax_error(body).as_deref() == Some("unexpected end of JSON input")
 }

@@ -22,6 +22,8 @@ pub enum PatchError {
     /// The patch itself is not one.
     #[error("{0}")]
     Malformed(String),
+    #[error("{0}")]
+    TooLarge(String),
     /// The patch does not fit the object (a `test` that fails, a path that is not there).
     #[error("{0}")]
     DoesNotApply(String),
@@ -55,6 +57,11 @@ impl PatchError {
         match self {
             Self::Malformed(message) => ApiStatus::bad_request(message),
             Self::Failed(message) => ApiStatus::new(500, StatusReason::Unknown, message),
+            Self::TooLarge(message) => ApiStatus::new(
+                413,
+                StatusReason::RequestEntityTooLarge,
+                format!("Request entity too large: {message}"),
+            ),
             // The server keeps the cause to itself.
             Self::DoesNotApply(_) => ApiStatus::new(
                 422,

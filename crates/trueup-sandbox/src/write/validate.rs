@@ -12,7 +12,7 @@ mod custom;
 mod definition;
 mod endpoints;
 mod metadata;
-mod names;
+pub(crate) mod names;
 mod network;
 mod parts;
 mod placement;

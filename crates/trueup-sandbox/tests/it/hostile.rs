@@ -98,7 +98,7 @@ async fn bodies_have_a_limit() {
 #[tokio::test]
 async fn the_longest_watch_is_still_a_watch() {
     let world = World::start().await;
-    let path = format!("/api/v1/configmaps?watch=1&timeoutSeconds={}", u64::MAX);
+    let path = format!("/api/v1/configmaps?watch=1&timeoutSeconds={}", i64::MAX);
     let request = http::Request::get(path).body(Vec::new()).unwrap();
     let stream = world.client.request_stream(request).await.unwrap();
     drop(stream);

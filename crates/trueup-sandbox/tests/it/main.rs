@@ -12,6 +12,7 @@ mod faults;
 mod hostile;
 mod policies;
 mod reading;
+mod requests;
 mod watching;
 mod workloads;
 mod world;

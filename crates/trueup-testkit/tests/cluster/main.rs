@@ -6,4 +6,5 @@ mod differential;
 mod dry_run;
 mod expressions;
 mod plane;
+mod requests;
 mod world;

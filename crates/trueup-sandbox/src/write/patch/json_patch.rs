@@ -17,7 +17,7 @@ pub fn json_patch(document: &Value, patch: &Value) -> Result<Value, PatchError> 
         )));
     };
     if operations.len() > OPERATIONS_MAX {
-        return Err(PatchError::Malformed(format!(
+        return Err(PatchError::TooLarge(format!(
             "The allowed maximum operations in a JSON patch is {OPERATIONS_MAX}, got {}",
             operations.len()
         )));

@@ -176,10 +176,17 @@ fn list_field(map: &Map, name: &str) -> Result<Option<Vec<Value>>, PatchError> {
     match map.get(name) {
         None => Ok(None),
         Some(Value::List(items)) => Ok(Some(items.clone())),
-        Some(other) => Err(PatchError::Malformed(format!(
-            "expected a slice, but received a {} for {name}",
-            other.type_name()
-        ))),
+        Some(other) => {
+            let found = match other {
+                Value::Map(_) => "map[string]interface {}",
+                Value::Str(_) => "string",
+                Value::Bool(_) => "bool",
+                Value::Int(_) => "int64",
+                Value::Float(_) => "float64",
+                Value::Null | Value::List(_) => "<nil>",
+            };
+            Err(PatchError::Failed(format!("expected a []interface {{}}, but received a {found}")))
+        }
     }
 }
 

@@ -6,8 +6,12 @@ use trueup_object::{Map, Value};
 
 use super::Report;
 use super::names::config_file_key;
+use crate::status::StatusCause;
 
-/// Keys of a ConfigMap or Secret.
+/// `MaxSecretSize`, which holds for ConfigMaps too.
+const DATA_BYTES_MAX: usize = 1024 * 1024;
+
+/// Keys of a ConfigMap or Secret, and how much it may hold.
 pub fn keys(report: &mut Report, object: &Value) {
     for field in ["data", "binaryData"] {
         for key in object.get(field).and_then(Value::as_map).into_iter().flat_map(Map::keys) {
@@ -17,6 +21,29 @@ pub fn keys(report: &mut Report, object: &Value) {
                 report.invalid(&path, key, "duplicate of key present in binaryData");
             }
         }
+    }
+    let is_secret = object.str_at(&["kind"]) == Some("Secret");
+    let bytes: usize = ["data", "binaryData"]
+        .into_iter()
+        .flat_map(|field| {
+            object
+                .get(field)
+                .and_then(Value::as_map)
+                .into_iter()
+                .flat_map(Map::iter)
+                .map(move |it| (field, it))
+        })
+        .map(|(field, (_, value))| {
+            let text = value.as_str().unwrap_or_default();
+            let is_encoded = is_secret || field == "binaryData";
+            if is_encoded { text.trim_end_matches('=').len() * 3 / 4 } else { text.len() }
+        })
+        .sum();
+    if bytes > DATA_BYTES_MAX {
+        // A ConfigMap's refusal names an empty path, which prints so.
+        let field = if is_secret { "data" } else { "[]" };
+        let message = format!("Too long: may not be more than {DATA_BYTES_MAX} bytes");
+        report.causes.push(StatusCause::new("FieldValueTooLong", field, message));
     }
 }
 

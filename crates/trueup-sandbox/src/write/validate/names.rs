@@ -50,7 +50,7 @@ pub fn dns_label(text: &str) -> Vec<String> {
 pub fn dns_subdomain(text: &str) -> Vec<String> {
     let mut wrong = Vec::new();
     if text.len() > SUBDOMAIN_LENGTH_MAX {
-        wrong.push(too_long(SUBDOMAIN_LENGTH_MAX));
+        wrong.push(format!("must be no more than {SUBDOMAIN_LENGTH_MAX} characters"));
     }
     if !SUBDOMAIN.is_match(text) {
         wrong.push(
@@ -110,6 +110,20 @@ pub fn qualified_name(text: &str) -> Vec<String> {
         );
     }
     wrong
+}
+
+/// What is wrong with a label's key in a selector.
+pub fn label_key(text: &str) -> Vec<String> {
+    if text.matches('/').count() < 2 {
+        return qualified_name(text);
+    }
+    vec![
+        "a valid label key must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an \
+         alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is \
+         '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]') with an optional DNS subdomain prefix and '/' (e.g. \
+         'example.com/MyName')"
+            .to_owned(),
+    ]
 }
 
 /// What is wrong with a label's value.
