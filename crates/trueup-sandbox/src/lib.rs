@@ -86,39 +86,51 @@
 //! # }
 //! ```
 
-mod admission;
+#[doc(hidden)]
+pub mod admission;
 #[doc(hidden)]
 pub mod api;
 #[doc(hidden)]
 pub mod audit;
-mod authorize;
+#[doc(hidden)]
+pub mod authorize;
 mod cel;
-mod clock;
-mod controllers;
-mod discovery;
-mod door;
+#[doc(hidden)]
+pub mod clock;
+#[doc(hidden)]
+pub mod controllers;
+#[doc(hidden)]
+pub mod discovery;
+#[doc(hidden)]
+pub mod door;
 pub mod fates;
 pub mod faults;
 #[doc(hidden)]
 pub mod http;
-mod ids;
+#[doc(hidden)]
+pub mod ids;
 #[doc(hidden)]
 pub mod kind;
 #[doc(hidden)]
 pub mod metrics;
 #[doc(hidden)]
 pub mod registry;
-mod sandbox;
+#[doc(hidden)]
+pub mod sandbox;
 #[doc(hidden)]
 pub mod schedule;
 #[doc(hidden)]
 pub mod selector;
-mod state;
-mod status;
+#[doc(hidden)]
+pub mod state;
+#[doc(hidden)]
+pub mod status;
 #[doc(hidden)]
 pub mod structural;
-mod table;
-mod write;
+#[doc(hidden)]
+pub mod table;
+#[doc(hidden)]
+pub mod write;
 
 pub use api::WriteRecord;
 pub use audit::{AuditLog, AuditOptions, AuditPolicy, AuditWebhook};
