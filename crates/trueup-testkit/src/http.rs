@@ -177,9 +177,10 @@ impl Client {
             let (response, _sender) = self.pass(request).await?;
             let code = response.status().as_u16();
             if code == 200 {
-                return Ok(Reply { code, body: Bytes::new() });
+                return Ok(Reply { code, body: Bytes::new(), warnings: Vec::new() });
             }
-            Ok::<_, anyhow::Error>(Reply { code, body: response.into_body().collect().await?.to_bytes() })
+            let body = response.into_body().collect().await?.to_bytes();
+            Ok::<_, anyhow::Error>(Reply { code, body, warnings: Vec::new() })
         };
         timeout(ANSWER_TIMEOUT, exchange).await.map_err(|_| anyhow!("no answer in time")).flatten()
     }
