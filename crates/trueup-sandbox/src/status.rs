@@ -284,7 +284,6 @@ impl ApiStatus {
 
     /// A failure that the server makes from a bare status code.
     #[must_use]
-    #[expect(clippy::wrong_self_convention, reason = "it reads as the last word of a sentence")]
     pub fn as_generic(mut self) -> Self {
         self.details.generic = true;
         self
