@@ -457,11 +457,7 @@ impl Handler<'_> {
         if self.path.subresource.as_deref() != Some("scale") || self.call.content_type().contains("yaml") {
             return Ok(());
         }
-        let read = write::decode::json(&self.call.body);
-        read.map(|_| ()).map_err(|error| {
-            let message = format!("{}: {error}", write::decode::UNREADABLE);
-            write::decode::unrecognized("Scale", &self.call.body, &message)
-        })
+        write::decode::refuse_unreadable("Scale", &self.call.body)
     }
 
     /// What some subresources do in place of a write.

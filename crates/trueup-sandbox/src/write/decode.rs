@@ -61,6 +61,11 @@ pub fn unrecognized(kind: &str, body: &[u8], message: &str) -> ApiStatus {
     ))
 }
 
+/// Refuses a body that is no JSON, as the server does before it looks for anything.
+pub fn refuse_unreadable(kind: &str, body: &[u8]) -> Result<(), ApiStatus> {
+    json(body).map(|_| ()).map_err(|error| unrecognized(kind, body, &format!("{UNREADABLE}: {error}")))
+}
+
 impl Pipeline<'_, '_> {
     /// The whole object of a create or update.
     pub(super) fn decoded_body(&mut self) -> Result<Value, ApiStatus> {
