@@ -329,14 +329,13 @@ fn interests(routes: &Routes, configured: &Configured) -> Interests {
     Arc::new(move |head: &Head| {
         let key = &head.key;
         let ours = [application_kind(), project_kind(), report_kind()];
-        if ours.iter().any(|gvk| gvk.group == key.group && gvk.kind == key.kind)
-            || is_scaler(&key.group, &key.kind)
-        {
+        if ours.iter().any(|gvk| gvk.group == key.group && gvk.kind == key.kind) {
             return Interest::Named;
         }
         match head.tracked_by(&configured.tracking()) {
+            // An autoscaler too may be an application's own, and is pruned when Git drops it.
             Some(owner) => Interest::Tracked(owner),
-            None if routes.names(key) => Interest::Named,
+            None if is_scaler(&key.group, &key.kind) || routes.names(key) => Interest::Named,
             None => Interest::None,
         }
     })

@@ -15,7 +15,7 @@ mod whole_process;
 mod world;
 
 use trueup_object::Value;
-use world::{World, deployment};
+use world::{World, config_map, deployment};
 
 /// Everything that Git declares comes into being by itself, and the application says so.
 #[tokio::test(flavor = "multi_thread")]
@@ -95,3 +95,24 @@ async fn an_application_goes_with_its_objects_where_it_asks_for_it() {
     assert!(world.find_deployment().await.is_none());
     world.end().await;
 }
+
+/// Autoscalers are kept for what they explain; one that is an application's own is its object all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_autoscaler_that_git_drops_is_pruned() {
+    let (workload, map) = (deployment(2), config_map("settings", "1"));
+    let files =
+        [("apps/web/web.yaml", &*workload), ("apps/web/map.yaml", &*map), ("apps/web/hpa.yaml", AUTOSCALER)];
+    let world = World::start(&files).await;
+    world.application("web", r#"{"syncPolicy":{"automated":{"prune":true}}}"#).await;
+    world.until_well("web", "Synced").await;
+    assert!(world.wait(AUTOSCALERS, |found| found.is_some()).await.is_some());
+    world.commit(&[("apps/web/hpa.yaml", None)]);
+    world.refresh("web").await;
+    world.wait(AUTOSCALERS, |found| found.is_none()).await;
+    world.until_well("web", "Synced").await;
+    world.end().await;
+}
+
+const AUTOSCALERS: &str = "/apis/autoscaling/v2/namespaces/web/horizontalpodautoscalers/web";
+const AUTOSCALER: &str = "apiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata: {name: web}\nspec:\n  \
+     scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: web}\n  maxReplicas: 4\n";
