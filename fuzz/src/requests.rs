@@ -73,7 +73,10 @@ async fn judge(door: &Door, request: Request<Full<Bytes>>) {
         // Perhaps a watch, which does not end by itself.
         return;
     }
-    let is_json = answer.headers().get("content-type").is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
+    let is_json = answer
+        .headers()
+        .get("content-type")
+        .is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
     let Ok(body) = answer.into_body().collect().await else { return };
     if is_json {
         let status = Value::from_json(&body.to_bytes()).expect("a refusal is JSON");
