@@ -445,7 +445,7 @@ mod tests {
     fn every_flaw_is_made_of_some_kind() {
         let kinds = Kind::all().unwrap();
         for flaw in OF_OBJECTS.iter().chain(&OF_REQUESTS) {
-            let found = (0..4000).any(|number| {
+            let found = (0..40_000).any(|number| {
                 let kind = &kinds[number % kinds.len()];
                 let Some(ty) = SchemaSet::builtin().lookup(&kind.gvk) else { return false };
                 let mut dice = Dice::of(3, number);
