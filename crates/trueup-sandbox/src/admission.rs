@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use trueup_object::{Map, Value};
 
-use crate::api::{Admitted, Api, Change, Changed};
+use crate::api::{Admitted, Api, Change, Changed, Proposal};
 use crate::audit::Trail;
 use crate::http::credentials::User;
 use crate::state::ResourceId;
@@ -57,10 +57,8 @@ pub(crate) async fn change(
     }
     let mut last = None;
     for _ in 0..N_ATTEMPTS {
-        let (live, proposed) = api.propose(change)?;
+        let Proposal { live, mut object, mut warnings } = api.propose(change)?;
         let asked = Asked { api, change, user, live, trail };
-        let mut object = proposed;
-        let mut warnings = Vec::new();
         object = mutators.mutate(asked.write(&object))?.unwrap_or(object);
         for (index, hook) in mutating.iter().enumerate() {
             let after = mutated(&asked, hook, index, object.clone(), &mut warnings).await?;

@@ -29,7 +29,7 @@ use crate::ids::IdSource;
 use crate::registry::{Builtin, Registry, ServedResource};
 use crate::state::{Name, Store};
 
-pub use change::{Admitted, Change, Changed};
+pub use change::{Admitted, Change, Changed, Proposal};
 pub use convert::{convert, shown_as};
 pub use delete::{DeleteOptions, Deleted, Propagation};
 pub use first::create_first_objects;

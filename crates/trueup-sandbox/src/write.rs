@@ -124,15 +124,17 @@ pub fn yaml_document(text: &[u8]) -> Option<Value> {
     trueup_object::yaml::read_documents(text).into_iter().next()?.ok().map(|document| document.value)
 }
 
-/// The object that a write proposes, with managed fields, before anybody admits it.
-pub fn propose(request: WriteRequest<'_>) -> Result<Value, ApiStatus> {
+/// The object that a write proposes, with managed fields, before anybody admits it, and the warnings that its body asks for.
+pub fn propose(request: WriteRequest<'_>) -> Result<(Value, Vec<String>), ApiStatus> {
     let part = match request.subresource {
         None | Some("") => Part::Main,
         Some("status") => Part::Status,
         Some("finalize") => Part::Finalize,
         Some(_) => return Err(ApiStatus::method_not_allowed(request.kind, verb_name(request.verb))),
     };
-    Pipeline::new(&request, part).proposed()
+    let mut pipeline = Pipeline::new(&request, part);
+    let object = pipeline.proposed()?;
+    Ok((object, pipeline.warnings))
 }
 
 fn verb_name(verb: WriteVerb) -> &'static str {

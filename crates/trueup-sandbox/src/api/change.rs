@@ -45,6 +45,15 @@ pub struct Changed {
 /// How often a change is computed anew when others are faster, as often as the server does for patches.
 const N_ATTEMPTS: usize = 5;
 
+/// What a change proposes, before anybody admits it.
+#[derive(Debug, Clone)]
+pub struct Proposal {
+    pub live: Option<Arc<Value>>,
+    pub object: Value,
+    /// What the body gives cause for, such as fields that nobody knows.
+    pub warnings: Vec<String>,
+}
+
 impl Api {
     /// Makes a change, or (dry run) only says what it would leave.
     pub fn change(&self, change: &Change<'_>) -> Result<Changed, ApiStatus> {
@@ -114,12 +123,13 @@ impl Api {
     }
 
     /// What a change proposes, and for which live object, before anybody admits it.
-    pub fn propose(&self, change: &Change<'_>) -> Result<(Option<Arc<Value>>, Value), ApiStatus> {
+    pub fn propose(&self, change: &Change<'_>) -> Result<Proposal, ApiStatus> {
         let live = change.target.name.and_then(|_| self.stored(change.target.served, &change.target.key()));
         self.refuse_impossible(change, live.is_some())?;
         let (schemas, uid) = (self.schemas(), self.ids().uid());
-        let proposed = write::propose(self.request(change, live.as_deref(), None, &schemas, &uid))?;
-        Ok((live, proposed))
+        let request = self.request(change, live.as_deref(), None, &schemas, &uid);
+        let (object, warnings) = write::propose(request)?;
+        Ok(Proposal { live, object, warnings })
     }
 
     /// Makes a change that was admitted; nothing where the live object is another by now.

@@ -405,7 +405,7 @@ impl Handler<'_> {
             asked.remove_at(&["status"]);
             let asked = asked.to_json();
             let body = if asked == "null" { change.body } else { asked.as_bytes() };
-            let (_, review) = self.front.api.propose(&Change { body, ..change })?;
+            let review = self.front.api.propose(&Change { body, ..change })?.object;
             let answer = if self.kind().gvk.kind == "TokenReview" {
                 self.front.review_token(review)
             } else {

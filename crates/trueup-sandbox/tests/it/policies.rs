@@ -58,6 +58,21 @@ async fn a_policy_refuses_what_its_rule_does_not_hold_for() {
     world.config_maps().create(&params, &config_map(json!({"a": "b"}))).await.unwrap();
 }
 
+/// A write is decoded once more when it was judged: what its body gives cause for is told all the same.
+#[tokio::test]
+async fn unknown_fields_are_told_of_where_a_policy_is_asked_too() {
+    let world = World::start().await;
+    validating(&world, json!({"expression": "variables.n < 2"})).await.unwrap();
+    let body = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}, "dat": {"a": "b"}});
+    let request = http::Request::post("/api/v1/namespaces/default/configmaps?fieldValidation=Warn")
+        .header("content-type", "application/json")
+        .body(kube::client::Body::from(body.to_string().into_bytes()))
+        .unwrap();
+    let answer = world.client.send(request).await.unwrap();
+    assert_eq!(answer.status(), 201);
+    assert_eq!(answer.headers()["warning"], r#"299 - "unknown field \"dat\"""#);
+}
+
 #[tokio::test]
 async fn a_policy_that_does_not_compile_is_refused() {
     let world = World::start().await;
