@@ -50,43 +50,72 @@ pub(crate) async fn change(
         return api.change(change);
     }
     let (mutating, validating) = (hooks(api, "mutating"), hooks(api, "validating"));
-    let mut mutators = Mutators::of(api);
+    let mutators = Mutators::of(api);
     let is_judged = !policy::bound(api, "validating").is_empty();
     if mutating.is_empty() && validating.is_empty() && mutators.is_empty() && !is_judged {
         return api.change(change);
     }
-    let mut last = None;
+    let name = change.target.name.unwrap_or_default();
+    let mut panel = Panel { mutating, validating, mutators, is_judged };
     for _ in 0..N_ATTEMPTS {
-        let Proposal { live, mut object, mut warnings } = api.propose(change)?;
+        let Proposal { live, object, mut warnings } = api.propose(change)?;
         let asked = Asked { api, change, user, live, trail };
-        object = mutators.mutate(asked.write(&object))?.unwrap_or(object);
-        for (index, hook) in mutating.iter().enumerate() {
-            let after = mutated(&asked, hook, index, object.clone(), &mut warnings).await?;
+        match panel.admit(&asked, object, &mut warnings).await {
+            Ok(Some(mut changed)) => {
+                warnings.append(&mut changed.warnings);
+                return Ok(Changed { warnings, ..changed });
+            }
+            Ok(None) => {}
+            // What was warned of before a refusal is told with it.
+            Err(mut refusal) => {
+                warnings.append(&mut refusal.details.warnings);
+                refusal.details.warnings = warnings;
+                return Err(refusal);
+            }
+        }
+    }
+    Err(ApiStatus::modified(&change.target.served.kind, name))
+}
+
+/// Everybody who has a say about a write.
+struct Panel {
+    mutating: Vec<Hook>,
+    validating: Vec<Hook>,
+    mutators: Mutators,
+    /// Whether validating policies are bound.
+    is_judged: bool,
+}
+
+impl Panel {
+    /// Asks all of them about a proposed object, and makes the change; nothing where others were faster.
+    async fn admit(
+        &mut self,
+        asked: &Asked<'_>,
+        proposed: Value,
+        warnings: &mut Vec<String>,
+    ) -> Result<Option<Changed>, ApiStatus> {
+        let (api, change) = (asked.api, asked.change);
+        let mut object = proposed;
+        object = self.mutators.mutate(asked.write(&object))?.unwrap_or(object);
+        for (index, hook) in self.mutating.iter().enumerate() {
+            let after = mutated(asked, hook, index, object.clone(), warnings).await?;
             if after != object {
-                mutators.changed();
+                self.mutators.changed();
             }
             object = after;
         }
-        object = mutators.again(asked.write(&object))?.unwrap_or(object);
+        object = self.mutators.again(asked.write(&object))?.unwrap_or(object);
         let admitted = Admitted { live: asked.live.clone(), object };
-        if is_judged || validating.iter().any(|hook| hook.is_about(&asked, &admitted.object)) {
+        if self.is_judged || self.validating.iter().any(|hook| hook.is_about(asked, &admitted.object)) {
             let dry_run = Change { dry_run: true, ..*change };
-            let whole = api.change_admitted(&dry_run, &admitted)?;
-            let Some(whole) = whole else { continue };
-            policy::validate(asked.write(&whole.response), &mut warnings)?;
-            for (index, hook) in validating.iter().enumerate() {
-                validated(&asked, hook, index, &whole.response, &mut warnings).await?;
+            let Some(whole) = api.change_admitted(&dry_run, &admitted)? else { return Ok(None) };
+            policy::validate(asked.write(&whole.response), warnings)?;
+            for (index, hook) in self.validating.iter().enumerate() {
+                validated(asked, hook, index, &whole.response, warnings).await?;
             }
         }
-        match api.change_admitted(change, &admitted)? {
-            Some(mut changed) => {
-                changed.warnings.extend(warnings);
-                return Ok(changed);
-            }
-            None => last = Some(change.target.name.unwrap_or_default()),
-        }
+        api.change_admitted(change, &admitted)
     }
-    Err(ApiStatus::modified(&change.target.served.kind, last.unwrap_or_default()))
 }
 
 /// The webhooks of all configurations of one sort, in the order in which they are asked.

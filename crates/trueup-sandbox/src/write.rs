@@ -133,7 +133,8 @@ pub fn propose(request: WriteRequest<'_>) -> Result<(Value, Vec<String>), ApiSta
         Some(_) => return Err(ApiStatus::method_not_allowed(request.kind, verb_name(request.verb))),
     };
     let mut pipeline = Pipeline::new(&request, part);
-    let object = pipeline.proposed()?;
+    let proposed = pipeline.proposed();
+    let object = proposed.map_err(|refusal| pipeline.warned(refusal))?;
     Ok((object, pipeline.warnings))
 }
 
@@ -160,12 +161,14 @@ impl<'r, 'a> Pipeline<'r, 'a> {
     }
 
     fn run(mut self) -> Result<WriteOutcome, ApiStatus> {
-        // What there is to warn of is told beside a refusal as well.
         let outcome = self.outcome();
-        outcome.map_err(|mut status| {
-            status.details.warnings.append(&mut self.warnings);
-            status
-        })
+        outcome.map_err(|refusal| self.warned(refusal))
+    }
+
+    /// What there is to warn of is told beside a refusal as well.
+    fn warned(&mut self, mut refusal: ApiStatus) -> ApiStatus {
+        refusal.details.warnings.append(&mut self.warnings);
+        refusal
     }
 
     fn outcome(&mut self) -> Result<WriteOutcome, ApiStatus> {

@@ -63,14 +63,17 @@ async fn a_policy_refuses_what_its_rule_does_not_hold_for() {
 async fn unknown_fields_are_told_of_where_a_policy_is_asked_too() {
     let world = World::start().await;
     validating(&world, json!({"expression": "variables.n < 2"})).await.unwrap();
-    let body = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}, "dat": {"a": "b"}});
-    let request = http::Request::post("/api/v1/namespaces/default/configmaps?fieldValidation=Warn")
-        .header("content-type", "application/json")
-        .body(kube::client::Body::from(body.to_string().into_bytes()))
-        .unwrap();
-    let answer = world.client.send(request).await.unwrap();
-    assert_eq!(answer.status(), 201);
-    assert_eq!(answer.headers()["warning"], r#"299 - "unknown field \"dat\"""#);
+    for (name, code) in [("fine", 201), ("Wrong", 422)] {
+        let body =
+            json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "dat": {"a": "b"}});
+        let request = http::Request::post("/api/v1/namespaces/default/configmaps?fieldValidation=Warn")
+            .header("content-type", "application/json")
+            .body(kube::client::Body::from(body.to_string().into_bytes()))
+            .unwrap();
+        let answer = world.client.send(request).await.unwrap();
+        assert_eq!(answer.status(), code);
+        assert_eq!(answer.headers()["warning"], r#"299 - "unknown field \"dat\"""#);
+    }
 }
 
 #[tokio::test]
