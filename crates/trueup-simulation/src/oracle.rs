@@ -175,6 +175,8 @@ fn differing(target: &Value, live: &Value, pointer: &mut String, found: &mut Vec
                 pointer.push_str(&name.replace('~', "~0").replace('/', "~1"));
                 match live.get(name) {
                     Some(live) => differing(value, live, pointer, found),
+                    // The API stores no empty map (`omitempty` in its types): it declares nothing.
+                    None if value.as_map().is_some_and(|map| map.is_empty()) => {}
                     None => found.push(pointer.clone()),
                 }
                 pointer.truncate(length);
@@ -306,6 +308,16 @@ mod tests {
         assert_eq!(judged(&live, &[], &[]), [differs("/data/first"), differs("/data/second")]);
         let rule = Ignored { group: String::new(), kind: "ConfigMap".into(), pointer: "/data".into() };
         assert_eq!(judged(&live, &[rule], &[]), []);
+    }
+
+    #[test]
+    fn an_empty_map_declares_nothing() {
+        let mut found = Vec::new();
+        let target = value(r#"{"data":{},"kind":"ConfigMap"}"#);
+        differing(&target, &value(r#"{"kind":"ConfigMap"}"#), &mut String::new(), &mut found);
+        assert_eq!(found, Vec::<String>::new());
+        differing(&target, &value("{}"), &mut String::new(), &mut found);
+        assert_eq!(found, ["/kind"]);
     }
 
     #[test]
