@@ -18,7 +18,7 @@ mod shrink;
 
 use std::{
     collections::BTreeMap,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, ExitCode},
     time::{Duration, Instant},
 };
@@ -103,9 +103,19 @@ struct Failure {
 }
 
 pub fn run(options: &Options) -> Result<ExitCode> {
+    let played = on_plane(options.kubeconfig.as_deref(), async |kubeconfig, controllers| {
+        let ground = prepare(kubeconfig, controllers).await?;
+        play_all(options, &ground).await
+    })?;
+    conclude(options, &played)
+}
+
+/// Plays on the control plane of a kubeconfig, or on one that is started and ended here. The play is told which processes write
+/// by themselves; those that it stops go on at the end.
+pub fn on_plane<T>(given: Option<&Path>, play: impl AsyncFnOnce(&Path, &[i32]) -> Result<T>) -> Result<T> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let (plane, kubeconfig) = match &options.kubeconfig {
-        Some(path) => (None, path.clone()),
+    let (plane, kubeconfig) = match given {
+        Some(path) => (None, path.to_path_buf()),
         None => {
             let started =
                 ControlPlane::start(&controlplane::Options::default(), &mut |line| println!("{line}"))?;
@@ -114,20 +124,17 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         }
     };
     let controllers: Vec<i32> = plane.iter().flat_map(controllers).collect();
-    let played = runtime.block_on(async {
-        let ground = prepare(&kubeconfig, &controllers).await?;
-        play_all(options, &ground).await
-    });
+    let played = runtime.block_on(play(&kubeconfig, &controllers));
     // A stopped process does not hear that it is to end.
     for process in controllers {
         signal(process, "-CONT")?;
     }
     drop(plane);
-    conclude(options, &played?)
+    played
 }
 
 /// The processes that write by themselves.
-pub fn controllers(plane: &ControlPlane) -> Vec<i32> {
+fn controllers(plane: &ControlPlane) -> Vec<i32> {
     let names = ["kube-controller-manager", "kube-scheduler"];
     names.iter().filter_map(|name| plane.ready().components.get(*name).copied()).collect()
 }
@@ -139,7 +146,7 @@ pub fn signal(process: i32, signal: &str) -> Result<()> {
 }
 
 /// Namespaces, custom kinds, and what the server publishes about all kinds. Then the controllers are stopped.
-async fn prepare(kubeconfig: &std::path::Path, controllers: &[i32]) -> Result<Ground> {
+async fn prepare(kubeconfig: &Path, controllers: &[i32]) -> Result<Ground> {
     let client = Client::open(kubeconfig, "admin", "differential")?;
     let apply = async |path: String, body: &Value| {
         let path = format!("{path}?fieldManager=setup&force=true");

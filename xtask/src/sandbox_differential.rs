@@ -29,11 +29,10 @@ use futures::{StreamExt, stream};
 use trueup_dice::Dice;
 use trueup_object::Value;
 use trueup_sandbox::{Sandbox, SandboxOptions, Workloads};
-use trueup_testkit::controlplane::{self, ControlPlane};
 use trueup_testkit::http::{BodyKind, Client, Method};
 
 use crate::differential::kinds::{Kind, weighted};
-use crate::differential::{DEFINITIONS, NAMESPACES, await_found, controllers, published, signal};
+use crate::differential::{DEFINITIONS, NAMESPACES, await_found, on_plane, published, signal};
 use cases::Case;
 use exceptions::Exceptions;
 use play::{Ground, Outcome, Source, play};
@@ -78,29 +77,12 @@ pub struct Options {
 }
 
 pub fn run(options: &Options) -> Result<ExitCode> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let (plane, kubeconfig) = match &options.kubeconfig {
-        Some(path) => (None, path.clone()),
-        None => {
-            let started =
-                ControlPlane::start(&controlplane::Options::default(), &mut |line| println!("{line}"))?;
-            let path = started.kubeconfig().to_path_buf();
-            (Some(started), path)
-        }
-    };
-    let processes: Vec<i32> = plane.iter().flat_map(controllers).collect();
-    let played = runtime.block_on(async {
-        for process in &processes {
+    on_plane(options.kubeconfig.as_deref(), async |kubeconfig, controllers| {
+        for process in controllers {
             signal(*process, "-STOP")?;
         }
-        play_all(options, &kubeconfig).await
-    });
-    // A stopped process does not hear that it is to end.
-    for process in processes {
-        signal(process, "-CONT")?;
-    }
-    drop(plane);
-    played
+        play_all(options, kubeconfig).await
+    })
 }
 
 /// A sandbox in which no controller does anything, like the control plane beside it.

@@ -2,11 +2,11 @@
 //!
 //! Level, not edge: a rule that goes lets the pods that it met recover.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
 use trueup_latest as latest;
 use trueup_object::Value;
 use trueup_object::value::{Map, Text};
+
+use crate::announced::Announced;
 
 /// The annotation by which a pod, or the template that it comes from, says its own fate.
 pub const FATE: &str = "sandbox.trueup.dev/fate";
@@ -68,55 +68,33 @@ pub enum FateError {
 }
 
 /// The rules in force. Clones share them.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct PodFates {
-    shared: Arc<Shared>,
-}
-
-#[derive(Debug)]
-struct Shared {
-    rules: Mutex<Vec<FateRule>>,
-    generation: latest::Sender<u64>,
-}
-
-impl Default for PodFates {
-    fn default() -> Self {
-        Self {
-            shared: Arc::new(Shared { rules: Mutex::new(Vec::new()), generation: latest::Sender::new(0) }),
-        }
-    }
+    rules: Announced<FateRule>,
 }
 
 impl PodFates {
-    fn rules(&self) -> MutexGuard<'_, Vec<FateRule>> {
-        self.shared.rules.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn changed(&self) {
-        self.shared.generation.send_modify(|generation| *generation += 1);
-    }
-
     /// Adds a rule; of several that meet a pod the last one counts.
     pub fn add(&self, rule: FateRule) {
-        self.rules().push(rule);
-        self.changed();
+        self.rules.change(|rules| rules.push(rule));
     }
 
     /// Leaves all pods alone again.
     pub fn clear(&self) {
-        self.rules().clear();
-        self.changed();
+        self.rules.change(Vec::clear);
     }
 
     /// Tells whoever looks after pods that the rules are others.
     pub(crate) fn subscribe(&self) -> latest::Receiver<u64> {
-        self.shared.generation.subscribe()
+        self.rules.subscribe()
     }
 
     /// The fate of a pod: its own, else that of the last rule that meets it.
     pub fn of(&self, pod: &Value) -> Option<Fate> {
         let own = pod.str_at(&["metadata", "annotations", FATE]).and_then(|text| Fate::parse(text).ok());
-        own.or_else(|| self.rules().iter().rev().find(|rule| rule.chosen.fits(pod)).map(|rule| rule.fate))
+        own.or_else(|| {
+            self.rules.items().iter().rev().find(|rule| rule.chosen.fits(pod)).map(|rule| rule.fate)
+        })
     }
 
     /// Adds a rule, or a list of them, as `/sandbox/pods` takes them.
@@ -125,14 +103,14 @@ impl PodFates {
             Value::List(items) => items.iter().map(FateRule::parse).collect(),
             one => FateRule::parse(one).map(|rule| vec![rule]),
         };
-        self.rules().extend(rules?);
-        self.changed();
+        let added = rules?;
+        self.rules.change(|rules| rules.extend(added));
         Ok(())
     }
 
     /// The rules as `/sandbox/pods` tells them.
     pub fn to_value(&self) -> Value {
-        Value::List(self.rules().iter().map(FateRule::to_value).collect())
+        Value::List(self.rules.items().iter().map(FateRule::to_value).collect())
     }
 }
 

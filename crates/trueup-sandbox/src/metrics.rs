@@ -2,11 +2,11 @@
 //!
 //! Where nothing was ever set there is no such API, as on a cluster without a metrics server.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
 use trueup_latest as latest;
 use trueup_object::value::{Map, Text};
 use trueup_object::{Quantity, Value};
+
+use crate::announced::Announced;
 
 /// What each pod that is named uses.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,55 +31,32 @@ pub enum MetricsError {
 }
 
 /// The usages in force. Clones share them.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Metrics {
-    shared: Arc<Shared>,
-}
-
-#[derive(Debug)]
-struct Shared {
-    usages: Mutex<Vec<Usage>>,
-    generation: latest::Sender<u64>,
-}
-
-impl Default for Metrics {
-    fn default() -> Self {
-        let (usages, generation) = (Mutex::new(Vec::new()), latest::Sender::new(0));
-        Self { shared: Arc::new(Shared { usages, generation }) }
-    }
+    usages: Announced<Usage>,
 }
 
 impl Metrics {
-    fn usages(&self) -> MutexGuard<'_, Vec<Usage>> {
-        self.shared.usages.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn changed(&self) {
-        self.shared.generation.send_modify(|generation| *generation += 1);
-    }
-
     /// Whether there is anything to serve.
     pub fn is_empty(&self) -> bool {
-        self.usages().is_empty()
+        self.usages.items().is_empty()
     }
 
     /// Sets what the pods of a name use, in place of what was set for that name before.
     pub fn set(&self, usage: Usage) {
-        let mut usages = self.usages();
-        usages.retain(|known| (&known.namespace, &known.name) != (&usage.namespace, &usage.name));
-        usages.push(usage);
-        drop(usages);
-        self.changed();
+        self.usages.change(|usages| {
+            usages.retain(|known| (&known.namespace, &known.name) != (&usage.namespace, &usage.name));
+            usages.push(usage);
+        });
     }
 
     /// Forgets all usages; the API is gone with them.
     pub fn clear(&self) {
-        self.usages().clear();
-        self.changed();
+        self.usages.change(Vec::clear);
     }
 
     pub(crate) fn subscribe(&self) -> latest::Receiver<u64> {
-        self.shared.generation.subscribe()
+        self.usages.subscribe()
     }
 
     /// What a running pod uses: the last that was set for it.
@@ -94,7 +71,7 @@ impl Metrics {
                 && (usage.name.is_empty()
                     || rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-')))
         };
-        self.usages().iter().rev().find(|usage| fits(usage)).cloned()
+        self.usages.items().iter().rev().find(|usage| fits(usage)).cloned()
     }
 
     /// Sets a usage, or a list of them, as `/sandbox/metrics` takes them.
@@ -117,7 +94,7 @@ impl Metrics {
             value.set_at(&["memory"], memory(usage.memory_bytes));
             value
         };
-        Value::List(self.usages().iter().map(told).collect())
+        Value::List(self.usages.items().iter().map(told).collect())
     }
 }
 

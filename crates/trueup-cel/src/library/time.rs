@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::{Offset, TimeZone};
+use trueup_object::scalar::GoDuration;
 
 use crate::eval::{Evaluated, failed};
 use crate::value::Val;
@@ -102,48 +103,9 @@ pub(crate) fn parse_timestamp(text: &str) -> Option<Val> {
     SECONDS.contains(&time.as_second()).then_some(Val::Timestamp(time))
 }
 
-/// Go's durations: `1h30m`, `-1.5s`, `100ms`.
+/// Go's durations, in nanoseconds: `1h30m`, `-1.5s`, `100ms`.
 pub(crate) fn parse_duration(text: &str) -> Option<i64> {
-    let (is_negative, mut rest) = match text.strip_prefix('-') {
-        Some(rest) => (true, rest),
-        None => (false, text.strip_prefix('+').unwrap_or(text)),
-    };
-    if rest == "0" {
-        return Some(0);
-    }
-    if rest.is_empty() {
-        return None;
-    }
-    let mut total: i128 = 0;
-    while !rest.is_empty() {
-        let end = rest.find(|it: char| !it.is_ascii_digit() && it != '.')?;
-        let (number, after) = rest.split_at(end);
-        let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-        if (whole.is_empty() && fraction.is_empty()) || fraction.contains('.') || number.len() > 40 {
-            return None;
-        }
-        let end = after.find(|it: char| it.is_ascii_digit() || it == '.').unwrap_or(after.len());
-        let (unit, after) = after.split_at(end);
-        let scale: i128 = match unit {
-            "ns" => 1,
-            "us" | "µs" | "μs" => 1_000,
-            "ms" => 1_000_000,
-            "s" => 1_000_000_000,
-            "m" => 60_000_000_000,
-            "h" => 3_600_000_000_000,
-            _ => return None,
-        };
-        let whole: i128 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
-        total = total.checked_add(whole.checked_mul(scale)?)?;
-        let mut unit_of_digit = scale;
-        for digit in fraction.bytes() {
-            // The rest of each digit is smaller than a nanosecond.
-            total += i128::from(digit - b'0') * unit_of_digit / 10;
-            unit_of_digit /= 10;
-        }
-        rest = after;
-    }
-    i64::try_from(if is_negative { -total } else { total }).ok()
+    GoDuration::parse(text).ok().map(GoDuration::nanoseconds)
 }
 
 pub(crate) fn timestamp_text(time: Timestamp) -> String {
