@@ -11,6 +11,9 @@ use crate::announced::Announced;
 /// The annotation by which a pod, or the template that it comes from, says its own fate.
 pub const FATE: &str = "sandbox.trueup.dev/fate";
 
+/// How long a slow pod takes where it is not said.
+const SLOW_SECONDS: u32 = 30;
+
 /// What becomes of a pod.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
@@ -20,6 +23,11 @@ pub enum Fate {
     CrashLoop,
     /// It runs and never says that it is ready.
     NotReady,
+    /// It runs and says that it is ready some time later.
+    SlowReady {
+        /// How many seconds after it began to run.
+        seconds: u32,
+    },
     /// No node takes it.
     Unschedulable,
     /// It ends with this exit code, and is not started again.
@@ -63,7 +71,9 @@ pub enum FateError {
     #[error("no such field: {0}")]
     NoSuchField(String),
     /// There is no such fate.
-    #[error("no such fate: {0}; there are image-pull, crash-loop, not-ready, unschedulable, fail and run")]
+    #[error(
+        "no such fate: {0}; there are image-pull, crash-loop, not-ready, slow-ready, unschedulable, fail and run"
+    )]
     NoSuchFate(String),
 }
 
@@ -99,11 +109,7 @@ impl PodFates {
 
     /// Adds a rule, or a list of them, as `/sandbox/pods` takes them.
     pub fn add_json(&self, value: &Value) -> Result<(), FateError> {
-        let rules: Result<Vec<FateRule>, FateError> = match value {
-            Value::List(items) => items.iter().map(FateRule::parse).collect(),
-            one => FateRule::parse(one).map(|rule| vec![rule]),
-        };
-        let added = rules?;
+        let added = FateRule::parse_all(value)?;
         self.rules.change(|rules| rules.extend(added));
         Ok(())
     }
@@ -115,17 +121,25 @@ impl PodFates {
 }
 
 impl Fate {
-    /// `crash-loop`, `fail`, `fail=3` and so on.
+    /// `crash-loop`, `slow-ready=60`, `fail`, `fail=3` and so on.
     pub fn parse(text: &str) -> Result<Self, FateError> {
         let unknown = || FateError::NoSuchFate(text.to_owned());
-        let (name, code) = text.split_once('=').unwrap_or((text, "1"));
-        Ok(match name {
-            "image-pull" => Self::ImagePull,
-            "crash-loop" => Self::CrashLoop,
-            "not-ready" => Self::NotReady,
-            "unschedulable" => Self::Unschedulable,
-            "fail" => Self::Fail { exit_code: code.parse().map_err(|_| unknown())? },
-            "run" => Self::Run,
+        let (name, number) = match text.split_once('=') {
+            Some((name, number)) => (name, Some(number)),
+            None => (text, None),
+        };
+        Ok(match (name, number) {
+            ("image-pull", None) => Self::ImagePull,
+            ("crash-loop", None) => Self::CrashLoop,
+            ("not-ready", None) => Self::NotReady,
+            ("slow-ready", None) => Self::SlowReady { seconds: SLOW_SECONDS },
+            ("slow-ready", Some(seconds)) => {
+                Self::SlowReady { seconds: seconds.parse().map_err(|_| unknown())? }
+            }
+            ("unschedulable", None) => Self::Unschedulable,
+            ("fail", None) => Self::Fail { exit_code: 1 },
+            ("fail", Some(code)) => Self::Fail { exit_code: code.parse().map_err(|_| unknown())? },
+            ("run", None) => Self::Run,
             _ => return Err(unknown()),
         })
     }
@@ -135,6 +149,7 @@ impl Fate {
             Self::ImagePull => "image-pull".to_owned(),
             Self::CrashLoop => "crash-loop".to_owned(),
             Self::NotReady => "not-ready".to_owned(),
+            Self::SlowReady { seconds } => format!("slow-ready={seconds}"),
             Self::Unschedulable => "unschedulable".to_owned(),
             Self::Fail { exit_code } => format!("fail={exit_code}"),
             Self::Run => "run".to_owned(),
@@ -164,6 +179,14 @@ impl Chosen {
 }
 
 impl FateRule {
+    /// Reads a rule, or a list of them.
+    pub fn parse_all(value: &Value) -> Result<Vec<Self>, FateError> {
+        match value {
+            Value::List(items) => items.iter().map(Self::parse).collect(),
+            one => Self::parse(one).map(|rule| vec![rule]),
+        }
+    }
+
     fn parse(value: &Value) -> Result<Self, FateError> {
         let map = value.as_map().ok_or(FateError::NotARule)?;
         let known = ["fate", "namespace", "name", "labels", "image"];
@@ -234,7 +257,14 @@ mod tests {
     #[test]
     fn what_is_no_rule_is_refused() {
         let fates = PodFates::default();
-        for json in [r#"{"name":"a"}"#, r#"{"fate":"sulk"}"#, r#"{"fate":"run","pod":"a"}"#, "3"] {
+        for json in [
+            r#"{"name":"a"}"#,
+            r#"{"fate":"sulk"}"#,
+            r#"{"fate":"run=3"}"#,
+            r#"{"fate":"slow-ready=-1"}"#,
+            r#"{"fate":"run","pod":"a"}"#,
+            "3",
+        ] {
             assert!(fates.add_json(&value(json)).is_err(), "{json}");
         }
         assert_eq!(fates.to_value(), Value::List(Vec::new()));

@@ -112,7 +112,6 @@ pub mod http;
 pub mod ids;
 #[doc(hidden)]
 pub mod kind;
-#[doc(hidden)]
 pub mod metrics;
 #[doc(hidden)]
 pub mod registry;

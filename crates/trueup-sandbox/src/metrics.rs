@@ -8,24 +8,47 @@ use trueup_object::{Quantity, Value};
 
 use crate::announced::Announced;
 
-/// What each pod that is named uses.
+/// What is measured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Measured {
+    /// Each of these pods.
+    Pods {
+        /// Their namespace.
+        namespace: Text,
+        /// The pod's name, or that of the workload that it begins with; empty for all pods of the namespace.
+        name: Text,
+    },
+    /// A node, which otherwise uses what its pods use.
+    Node {
+        /// The node's name.
+        name: Text,
+    },
+}
+
+/// What something uses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Usage {
-    pub namespace: Text,
-    /// The pod's name, or that of the workload that it begins with; empty for all pods of the namespace.
-    pub name: Text,
+    /// Whose usage it is.
+    pub of: Measured,
     /// Thousandths of a processor.
     pub cpu_milli: i64,
+    /// Bytes of memory.
     pub memory_bytes: i64,
 }
 
 /// Why a usage cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MetricsError {
-    #[error("a usage is an object with namespace, name, cpu and memory")]
+    /// It is no object.
+    #[error("a usage is an object with namespace and name, or node, and with cpu and memory")]
     NotAUsage,
+    /// It has a key that is not known.
     #[error("no such field: {0}")]
     NoSuchField(String),
+    /// It is a node's and a pod's at the same time.
+    #[error("a usage is a node's, or that of the pods of a namespace and name, and not both")]
+    OfBoth,
+    /// It is no quantity, or one that is negative or far too large.
     #[error("no amount: {0}")]
     NotAnAmount(String),
 }
@@ -42,10 +65,10 @@ impl Metrics {
         self.usages.items().is_empty()
     }
 
-    /// Sets what the pods of a name use, in place of what was set for that name before.
+    /// Sets what a node or the pods of a name use, in place of what was set for that name before.
     pub fn set(&self, usage: Usage) {
         self.usages.change(|usages| {
-            usages.retain(|known| (&known.namespace, &known.name) != (&usage.namespace, &usage.name));
+            usages.retain(|known| known.of != usage.of);
             usages.push(usage);
         });
     }
@@ -65,22 +88,26 @@ impl Metrics {
         if pod.str_at(&["status", "phase"]) != Some("Running") {
             return None;
         }
-        let fits = |usage: &Usage| {
-            let rest = text("name").strip_prefix(usage.name.as_str());
-            usage.namespace == text("namespace")
-                && (usage.name.is_empty()
-                    || rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-')))
+        let fits = |usage: &Usage| match &usage.of {
+            Measured::Pods { namespace, name } => {
+                let rest = text("name").strip_prefix(name.as_str());
+                *namespace == text("namespace")
+                    && (name.is_empty() || rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-')))
+            }
+            Measured::Node { .. } => false,
         };
         self.usages.items().iter().rev().find(|usage| fits(usage)).cloned()
     }
 
+    /// What was set for a node itself.
+    pub fn of_node(&self, node: &str) -> Option<Usage> {
+        let of = Measured::Node { name: node.into() };
+        self.usages.items().iter().find(|usage| usage.of == of).cloned()
+    }
+
     /// Sets a usage, or a list of them, as `/sandbox/metrics` takes them.
     pub fn set_json(&self, value: &Value) -> Result<(), MetricsError> {
-        let usages: Result<Vec<Usage>, MetricsError> = match value {
-            Value::List(items) => items.iter().map(Usage::parse).collect(),
-            one => Usage::parse(one).map(|usage| vec![usage]),
-        };
-        usages?.into_iter().for_each(|usage| self.set(usage));
+        Usage::parse_all(value)?.into_iter().for_each(|usage| self.set(usage));
         Ok(())
     }
 
@@ -88,8 +115,15 @@ impl Metrics {
     pub fn to_value(&self) -> Value {
         let told = |usage: &Usage| {
             let mut value = Value::Map(Map::new());
-            value.set_at(&["namespace"], usage.namespace.clone().into());
-            value.set_at(&["name"], usage.name.clone().into());
+            match &usage.of {
+                Measured::Pods { namespace, name } => {
+                    value.set_at(&["namespace"], namespace.clone().into());
+                    value.set_at(&["name"], name.clone().into());
+                }
+                Measured::Node { name } => {
+                    value.set_at(&["node"], name.clone().into());
+                }
+            }
             value.set_at(&["cpu"], cpu(usage.cpu_milli));
             value.set_at(&["memory"], memory(usage.memory_bytes));
             value
@@ -99,22 +133,36 @@ impl Metrics {
 }
 
 impl Usage {
+    /// Reads a usage, or a list of them.
+    pub fn parse_all(value: &Value) -> Result<Vec<Self>, MetricsError> {
+        match value {
+            Value::List(items) => items.iter().map(Self::parse).collect(),
+            one => Self::parse(one).map(|usage| vec![usage]),
+        }
+    }
+
     fn parse(value: &Value) -> Result<Self, MetricsError> {
         let map = value.as_map().ok_or(MetricsError::NotAUsage)?;
-        if let Some(key) = map.keys().find(|key| !["namespace", "name", "cpu", "memory"].contains(key)) {
+        let known = ["namespace", "name", "node", "cpu", "memory"];
+        if let Some(key) = map.keys().find(|key| !known.contains(key)) {
             return Err(MetricsError::NoSuchField(key.to_owned()));
         }
         let amount = |key: &str| match value.get(key) {
             None => Ok(0),
-            Some(amount) => milli(amount).ok_or_else(|| MetricsError::NotAnAmount(amount.to_json())),
+            Some(amount) => milli(amount)
+                .filter(|amount| *amount >= 0)
+                .ok_or_else(|| MetricsError::NotAnAmount(amount.to_json())),
         };
         let text = |key: &str, default: &'static str| Text::from(value.str_at(&[key]).unwrap_or(default));
-        Ok(Self {
-            namespace: text("namespace", "default"),
-            name: text("name", ""),
-            cpu_milli: amount("cpu")?,
-            memory_bytes: amount("memory")? / 1000,
-        })
+        let of =
+            match (value.get("node").is_some(), map.keys().any(|key| ["namespace", "name"].contains(&key))) {
+                (true, true) => return Err(MetricsError::OfBoth),
+                (true, false) => Measured::Node { name: text("node", "") },
+                (false, _) => {
+                    Measured::Pods { namespace: text("namespace", "default"), name: text("name", "") }
+                }
+            };
+        Ok(Self { of, cpu_milli: amount("cpu")?, memory_bytes: amount("memory")? / 1000 })
     }
 }
 
@@ -179,6 +227,9 @@ mod tests {
         let used = metrics.of(&pod("web-5d-x")).unwrap();
         assert_eq!((used.cpu_milli, used.memory_bytes), (100, 1 << 30));
         assert_eq!(metrics.to_value().as_list().unwrap().len(), 2);
+        metrics.set_json(&value(r#"{"node":"a","cpu":"2"}"#)).unwrap();
+        assert_eq!(metrics.of_node("a").unwrap().cpu_milli, 2000);
+        assert_eq!(metrics.of_node("b"), None);
         metrics.clear();
         assert_eq!(metrics.of(&pod("web")), None);
     }
@@ -189,6 +240,8 @@ mod tests {
             assert_eq!(milli(&value(text)), Some(wanted), "{text}");
         }
         assert!(Metrics::default().set_json(&value(r#"{"cpu":"many"}"#)).is_err());
-        assert!(Metrics::default().set_json(&value(r#"{"disk":"1"}"#)).is_err());
+        for json in [r#"{"disk":"1"}"#, r#"{"cpu":"-1"}"#, r#"{"node":"a","name":"b"}"#, "[[]]"] {
+            assert!(Metrics::default().set_json(&value(json)).is_err(), "{json}");
+        }
     }
 }

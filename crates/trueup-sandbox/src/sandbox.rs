@@ -13,11 +13,11 @@ use crate::audit::{Audit, AuditOptions, post_batches};
 use crate::clock::Clock;
 use crate::controllers::{Controllers, Workloads, run_controllers};
 use crate::door::Door;
-use crate::fates::PodFates;
+use crate::fates::{FateRule, PodFates};
 use crate::faults::Faults;
 use crate::http::credentials::{CredentialError, Credentials};
 use crate::http::{Documents, Front, ListenError, Listener};
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Usage};
 use crate::registry::Builtin;
 use crate::status::ApiStatus;
 
@@ -34,6 +34,10 @@ pub struct SandboxOptions {
     pub n_changes_max: usize,
     /// What becomes of workloads and their pods.
     pub workloads: Workloads,
+    /// What becomes of pods that are not left to run, from the start; [`Sandbox::pods`] changes it.
+    pub fates: Vec<FateRule>,
+    /// What pods and nodes use from the start; [`Sandbox::metrics`] changes it.
+    pub usages: Vec<Usage>,
     /// What is audited, and where to.
     pub audit: Option<AuditOptions>,
 }
@@ -97,6 +101,8 @@ impl Default for SandboxOptions {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             n_changes_max: N_CHANGES_MAX,
             workloads: Workloads::Ready,
+            fates: Vec::new(),
+            usages: Vec::new(),
             audit: None,
         }
     }
@@ -125,8 +131,19 @@ impl Sandbox {
         credentials: Credentials,
         address: SocketAddr,
     ) -> Result<Self, StartError> {
-        let SandboxOptions { seed, clock, listen: _, n_changes_max, workloads, audit: wanted } =
-            options.clone();
+        let SandboxOptions {
+            seed,
+            clock,
+            listen: _,
+            n_changes_max,
+            workloads,
+            fates: rules,
+            usages,
+            audit: wanted,
+        } = options.clone();
+        let (fates, metrics) = (PodFates::default(), Metrics::default());
+        rules.into_iter().for_each(|rule| fates.add(rule));
+        usages.into_iter().for_each(|usage| metrics.set(usage));
         let tables = Tables::get().as_ref().map_err(|error| StartError::Table(error.clone()))?;
         let api = Api::new(tables.builtin.clone(), tables.schemas.clone(), clock, seed, n_changes_max);
         create_system_namespaces(&api).map_err(StartError::FirstObjects)?;
@@ -141,8 +158,8 @@ impl Sandbox {
         };
         let front = Arc::new(Front {
             faults: Faults::new(seed),
-            fates: PodFates::default(),
-            metrics: Metrics::default(),
+            fates,
+            metrics,
             credentials,
             address,
             shutdown: shutdown.clone(),
@@ -205,7 +222,7 @@ impl Sandbox {
         &self.front.fates
     }
 
-    /// What pods use of processor and memory.
+    /// What pods and nodes use of processor and memory.
     pub fn metrics(&self) -> &Metrics {
         &self.front.metrics
     }

@@ -2,6 +2,7 @@
 
 mod audit;
 mod fault;
+mod told;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -27,6 +28,12 @@ enum SandboxCommand {
     /// Make requests to a running sandbox fail the way real servers fail them
     #[command(subcommand)]
     Fault(fault::FaultCommand),
+    /// Say what becomes of the pods of a running sandbox
+    #[command(subcommand)]
+    Pods(told::PodsCommand),
+    /// Say what the pods and nodes of a running sandbox use, for `kubectl top` and autoscalers
+    #[command(subcommand)]
+    Metrics(told::MetricsCommand),
     /// Do to the clients of a running sandbox what a restart of the API server does: watches end, older versions are gone
     Restart,
 }
@@ -53,6 +60,8 @@ pub async fn run(arguments: SandboxArguments, globals: &Globals) -> Result<Endin
     match arguments.command {
         None => serve(arguments.serve).await,
         Some(SandboxCommand::Fault(command)) => fault::run(&command, globals).await,
+        Some(SandboxCommand::Pods(command)) => told::pods(&command, globals).await,
+        Some(SandboxCommand::Metrics(command)) => told::metrics(&command, globals).await,
         Some(SandboxCommand::Restart) => fault::restart(globals).await,
     }
 }

@@ -51,11 +51,31 @@ pub fn reconcile(pod: &Value, fate: Option<Fate>, now: Timestamp) -> Vec<Step> {
 
 /// When something is to be said that no change brings about: a container that crashed is started again.
 pub fn due(pod: &Value, fate: Option<Fate>) -> Option<Timestamp> {
-    if fate != Some(Fate::CrashLoop) || is_deleting(pod) {
+    if is_deleting(pod) {
+        return None;
+    }
+    if let Some(Fate::SlowReady { seconds }) = fate {
+        return ready_time(pod, seconds);
+    }
+    // One that fails again and again is as one that crashes.
+    let again = match fate {
+        Some(Fate::CrashLoop) => true,
+        Some(Fate::Fail { .. }) => pod.str_at(&["spec", "restartPolicy"]) != Some("Never"),
+        Some(Fate::ImagePull | Fate::NotReady | Fate::SlowReady { .. } | Fate::Unschedulable | Fate::Run)
+        | None => false,
+    };
+    if !again {
         return None;
     }
     let (restarts, since) = crashes(pod)?;
     since.checked_add(backoff(restarts)).ok()
+}
+
+/// When a slow pod says that it is ready; none before it runs.
+fn ready_time(pod: &Value, seconds: u32) -> Option<Timestamp> {
+    let first = pod.list_at(&["status", "containerStatuses"]).first()?;
+    let since: Timestamp = first.str_at(&["state", "running", "startedAt"])?.parse().ok()?;
+    since.checked_add(Duration::from_secs(u64::from(seconds))).ok()
 }
 
 fn backoff(restarts: i64) -> Duration {
@@ -88,6 +108,9 @@ fn containers(pod: &Value, fate: Option<Fate>, now: Timestamp) -> Containers {
         None | Some(Fate::Unschedulable) if ends => Containers::Ended { exit_code: 0 },
         None | Some(Fate::Unschedulable | Fate::Run) => Containers::Run { ready: true },
         Some(Fate::NotReady) => Containers::Run { ready: false },
+        Some(Fate::SlowReady { seconds }) => {
+            Containers::Run { ready: ready_time(pod, seconds).is_some_and(|time| time <= now) }
+        }
         Some(Fate::ImagePull) => Containers::NotPulled,
         Some(Fate::Fail { exit_code }) if pod.str_at(&["spec", "restartPolicy"]) == Some("Never") => {
             Containers::Ended { exit_code }

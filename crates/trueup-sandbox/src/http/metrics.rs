@@ -208,11 +208,15 @@ fn nodes(front: &Front, path: &ResourcePath) -> Vec<Value> {
     let (all, _) = front.api.store().list(&ResourceId::new("", "pods"), "");
     let items = listed(front, "nodes", path).into_iter().map(|node| {
         let name = node.at(&["metadata", "name"]);
+        let mut item = measured(front, &node, "NodeMetrics");
+        if let Some(own) = front.metrics.of_node(name.and_then(Value::as_str).unwrap_or_default()) {
+            item.set_at(&["usage"], usage(own.cpu_milli, own.memory_bytes));
+            return item;
+        }
         let here = all.iter().filter(|pod| pod.at(&["spec", "nodeName"]) == name);
         let used = here.filter_map(|pod| front.metrics.of(pod));
         let (cpu, memory) =
             used.fold((0, 0), |(cpu, memory), it| (cpu + it.cpu_milli, memory + it.memory_bytes));
-        let mut item = measured(front, &node, "NodeMetrics");
         item.set_at(&["usage"], usage(cpu, memory));
         item
     });

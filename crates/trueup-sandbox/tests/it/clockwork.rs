@@ -5,6 +5,8 @@ use std::time::Duration;
 use kube::api::{DeleteParams, DynamicObject, ListParams, PostParams};
 use serde_json::{Value, json};
 use trueup_sandbox::SandboxOptions;
+use trueup_sandbox::fates::FateRule;
+use trueup_sandbox::metrics::Usage;
 
 use crate::world::{World, object, until};
 
@@ -90,6 +92,37 @@ async fn pods_crash_as_long_as_they_are_told_to() {
     assert!(told.data["count"].as_i64().unwrap() > 1);
     world.sandbox.pods().clear();
     until("it is available again", || available(true)).await;
+}
+
+#[tokio::test]
+async fn slow_pods_are_ready_in_their_time_and_fates_are_known_from_the_start() {
+    let slow = r#"{"fate":"slow-ready=60","namespace":"default"}"#;
+    let usage = r#"{"node":"sandbox-0","cpu":"3","memory":"1Gi"}"#;
+    let value = |json: &str| trueup_object::Value::from_json(json.as_bytes()).unwrap();
+    let options = SandboxOptions {
+        fates: FateRule::parse_all(&value(slow)).unwrap(),
+        usages: Usage::parse_all(&value(usage)).unwrap(),
+        ..SandboxOptions::default()
+    };
+    let world = World::with(options).await;
+    let pods = world.dynamic("v1", "Pod", "pods", Some("default"));
+    let pod = object(json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "slow"},
+        "spec": {"containers": [{"name": "app", "image": "shop/a:1"}]}}));
+    pods.create(&PostParams::default(), &pod).await.unwrap();
+    let ready = |wanted: bool| {
+        let pods = pods.clone();
+        async move {
+            let live = pods.get("slow").await.unwrap();
+            let status = &live.data["status"];
+            status["phase"] == "Running" && status["containerStatuses"][0]["ready"] == wanted
+        }
+    };
+    until("it runs and is not ready", || ready(false)).await;
+    world.sandbox.clock().advance(Duration::from_secs(61));
+    until("it is ready", || ready(true)).await;
+    let nodes = world.dynamic("metrics.k8s.io/v1beta1", "NodeMetrics", "nodes", None);
+    let used = nodes.get("sandbox-0").await.unwrap().data["usage"].clone();
+    assert_eq!(used, json!({"cpu": "3000m", "memory": "1048576Ki"}));
 }
 
 #[tokio::test]

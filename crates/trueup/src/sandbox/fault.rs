@@ -82,10 +82,15 @@ pub async fn run(command: &FaultCommand, globals: &Globals) -> Result<Ending, Fa
         FaultCommand::List => ask(globals, Method::GET, PATH, &Value::Null).await?,
         FaultCommand::Clear => ask(globals, Method::DELETE, PATH, &Value::Null).await?,
     };
+    print(&rules);
+    Ok(Ending::Done)
+}
+
+/// What is in force, one document on each line.
+pub(super) fn print(rules: &Value) {
     for rule in rules.as_list().unwrap_or_default() {
         output::line(&rule.to_json());
     }
-    Ok(Ending::Done)
 }
 
 /// What a restart of the API server does to its clients.
@@ -101,12 +106,12 @@ impl Add {
         }
         let mut rule = Map::new();
         for setting in &self.settings {
-            let (key, value) = pair(setting, "a setting")?;
+            let (key, value) = pair(setting, "a setting", EXAMPLE)?;
             rule.insert(key, scalar(value));
         }
         let mut on = Map::new();
         for one in &self.on {
-            let (key, values) = pair(one, "--match")?;
+            let (key, values) = pair(one, "--match", EXAMPLE)?;
             on.insert(key, Value::List(values.split(',').map(Value::from).collect()));
         }
         rule.insert("kind", self.fault.as_deref().unwrap_or_default().into());
@@ -115,10 +120,11 @@ impl Add {
     }
 }
 
-fn pair<'a>(text: &'a str, what: &str) -> Result<(&'a str, &'a str), Failure> {
+const EXAMPLE: &str = "trueup sandbox fault add status code=503 --match verb=list";
+
+pub(super) fn pair<'a>(text: &'a str, what: &str, example: &str) -> Result<(&'a str, &'a str), Failure> {
     text.split_once('=').filter(|(key, _)| !key.is_empty()).ok_or_else(|| {
-        Failure::user(format!("{what} is KEY=VALUE, not {text:?}"))
-            .hint("for example: trueup sandbox fault add status code=503 --match verb=list")
+        Failure::user(format!("{what} is KEY=VALUE, not {text:?}")).hint(format!("for example: {example}"))
     })
 }
 
@@ -130,17 +136,22 @@ fn scalar(text: &str) -> Value {
     text.parse::<f64>().map_or_else(|_| Value::from(text), Value::Float)
 }
 
-fn read(file: &Path) -> Result<Value, Failure> {
+pub(super) fn read(file: &Path) -> Result<Value, Failure> {
     let failed = |why: String| Failure::user(format!("failed to read {}: {why}", file.display()));
     let bytes = std::fs::read(file).map_err(|error| failed(error.to_string()))?;
     match read_documents(&bytes).into_iter().next() {
         Some(Ok(document)) => Ok(document.value),
         Some(Err(error)) => Err(failed(error.to_string())),
-        None => Err(failed("there is no rule in it".to_owned())),
+        None => Err(failed("there is nothing in it".to_owned())),
     }
 }
 
-async fn ask(globals: &Globals, method: Method, path: &str, body: &Value) -> Result<Value, Failure> {
+pub(super) async fn ask(
+    globals: &Globals,
+    method: Method,
+    path: &str,
+    body: &Value,
+) -> Result<Value, Failure> {
     let connection = Connection::open(&crate::home::access(globals), VERSION).await?;
     let body = if body.is_null() { Vec::new() } else { body.to_json().into_bytes() };
     let answer = connection.wire.write(method, path, BodyKind::Json, body).await.map_err(|error| {

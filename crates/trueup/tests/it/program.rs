@@ -92,6 +92,56 @@ async fn faults_are_added_listed_and_cleared() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn fates_and_usages_are_set_listed_and_cleared() {
+    let world = World::bare().await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("rules.yaml");
+    let pod =
+        "{\"fate\":\"slow-ready=30\",\"labels\":{\"app\":\"web\"},\"name\":\"web\",\"namespace\":\"shop\"}\n";
+    let usage = "{\"cpu\":\"400m\",\"memory\":\"65536Ki\",\"name\":\"web\",\"namespace\":\"shop\"}\n";
+    let node = "{\"cpu\":\"2000m\",\"memory\":\"0Ki\",\"node\":\"sandbox-0\"}\n";
+    for (what, line, told) in [
+        ("pods", &["slow-ready", "web", "-n", "shop", "-l", "app=web"][..], pod),
+        ("metrics", &["web", "-n", "shop", "--cpu", "400m", "--memory", "64Mi"], usage),
+        ("metrics", &["--node", "sandbox-0", "--cpu", "2"], node),
+    ] {
+        let of = |verb: &'static str, rest: &[&'static str]| {
+            let line: Vec<&str> = ["sandbox", what, verb].iter().chain(rest).copied().collect();
+            let world = &world;
+            async move { world.trueup(&line).await }
+        };
+        let run = of("set", line).await;
+        assert_eq!((run.code, run.out.as_str()), (0, told), "{run:?}");
+        let list = of("list", &[]).await.out;
+        assert_eq!(list, told);
+        assert_eq!(of("clear", &[]).await.code, 0);
+        assert_eq!(of("list", &[]).await.out, "");
+        // What is listed can be set again.
+        std::fs::write(&file, list).unwrap();
+        let again = ["sandbox", what, "set", "--file", file.to_str().unwrap()];
+        assert_eq!(world.trueup(&again).await.out, told);
+        assert_eq!(of("clear", &[]).await.code, 0);
+    }
+    for (wrong, words) in [
+        (&["pods", "set", "sulk"][..], "no such fate: sulk; there are image-pull"),
+        (&["pods", "set", "run", "-l", "app"], "a label is KEY=VALUE"),
+        (&["metrics", "set", "web", "--cpu", "many"], "no amount: \"many\""),
+    ] {
+        let line: Vec<&str> = std::iter::once(&"sandbox").chain(wrong).copied().collect();
+        let run = world.trueup(&line).await;
+        assert!(run.code == 2 && run.err.contains(words) && run.err.contains("hint: "), "{run:?}");
+    }
+    for wrong in [
+        &["pods", "set"][..],
+        &["metrics", "set", "web"],
+        &["metrics", "set", "web", "--node", "a", "--cpu", "1"],
+    ] {
+        let line: Vec<&str> = std::iter::once(&"sandbox").chain(wrong).copied().collect();
+        assert_eq!(world.trueup(&line).await.code, 2, "{wrong:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_that_is_away_is_the_worlds_fault() {
     let folder = tempfile::tempdir().unwrap();
     let kept = KeptPort::take().unwrap();
