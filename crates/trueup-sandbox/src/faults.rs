@@ -96,6 +96,31 @@ impl Active {
         self.n_applied += u64::from(applies);
         applies
     }
+
+    /// Whether this is the moment at which a controller is to be killed.
+    fn kill(&mut self, step: Step, nth: u64, is_write: bool) -> Interference {
+        let n_before = self.n_applied;
+        let comes_after = step == Step::Recorded && n_before == nth;
+        self.n_applied += u64::from(is_write || comes_after);
+        match step {
+            Step::Intent if is_write && n_before + 1 == nth => Interference::Hang { serve: false },
+            Step::Applied if is_write && n_before + 1 == nth => Interference::Hang { serve: true },
+            // The change is answered; whatever is asked for next finds the controller dead.
+            Step::Recorded if comes_after => Interference::Hang { serve: false },
+            Step::Intent | Step::Applied | Step::Recorded => Interference::None,
+        }
+    }
+
+    /// Whether a rule is about a request: one that its match names, or what comes after one where that is waited for.
+    fn is_about(&self, request: &Attributes<'_>) -> bool {
+        if let Fault::KillControllerAt { step: Step::Recorded, nth } = self.rule.fault
+            && self.n_applied == nth
+        {
+            // A Lease is renewed by the clock, whatever was recorded.
+            return self.rule.on.is_client(request) && !request.is_of("Lease");
+        }
+        self.rule.on.matches(request)
+    }
 }
 
 impl Faults {
@@ -171,7 +196,7 @@ impl Faults {
     pub fn before(&self, request: &Attributes<'_>) -> Plan {
         let mut plan = Plan { delay: Duration::ZERO, then: Interference::None };
         let mut rules = self.rules();
-        for active in rules.iter_mut().filter(|active| active.rule.on.matches(request)) {
+        for active in rules.iter_mut().filter(|active| active.is_about(request)) {
             if let Fault::Latency { time } = active.rule.fault {
                 plan.delay += time;
             }
@@ -217,20 +242,7 @@ impl Faults {
                      new list without the continue parameter.",
                 ))
             }
-            Fault::KillControllerAt { step } => match step {
-                Step::Intent if is_write && active.once_more(Some(1)) => Interference::Hang { serve: false },
-                Step::Applied if is_write && active.once_more(Some(1)) => Interference::Hang { serve: true },
-                // The first change is answered; whatever is asked for next finds the controller dead.
-                Step::Recorded if active.n_applied == 0 => {
-                    active.n_applied += u64::from(is_write);
-                    Interference::None
-                }
-                Step::Recorded if active.n_applied == 1 => {
-                    active.n_applied += 1;
-                    Interference::Hang { serve: false }
-                }
-                Step::Intent | Step::Applied | Step::Recorded => Interference::None,
-            },
+            Fault::KillControllerAt { step, nth } => active.kill(step, nth, is_write),
             Fault::Latency { .. }
             | Fault::Status { .. }
             | Fault::DropWatch { .. }

@@ -37,6 +37,8 @@ pub struct Client {
     token: Arc<str>,
     /// Sent as `User-Agent`.
     agent: Arc<str>,
+    /// Sent beside what every request has.
+    headers: Arc<[(String, String)]>,
 }
 
 struct Server {
@@ -106,12 +108,23 @@ impl Client {
             tls: connector(&authority(cluster)?)?,
             idle: Mutex::default(),
         };
-        Ok(Self { server: Arc::new(server), token: token.into(), agent: agent.into() })
+        Ok(Self {
+            server: Arc::new(server),
+            token: token.into(),
+            agent: agent.into(),
+            headers: Arc::default(),
+        })
     }
 
     /// The same way to the server under another program's name.
     pub fn with_agent(&self, agent: &str) -> Self {
         Self { agent: agent.into(), ..self.clone() }
+    }
+
+    /// The same way to the server with one more header, or (of a name that every request has) with another one.
+    pub fn with_header(&self, name: &str, value: &str) -> Self {
+        let headers = self.headers.iter().cloned().chain([(name.to_owned(), value.to_owned())]);
+        Self { headers: headers.collect(), ..self.clone() }
     }
 
     /// `https://HOST:PORT`.
@@ -238,7 +251,15 @@ impl Client {
             }
             None => Bytes::new(),
         };
-        Ok(request.body(Full::new(body))?)
+        let mut request = request.body(Full::new(body))?;
+        for (name, value) in self.headers.iter() {
+            let name = header::HeaderName::try_from(name.as_str())?;
+            if name == header::ACCEPT {
+                request.headers_mut().remove(&name);
+            }
+            request.headers_mut().append(name, value.parse()?);
+        }
+        Ok(request)
     }
 
     /// Passes a request of somebody else's on, under this client's credentials.

@@ -20,7 +20,7 @@ const FAULTS: [(&str, &[&str]); 11] = [
     ("gone", &["times"]),
     ("conflict", &["times"]),
     ("cut", &[]),
-    ("kill-controller-at", &["step"]),
+    ("kill-controller-at", &["step", "nth"]),
 ];
 
 const VERBS: [&str; 8] = ["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"];
@@ -119,7 +119,11 @@ impl Body<'_> {
                 let found = self.body.get("step").and_then(Value::as_str).unwrap_or_default();
                 let step = Step::ALL.into_iter().find(|step| step.as_str() == found);
                 let step = step.ok_or_else(|| self.bad("step", "intent, applied or recorded"))?;
-                Fault::KillControllerAt { step }
+                let nth = self.number("nth")?.unwrap_or(1);
+                if nth == 0 {
+                    return Err(self.bad("nth", "a whole number from 1"));
+                }
+                Fault::KillControllerAt { step, nth }
             }
             _ => Fault::Cut,
         })

@@ -39,8 +39,8 @@ pub enum Fault {
     /// The effect happens, the answer is lost.
     Cut,
     /// The moment comes at which a controller is to be killed: the request hangs until the rules change, and
-    /// [`super::Faults::kills`] tells.
-    KillControllerAt { step: Step },
+    /// [`super::Faults::kills`] tells. It comes once, at the change with this number among those that match.
+    KillControllerAt { step: Step, nth: u64 },
 }
 
 /// How far a controller got when it is killed.
@@ -76,18 +76,22 @@ pub struct Match {
 
 impl Match {
     pub(super) fn matches(&self, request: &Attributes<'_>) -> bool {
-        let Self { verb, group, version, kind, namespace, name, user_agent } = self;
+        let Self { verb, group, version, kind, namespace, name, user_agent: _ } = self;
         let any = |wanted: &[Text], found: &str| wanted.is_empty() || wanted.iter().any(|text| text == found);
         let is_kind = kind.is_empty() || kind.iter().any(|word| request.is_of(word));
-        let is_agent = user_agent.is_empty()
-            || user_agent.iter().any(|text| request.user_agent.starts_with(text.as_str()));
         any(verb, request.verb)
             && any(group, request.group)
             && any(version, request.version)
             && is_kind
             && any(namespace, request.namespace)
             && any(name, request.name)
-            && is_agent
+            && self.is_client(request)
+    }
+
+    /// Whether it is about this client.
+    pub(super) fn is_client(&self, request: &Attributes<'_>) -> bool {
+        let mut agents = self.user_agent.iter();
+        self.user_agent.is_empty() || agents.any(|text| request.user_agent.starts_with(text.as_str()))
     }
 
     fn to_value(&self) -> Value {
@@ -147,7 +151,9 @@ impl Fault {
             Self::StaleRead { versions } => vec![("versions", number(*versions))],
             Self::Gone { times } => times.iter().map(|times| ("times", number(*times))).collect(),
             Self::Conflict { times } => vec![("times", number(*times))],
-            Self::KillControllerAt { step } => vec![("step", step.as_str().into())],
+            Self::KillControllerAt { step, nth } => {
+                vec![("nth", number(*nth)), ("step", step.as_str().into())]
+            }
             Self::DuplicateEvents | Self::Cut => Vec::new(),
         }
     }

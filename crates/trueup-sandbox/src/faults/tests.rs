@@ -132,7 +132,9 @@ fn a_controller_is_killed_at_its_step() {
         (Interference::None, Interference::Hang { serve: false }, Interference::Hang { serve: true });
     assert_eq!(outcomes("intent"), [none.clone(), before.clone(), none.clone(), none.clone()]);
     assert_eq!(outcomes("applied"), [none.clone(), after, none.clone(), none.clone()]);
-    assert_eq!(outcomes("recorded"), [none.clone(), none.clone(), before, none]);
+    assert_eq!(outcomes("recorded"), [none.clone(), none.clone(), before.clone(), none.clone()]);
+    let second = faults(r#"{"kind":"kill-controller-at","step":"intent","nth":2}"#);
+    assert_eq!(verbs.map(|verb| met(&second, verb)), [none.clone(), none.clone(), none, before]);
 }
 
 #[test]
@@ -148,7 +150,7 @@ fn rules_read_back_as_they_were_set() {
         r#"{"kind":"duplicate-events","match":{}}"#,
         r#"{"kind":"stale-read","match":{},"versions":5}"#,
         r#"{"kind":"gone","match":{"kind":["Pod"]}}"#,
-        r#"{"kind":"kill-controller-at","match":{},"step":"applied"}"#,
+        r#"{"kind":"kill-controller-at","match":{},"nth":2,"step":"applied"}"#,
     ] {
         let rule = Rule::parse(&Value::from_json(json.as_bytes()).unwrap()).unwrap();
         assert_eq!(rule.to_value().to_json(), json);

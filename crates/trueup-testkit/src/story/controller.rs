@@ -1,14 +1,26 @@
 //! The controller under test: a process of its own, as a person starts it.
 
-use std::{fs, path::PathBuf, process::Stdio, time::Duration};
+use std::{
+    fs,
+    path::PathBuf,
+    process::Stdio,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use anyhow::{Context, Result, bail};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     process::{Child, Command},
+    sync::Mutex,
+    task::JoinSet,
     time::Instant,
 };
+use trueup_sandbox::faults::Faults;
 
 use crate::port::KeptPort;
 
@@ -30,37 +42,67 @@ pub struct Setup {
 /// A running controller.
 #[derive(Debug)]
 pub struct Controller {
-    setup: Setup,
-    process: Child,
-    port: KeptPort,
+    life: Arc<Life>,
     offset: Duration,
+    /// Ends it when a fault says so.
+    ending: JoinSet<()>,
+}
+
+/// What is needed to end it and begin it anew, whoever does.
+#[derive(Debug)]
+struct Life {
+    setup: Setup,
+    process: Mutex<Child>,
+    port: KeptPort,
+    /// How often a fault ended it.
+    n_deaths: AtomicU64,
+}
+
+impl Life {
+    async fn begin_anew(&self) -> Result<()> {
+        let mut process = self.process.lock().await;
+        process.kill().await.context("kill the controller")?;
+        *process = spawn(&self.setup, &self.port)?;
+        Ok(())
+    }
 }
 
 impl Controller {
-    /// Starts it. It need not be ready yet.
-    pub fn start(setup: Setup) -> Result<Self> {
+    /// Starts it. It need not be ready yet. It is killed and started again whenever a fault says that its moment has come.
+    pub fn start(setup: Setup, faults: &Faults) -> Result<Self> {
         fs::create_dir_all(setup.folder.join("state"))?;
         fs::write(clock_file(&setup), "0\n")?;
         let port = KeptPort::take()?;
-        let process = spawn(&setup, &port)?;
-        Ok(Self { setup, process, port, offset: Duration::ZERO })
+        let process = Mutex::new(spawn(&setup, &port)?);
+        let life = Arc::new(Life { setup, process, port, n_deaths: AtomicU64::new(0) });
+        let mut ending = JoinSet::new();
+        let (dying, mut kills) = (life.clone(), faults.kills());
+        ending.spawn(async move {
+            while kills.changed().await.is_ok() && dying.begin_anew().await.is_ok() {
+                dying.n_deaths.fetch_add(1, Ordering::SeqCst);
+            }
+        });
+        Ok(Self { life, offset: Duration::ZERO, ending })
     }
 
     /// Kills it and starts it again.
     pub async fn restart(&mut self) -> Result<()> {
-        self.process.kill().await.context("kill the controller")?;
-        self.process = spawn(&self.setup, &self.port)?;
-        Ok(())
+        self.life.begin_anew().await
+    }
+
+    /// How often a fault has ended it so far.
+    pub fn n_deaths(&self) -> u64 {
+        self.life.n_deaths.load(Ordering::SeqCst)
     }
 
     /// Waits until it says that it is ready: it holds the Lease and has listed what it needs.
     pub async fn wait_until_ready(&mut self) -> Result<()> {
         let deadline = Instant::now() + READY_TIMEOUT;
         while Instant::now() < deadline {
-            if let Some(status) = self.process.try_wait()? {
+            if let Some(status) = self.life.process.lock().await.try_wait()? {
                 bail!("the controller ended with {status}; its log ends so:\n{}", self.log_end());
             }
-            if is_ready(self.port.number()?).await {
+            if is_ready(self.life.port.number()?).await {
                 return Ok(());
             }
             tokio::time::sleep(POLL).await;
@@ -75,7 +117,7 @@ impl Controller {
     /// Sets its clock forward.
     pub fn advance(&mut self, by: Duration) -> Result<()> {
         self.offset += by;
-        let file = clock_file(&self.setup);
+        let file = clock_file(&self.life.setup);
         let new = file.with_extension("new");
         fs::write(&new, format!("{}\n", self.offset.as_secs()))?;
         // Renamed, so that it is never read half-written.
@@ -83,26 +125,27 @@ impl Controller {
     }
 
     /// Whether it still runs.
-    pub fn is_running(&mut self) -> bool {
-        matches!(self.process.try_wait(), Ok(None))
+    pub async fn is_running(&self) -> bool {
+        matches!(self.life.process.lock().await.try_wait(), Ok(None))
     }
 
     /// The end of its log.
     pub fn log_end(&self) -> String {
-        let text = fs::read_to_string(log_file(&self.setup)).unwrap_or_default();
+        let text = fs::read_to_string(log_file(&self.life.setup)).unwrap_or_default();
         let lines: Vec<&str> = text.lines().collect();
         lines.get(lines.len().saturating_sub(LOG_LINES)..).unwrap_or_default().join("\n")
     }
 
     /// Whether it ever panicked.
     pub fn panicked(&self) -> bool {
-        let text = fs::read_to_string(log_file(&self.setup)).unwrap_or_default();
+        let text = fs::read_to_string(log_file(&self.life.setup)).unwrap_or_default();
         text.contains("panicked")
     }
 
     /// Ends it.
     pub async fn stop(mut self) -> Result<()> {
-        self.process.kill().await.context("end the controller")
+        self.ending.shutdown().await;
+        self.life.process.lock().await.kill().await.context("end the controller")
     }
 }
 

@@ -74,7 +74,6 @@ pub enum Action {
     /// No rules: the end of all faults.
     Fault {
         rules: Vec<Value>,
-        performable: bool,
     },
     RestartController,
     Expect(Box<Expectation>),

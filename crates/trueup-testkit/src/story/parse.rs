@@ -17,19 +17,19 @@ use super::{
 /// Steps of the format that this build cannot perform.
 const BEYOND: [&str; 7] = ["hold", "release", "adopt", "incident", "pause", "resume", "heal"];
 
-/// The faults of the format, each with its keys, and whether this build can make them.
-const FAULTS: [(&str, &[&str], bool); 11] = [
-    ("latency", &["ms", "match"], true),
-    ("status", &["code", "retryAfter", "match", "share"], true),
-    ("drop-watch", &["after", "match"], true),
-    ("late-watch", &["ms", "match"], true),
-    ("duplicate-events", &["match"], true),
-    ("partial-list", &["keep", "match"], true),
-    ("stale-read", &["versions", "match"], true),
-    ("gone", &["match"], true),
-    ("conflict", &["times", "match"], true),
-    ("cut", &["match"], true),
-    ("kill-controller-at", &["step"], false),
+/// The faults of the format, each with its keys.
+const FAULTS: [(&str, &[&str]); 11] = [
+    ("latency", &["ms", "match"]),
+    ("status", &["code", "retryAfter", "match", "share"]),
+    ("drop-watch", &["after", "match"]),
+    ("late-watch", &["ms", "match"]),
+    ("duplicate-events", &["match"]),
+    ("partial-list", &["keep", "match"]),
+    ("stale-read", &["versions", "match"]),
+    ("gone", &["match"]),
+    ("conflict", &["times", "match"]),
+    ("cut", &["match"]),
+    ("kill-controller-at", &["step", "nth", "match"]),
 ];
 
 /// Reads a story.
@@ -286,21 +286,18 @@ fn edit(value: &Value) -> Result<Edit> {
 
 fn fault(argument: &Value) -> Result<Action> {
     if argument.as_str() == Some("none") {
-        return Ok(Action::Fault { rules: Vec::new(), performable: true });
+        return Ok(Action::Fault { rules: Vec::new() });
     }
     let one = std::slice::from_ref(argument);
     let mut rules = Vec::new();
-    let mut performable = true;
     for item in argument.as_list().unwrap_or(one) {
-        let (rule, possible) = fault_rule(item)?;
-        performable &= possible;
-        rules.extend(rule);
+        rules.extend(fault_rule(item)?);
     }
-    Ok(Action::Fault { rules, performable })
+    Ok(Action::Fault { rules })
 }
 
 /// One rule, with the fault's name under `kind` and the kind of object of a partial list in `match`; nothing for `none`.
-fn fault_rule(item: &Value) -> Result<(Option<Value>, bool)> {
+fn fault_rule(item: &Value) -> Result<Option<Value>> {
     let outer = map(item)?;
     let mut entries = outer.iter();
     let named = match (entries.next(), entries.next()) {
@@ -318,10 +315,10 @@ fn fault_rule(item: &Value) -> Result<(Option<Value>, bool)> {
     };
     if name == "none" {
         known(&body, &[])?;
-        return Ok((None, true));
+        return Ok(None);
     }
-    let (_, keys, performable) =
-        FAULTS.iter().find(|(fault, ..)| *fault == name).ok_or_else(|| anyhow!("unknown fault {name:?}"))?;
+    let (_, keys) =
+        FAULTS.iter().find(|(fault, _)| *fault == name).ok_or_else(|| anyhow!("unknown fault {name:?}"))?;
     if let ("partial-list" | "gone", Some(kind)) = (name.as_str(), body.remove("kind")) {
         let mut on = body.remove("match").unwrap_or_else(|| Value::Map(Map::new()));
         on.set_at(&["kind"], kind);
@@ -332,7 +329,7 @@ fn fault_rule(item: &Value) -> Result<(Option<Value>, bool)> {
         known(map(on)?, &["verb", "group", "kind", "namespace", "name"])?;
     }
     body.insert("kind", Value::from(name));
-    Ok((Some(Value::Map(body)), *performable))
+    Ok(Some(Value::Map(body)))
 }
 
 /// `kind/name[.namespace]`.

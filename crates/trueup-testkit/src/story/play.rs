@@ -52,7 +52,7 @@ pub async fn play<'w>(
             for (index, step) in located.story.steps.iter().enumerate() {
                 course.take(&mut stage, index + 1, step, &mut results).await;
             }
-            if stage.controller.panicked() || !stage.controller.is_running() {
+            if stage.controller.panicked() || !stage.controller.is_running().await {
                 let log = stage.controller.log_end();
                 results.setup_failed(&anyhow::anyhow!("the controller panicked or ended:\n{log}"));
             }
@@ -106,6 +106,8 @@ struct Course {
     broken: bool,
     /// The faults in force: they add up until a step ends them all.
     faults: Vec<Value>,
+    /// How often faults had ended the controller when it was last known to be ready.
+    n_deaths: u64,
     deadline: Duration,
 }
 
@@ -117,6 +119,7 @@ impl Course {
             all_blind: false,
             broken: false,
             faults: Vec::new(),
+            n_deaths: 0,
             deadline,
         }
     }
@@ -135,7 +138,7 @@ impl Course {
                 results.add(number, &step.text, expected, found, Outcome::NotJudged);
                 return;
             }
-            let Judgement { found, outcome } = self.judge.expect(stage, expectation, self.deadline).await;
+            let Judgement { found, outcome } = self.expect(stage, expectation).await;
             results.add(number, &step.text, expected, found, outcome);
             return;
         }
@@ -156,6 +159,22 @@ impl Course {
         let mark = if matches!(step.action, Action::Sync { .. }) { after } else { before };
         self.judge.mark(mark.unwrap_or_default());
         results.add(number, &step.text, expected(), found, outcome);
+    }
+
+    /// Judges an expectation; anew where the controller was ended meanwhile, once it is there again.
+    async fn expect(&mut self, stage: &mut Stage<'_>, expectation: &Expectation) -> Judgement {
+        loop {
+            let n_deaths = stage.controller.n_deaths();
+            let judgement = self.judge.expect(stage, expectation, self.deadline).await;
+            let survived = n_deaths == stage.controller.n_deaths();
+            if survived && n_deaths == self.n_deaths {
+                return judgement;
+            }
+            self.n_deaths = n_deaths;
+            if let Err(error) = stage.controller.wait_until_ready().await {
+                return Judgement { found: Value::from(format!("{error:#}")), outcome: Outcome::Failed };
+            }
+        }
     }
 
     fn is_blind(&self, expectation: &Expectation) -> bool {
@@ -179,17 +198,17 @@ impl Course {
                 stage.controller.advance(*duration)?;
                 Ok(Some(format!("the clock is set forward by {} s", duration.as_secs())))
             }
-            Action::Fault { performable: false, .. } => {
-                self.all_blind = true;
-                Ok(None)
-            }
-            Action::Fault { rules, performable: true } => {
+            Action::Fault { rules } => {
                 match rules.as_slice() {
                     [] => self.faults.clear(),
-                    more => self.faults.extend_from_slice(more),
+                    more => self.faults.extend(more.iter().map(|rule| at_a_change(stage, rule))),
                 }
                 stage.world.set_faults(&self.faults)?;
-                Ok(Some(format!("{} faults in force", self.faults.len())))
+                let n_deaths = stage.controller.n_deaths();
+                Ok(Some(format!(
+                    "{} faults in force; faults have ended the controller {n_deaths} times",
+                    self.faults.len()
+                )))
             }
             Action::RestartController => {
                 stage.controller.restart().await?;
@@ -208,6 +227,19 @@ impl Course {
             Action::Expect(_) => bail!("an expectation is judged, not performed"),
         }
     }
+}
+
+/// A controller is killed at a change of the objects in its care, where a rule does not say at which: what it writes about itself
+/// is no such moment.
+fn at_a_change(stage: &Stage<'_>, rule: &Value) -> Value {
+    const ABOUT_ITSELF: [&str; 4] = ["Lease", "Event", "Application", "DriftReport"];
+    let mut rule = rule.clone();
+    if rule.str_at(&["kind"]) == Some("kill-controller-at") && rule.at(&["match", "kind"]).is_none() {
+        let kinds = stage.kinds.iter().map(|kind| kind.kind.as_str());
+        let others = kinds.filter(|kind| !ABOUT_ITSELF.contains(kind)).map(Value::from);
+        rule.set_at(&["match", "kind"], Value::List(others.collect()));
+    }
+    rule
 }
 
 async fn kubectl(stage: &Stage<'_>, step: &KubectlStep) -> Result<String> {

@@ -97,7 +97,7 @@ impl<'a> Stage<'a> {
             wait_until_free(&client, &format!("{APPLICATIONS}/{}", application.name)).await?;
             client.write(Method::POST, &path, BodyKind::Json, &object).await?;
         }
-        let controller = Controller::start(setup)?;
+        let controller = Controller::start(setup, world.faults())?;
         let kinds = Kinds::read(&client).await?;
         let mut webhooks = Vec::new();
         for webhook in &located.story.webhooks {

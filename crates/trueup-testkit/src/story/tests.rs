@@ -46,9 +46,9 @@ fn steps_are_read() {
     let Action::Commit { edits, .. } = &read[4] else { panic!("{:?}", read[4]) };
     assert_eq!(edits[1], ("b.yaml".to_owned(), Edit::Delete));
     assert_eq!(read[5], Action::Wait(Duration::from_secs(5400)));
-    let Action::Fault { rules, performable: true } = &read[6] else { panic!("{:?}", read[6]) };
+    let Action::Fault { rules } = &read[6] else { panic!("{:?}", read[6]) };
     assert_eq!(rules[0].str_at(&["kind"]), Some("status"));
-    assert_eq!(read[7], Action::Fault { rules: Vec::new(), performable: true });
+    assert_eq!(read[7], Action::Fault { rules: Vec::new() });
     assert_eq!(read[9], Action::Beyond { application: Some("web".into()) });
     assert_eq!(read[10..], [Action::Beyond { application: None }, Action::Beyond { application: None }]);
 }

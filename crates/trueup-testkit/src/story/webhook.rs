@@ -1,106 +1,43 @@
 //! Admission webhooks of a story, served on loopback over TLS as those of a cluster are: both worlds call them.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Result, anyhow};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
-use hyper::{Request, Response, StatusCode, body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::TokioIo;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose};
-use tokio::{
-    net::{TcpListener, TcpStream},
-    task::JoinSet,
-};
-use tokio_rustls::{
-    TlsAcceptor,
-    rustls::{
-        ServerConfig,
-        pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
-    },
-};
 use trueup_object::{Map, Value};
 
 use super::format::StoryWebhook;
+use crate::webhook::{Answer, Receiver};
 
 /// A webhook that is being served.
 pub struct Webhook {
     name: String,
-    address: SocketAddr,
-    /// What a webhook configuration calls `caBundle`.
-    bundle: String,
-    _tasks: JoinSet<()>,
+    receiver: Receiver,
 }
 
 impl Webhook {
     /// Serves it until it is dropped.
     pub async fn start(webhook: &StoryWebhook) -> Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").await.context("listen")?;
-        let address = listener.local_addr()?;
-        let (config, authority) = credentials(address).context("make certificates")?;
-        let mut tasks = JoinSet::new();
-        tasks.spawn(accept(listener, TlsAcceptor::from(Arc::new(config)), Arc::new(webhook.inject.clone())));
-        let bundle = STANDARD.encode(authority);
-        Ok(Self { name: webhook.name.clone(), address, bundle, _tasks: tasks })
+        let inject = webhook.inject.clone();
+        let respond = move |_: &str, body: &[u8]| answer(&inject, body);
+        let receiver = Receiver::start(&[], Arc::new(respond)).await?;
+        Ok(Self { name: webhook.name.clone(), receiver })
     }
 
     /// Puts its address and its authority where a text names them.
     pub fn fill(&self, text: &str) -> String {
-        text.replace(&format!("${{webhook.{}.url}}", self.name), &format!("https://{}/", self.address))
-            .replace(&format!("${{webhook.{}.caBundle}}", self.name), &self.bundle)
+        let url = format!("https://{}/", self.receiver.address());
+        text.replace(&format!("${{webhook.{}.url}}", self.name), &url)
+            .replace(&format!("${{webhook.{}.caBundle}}", self.name), self.receiver.bundle())
     }
 }
 
-/// A configuration for the address, and the authority that vouches for it, as PEM.
-fn credentials(address: SocketAddr) -> Result<(ServerConfig, String)> {
-    let mut params = CertificateParams::new(Vec::new())?;
-    params.distinguished_name.push(DnType::CommonName, "webhooks of a story");
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
-    let authority = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
-    let key = KeyPair::generate()?;
-    let certificate = CertificateParams::new(vec![address.ip().to_string()])?.signed_by(&key, &authority)?;
-    let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-    let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate.der().clone()], private)?;
-    Ok((config, authority.pem()))
-}
-
-async fn accept(listener: TcpListener, tls: TlsAcceptor, inject: Arc<Value>) {
-    let mut connections = JoinSet::new();
-    loop {
-        let Ok((stream, _)) = listener.accept().await else { continue };
-        connections.spawn(serve(stream, tls.clone(), inject.clone()));
-        while connections.try_join_next().is_some() {}
+fn answer(inject: &Value, body: &[u8]) -> Answer {
+    let asked = Value::from_json(body).map_err(|error| anyhow!("{error}"));
+    match asked.and_then(|asked| review(&asked, inject)) {
+        Ok(reply) => Answer { code: 200, body: reply.to_json() },
+        Err(error) => Answer { code: 400, body: format!("{error:#}") },
     }
-}
-
-async fn serve(stream: TcpStream, tls: TlsAcceptor, inject: Arc<Value>) {
-    // A caller that does not trust us, or goes away, sees that for itself.
-    let Ok(stream) = tls.accept(stream).await else { return };
-    let service = service_fn(move |request| answer(inject.clone(), request));
-    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
-}
-
-async fn answer(inject: Arc<Value>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>> {
-    let body = request.into_body().collect().await?.to_bytes();
-    let reply =
-        Value::from_json(&body).map_err(|error| anyhow!("{error}")).and_then(|it| review(&it, &inject));
-    let mut response = match reply {
-        Ok(reply) => Response::new(Full::new(Bytes::from(reply.to_json()))),
-        Err(error) => {
-            let mut refused = Response::new(Full::new(Bytes::from(format!("{error:#}"))));
-            *refused.status_mut() = StatusCode::BAD_REQUEST;
-            refused
-        }
-    };
-    let json = hyper::header::HeaderValue::from_static("application/json");
-    response.headers_mut().insert(hyper::header::CONTENT_TYPE, json);
-    Ok(response)
 }
 
 /// The answer to an AdmissionReview: allowed, with a JSON patch of whole members where something is missing.

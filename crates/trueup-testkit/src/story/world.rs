@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::{Context, Result, anyhow, bail};
 use trueup_object::Value;
-use trueup_sandbox::{Sandbox, SandboxOptions, Workloads};
+use trueup_sandbox::{Sandbox, SandboxOptions, Workloads, faults::Faults};
 
 use super::kinds::Kinds;
 use crate::{
@@ -165,6 +165,14 @@ impl<'a> World<'a> {
             Kind::Cluster { audit, .. } => {
                 audit.lock().map_err(|_| anyhow!("a reader of the audit log panicked"))?.read()
             }
+        }
+    }
+
+    /// The faults that the controller under test meets.
+    pub fn faults(&self) -> &Faults {
+        match &self.kind {
+            Kind::Sandbox(sandbox) => sandbox.faults(),
+            Kind::Cluster { proxy, .. } => proxy.faults(),
         }
     }
 

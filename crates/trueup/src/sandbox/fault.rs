@@ -40,7 +40,7 @@ Faults and their settings:
   gone [times=N]             who goes on from a resource version is answered with 410
   conflict [times=N]         so many changes fail as if somebody had been faster
   cut                        the effect happens, the answer is lost
-  kill-controller-at step=intent|applied|recorded
+  kill-controller-at step=intent|applied|recorded [nth=N]
                              the request hangs at that moment, for you to kill who made it, until the rules change
 
 Examples:
