@@ -8,6 +8,7 @@
 mod aggregation;
 mod autoscaler;
 mod budget;
+mod carry;
 mod cron_job;
 mod daemon_set;
 mod deployment;
@@ -22,20 +23,19 @@ mod replica_set;
 mod revision;
 mod scheduler;
 mod stateful_set;
+mod volumes;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use trueup_object::{Timestamp, Value};
 
-use crate::api::{Api, Change, DeleteOptions, Propagation, Target};
+use crate::api::Api;
 use crate::fates::PodFates;
 use crate::metrics::Metrics;
-use crate::registry::ServedResource;
 use crate::state::{self, Name, ResourceId, WatchCursor};
-use crate::status::ApiStatus;
-use crate::write::{FieldValidation, PatchKind, WriteVerb, selector_matches};
-use events::Event;
+use crate::storage_class::storage_classes;
+use crate::write::selector_matches;
 use objects::{Resource, Step, is_controlled_by, text};
 
 /// What becomes of workloads and their pods.
@@ -186,6 +186,7 @@ impl Loop {
             // A node that takes pods again is what some may wait for.
             self.enqueue_all(objects::PODS, "");
         }
+        self.follow_volumes(change);
         if objects::PODS.is(&change.resource) {
             self.enqueue_all(objects::BUDGETS, &namespace);
             self.enqueue_all(objects::SERVICES, &namespace);
@@ -201,6 +202,21 @@ impl Loop {
             self.enqueue_all(objects::AUTOSCALERS, &namespace);
         }
         self.enqueue(change.resource.clone(), change.name.clone());
+    }
+
+    /// Claims wait for volumes and classes, volumes for claims, pods for claims, and claims that go for pods.
+    fn follow_volumes(&mut self, change: &state::Change) {
+        let namespace = &change.name.namespace;
+        if objects::VOLUMES.is(&change.resource) || change.resource == storage_classes() {
+            self.enqueue_all(objects::CLAIMS, "");
+        } else if objects::CLAIMS.is(&change.resource) {
+            self.enqueue_all(objects::VOLUMES, "");
+            self.enqueue_all(objects::PODS, namespace);
+        } else if objects::PODS.is(&change.resource) {
+            for claim in volumes::claims_of(&change.object) {
+                self.enqueue(objects::CLAIMS.id(), Name::new(namespace, claim));
+            }
+        }
     }
 
     /// Every object of a resource, in one namespace or (empty) in all.
@@ -282,12 +298,8 @@ impl Loop {
     }
 
     fn act(&mut self, place: &Place, object: &Arc<Value>) {
-        let steps = if objects::protection(&place.0).is_some() {
-            let mut steps = objects::end_protection(&place.0, object);
-            if steps.is_empty() && !self.untouched() {
-                steps.extend(objects::available(&place.0, object, self.now()));
-            }
-            steps
+        let steps = if objects::CLAIMS.is(&place.0) || objects::VOLUMES.is(&place.0) {
+            self.stored(place, object)
         } else if self.untouched() {
             Vec::new()
         } else if objects::PODS.is(&place.0) {
@@ -336,6 +348,51 @@ impl Loop {
         })
     }
 
+    /// What is done about a claim or a volume. What ends their protection does so also where nothing else is looked after.
+    fn stored(&self, place: &Place, object: &Value) -> Vec<Step> {
+        let list = |resource: Resource, namespace: &str| self.api.store().list(&resource.id(), namespace).0;
+        let namespace = text(object, "namespace");
+        let pods = list(objects::PODS, namespace);
+        let is_claim = objects::CLAIMS.is(&place.0);
+        if is_claim && objects::is_deleting(object) {
+            return volumes::end_of_claim(object, &pods).into_iter().collect();
+        }
+        let goes = objects::is_deleting(object) && object.str_at(&["status", "phase"]) != Some("Bound");
+        if self.untouched() && !goes {
+            return Vec::new();
+        }
+        let (volumes, claims) = (list(objects::VOLUMES, ""), list(objects::CLAIMS, ""));
+        let (classes, _) = self.api.store().list(&storage_classes(), "");
+        let found = volumes::Found {
+            volumes: &volumes,
+            claims: &claims,
+            classes: &classes,
+            pods: &pods,
+            provisions: self.ready(),
+        };
+        if is_claim {
+            volumes::claim(object, &found, self.now())
+        } else {
+            volumes::volume(object, &found, self.now())
+        }
+    }
+
+    /// Why a pod's claims keep it from a node.
+    fn claims_first(&self, pod: &Value, node: Option<&str>) -> Option<volumes::Wait> {
+        volumes::claims_of(pod).next()?;
+        let list = |resource: Resource, namespace: &str| self.api.store().list(&resource.id(), namespace).0;
+        let (volumes, claims) = (list(objects::VOLUMES, ""), list(objects::CLAIMS, text(pod, "namespace")));
+        let (classes, _) = self.api.store().list(&storage_classes(), "");
+        let found = volumes::Found {
+            volumes: &volumes,
+            claims: &claims,
+            classes: &classes,
+            pods: &[],
+            provisions: self.ready(),
+        };
+        volumes::before_binding(pod, node, &found)
+    }
+
     /// A pod is given a node first, and then runs on it.
     fn pod(&self, pod: &Value) -> Vec<Step> {
         if let Some(step) = self.without_job(pod) {
@@ -346,8 +403,9 @@ impl Loop {
         }
         let (nodes, _) = self.api.store().list(&objects::NODES.id(), "");
         let fate = self.options.fates.of(pod);
-        let steps = scheduler::reconcile(pod, &nodes, fate, self.now());
-        if steps.is_empty() { pod_status::reconcile(pod, fate, self.now()) } else { steps }
+        let claims = |node: Option<&str>| self.claims_first(pod, node);
+        let placed = scheduler::reconcile(pod, &nodes, fate, claims, self.now());
+        placed.unwrap_or_else(|| pod_status::reconcile(pod, fate, self.now()))
     }
 
     /// Nobody counts the pods of a job that is gone.
@@ -424,126 +482,5 @@ impl Loop {
             steps.push(objects::root_certificate(name, &self.options.root_certificate));
         }
         steps
-    }
-
-    /// Carries out a step, and tells about it. One that is refused was decided on an older state; the change that made it
-    /// old asks again.
-    fn perform(&self, step: &Step) {
-        let kinds = self.api.registry().kinds();
-        let resource = step.resource();
-        let Some(served) = kinds.resource(resource.group, resource.version, resource.plural) else { return };
-        let before = match step {
-            Step::Update { object, .. } => {
-                let name = Name::new(text(object, "namespace"), text(object, "name"));
-                self.api.store().get(&resource.id(), &name)
-            }
-            Step::Create { .. }
-            | Step::Apply { .. }
-            | Step::Delete { .. }
-            | Step::Bind { .. }
-            | Step::End { .. } => None,
-        };
-        match self.carry_out(step, served) {
-            Ok(after) => {
-                if let Some(event) = events::of(step, before.as_deref(), &after) {
-                    self.tell(&event);
-                }
-            }
-            Err(status) => tracing::debug!(
-                resource = resource.plural,
-                message = status.message,
-                "a controller's write was refused"
-            ),
-        }
-    }
-
-    fn carry_out(&self, step: &Step, served: &ServedResource) -> Result<Value, ApiStatus> {
-        let named = |object: &Value| (text(object, "namespace").to_owned(), text(object, "name").to_owned());
-        match step {
-            Step::Create { object, manager, .. } => {
-                let target = Target::collection(served, text(object, "namespace"));
-                self.write(target, WriteVerb::Create, object, manager)
-            }
-            Step::Update { object, manager, subresource, .. } => {
-                let (namespace, name) = named(object);
-                let target =
-                    Target { subresource: *subresource, ..Target::object(served, &namespace, &name) };
-                self.write(target, WriteVerb::Update, object, manager)
-            }
-            Step::Apply { object, manager, .. } => {
-                let (namespace, name) = named(object);
-                let target = Target::object(served, &namespace, &name);
-                self.write(target, WriteVerb::Patch(PatchKind::Apply), object, manager)
-            }
-            Step::Delete { object, .. } => {
-                let options = DeleteOptions {
-                    propagation: Some(Propagation::Background),
-                    uid: Some(text(object, "uid").into()),
-                    ..DeleteOptions::default()
-                };
-                let (namespace, name) = named(object);
-                self.api.delete(Target::object(served, &namespace, &name), &options)?;
-                Ok(object.clone())
-            }
-            Step::End { pod } => {
-                let uid = Some(text(pod, "uid").into());
-                let options = DeleteOptions { uid, grace_seconds: Some(0), ..DeleteOptions::default() };
-                let (namespace, name) = named(pod);
-                self.api.delete(Target::object(served, &namespace, &name), &options)?;
-                Ok(pod.clone())
-            }
-            Step::Bind { pod, node } => {
-                let (namespace, name) = named(pod);
-                let mut binding = Value::default();
-                binding.set_at(&["target", "name"], node.as_str().into());
-                self.api.bind_pod(Target::object(served, &namespace, &name), &binding)
-            }
-        }
-    }
-
-    fn write(
-        &self,
-        target: Target<'_>,
-        verb: WriteVerb,
-        object: &Value,
-        manager: &str,
-    ) -> Result<Value, ApiStatus> {
-        let body = object.to_json();
-        let change = Change {
-            target,
-            verb,
-            body: body.as_bytes(),
-            content_type: "application/json",
-            field_manager: Some(manager),
-            user_agent: manager,
-            force: matches!(verb, WriteVerb::Patch(PatchKind::Apply)),
-            field_validation: FieldValidation::Ignore,
-            dry_run: false,
-        };
-        self.api.change(&change).map(|changed| changed.response)
-    }
-
-    fn tell(&self, event: &Event) {
-        let kinds = self.api.registry().kinds();
-        let resource = Event::RESOURCE;
-        let Some(served) = kinds.resource(resource.group, resource.version, resource.plural) else { return };
-        // Names of events follow from their time, so that a list of them is in its order.
-        let time = u64::try_from(self.now().as_nanosecond()).unwrap_or_default();
-        self.told.set(time.max(self.told.get() + 1));
-        let object = event.object(self.told.get(), self.now());
-        let namespace = text(&object, "namespace");
-        let (known, _) = self.api.store().list(&resource.id(), namespace);
-        // Nothing is told in a namespace that goes.
-        let _ = match known.iter().find(|known| events::is_same(known, &object)) {
-            Some(known) => {
-                let again = events::again(known, self.now());
-                let target = Target::object(served, namespace, text(known, "name"));
-                self.write(target, WriteVerb::Update, &again, objects::CONTROLLER_MANAGER)
-            }
-            None => {
-                let target = Target::collection(served, namespace);
-                self.write(target, WriteVerb::Create, &object, objects::CONTROLLER_MANAGER)
-            }
-        };
     }
 }

@@ -125,6 +125,7 @@ pub mod selector;
 pub mod state;
 #[doc(hidden)]
 pub mod status;
+mod storage_class;
 #[doc(hidden)]
 pub mod structural;
 #[doc(hidden)]

@@ -8,7 +8,9 @@ use tokio_util::sync::CancellationToken;
 use trueup_merge::SchemaSet;
 use trueup_object::Value;
 
-use crate::api::{Api, WriteRecord, collect_garbage, create_first_objects, create_system_namespaces};
+use crate::api::{
+    Api, WriteRecord, collect_garbage, create_first_objects, create_storage_class, create_system_namespaces,
+};
 use crate::audit::{Audit, AuditOptions, post_batches};
 use crate::clock::Clock;
 use crate::controllers::{Controllers, Workloads, run_controllers};
@@ -38,6 +40,9 @@ pub struct SandboxOptions {
     pub fates: Vec<FateRule>,
     /// What pods and nodes use from the start; [`Sandbox::metrics`] changes it.
     pub usages: Vec<Usage>,
+    /// A storage class of this name that is the default one: claims that name none get volumes. Without one, as on a bare
+    /// control plane, they stay pending, and so do the pods that use them.
+    pub storage_class: Option<String>,
     /// What is audited, and where to.
     pub audit: Option<AuditOptions>,
 }
@@ -103,6 +108,7 @@ impl Default for SandboxOptions {
             workloads: Workloads::Ready,
             fates: Vec::new(),
             usages: Vec::new(),
+            storage_class: None,
             audit: None,
         }
     }
@@ -139,6 +145,7 @@ impl Sandbox {
             workloads,
             fates: rules,
             usages,
+            storage_class,
             audit: wanted,
         } = options.clone();
         let (fates, metrics) = (PodFates::default(), Metrics::default());
@@ -148,6 +155,9 @@ impl Sandbox {
         let api = Api::new(tables.builtin.clone(), tables.schemas.clone(), clock, seed, n_changes_max);
         create_system_namespaces(&api).map_err(StartError::FirstObjects)?;
         create_first_objects(&api, address.port()).map_err(StartError::FirstObjects)?;
+        if let Some(name) = &storage_class {
+            create_storage_class(&api, name).map_err(StartError::FirstObjects)?;
+        }
         let shutdown = CancellationToken::new();
         let (audit, events) = match &wanted {
             Some(options) => {

@@ -57,6 +57,8 @@ pub struct WriteRequest<'a> {
     pub live: Option<&'a Value>,
     /// What mutating admission made of the proposed object.
     pub admitted: Option<&'a Value>,
+    /// The class that a new claim gets which names none.
+    pub default_class: Option<&'a str>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -52,6 +52,9 @@ struct ServeArguments {
     /// Seed of ids and generated names
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Name of the default storage class, whose claims get volumes; empty for none, as on a bare control plane
+    #[arg(long, default_value = "standard", value_name = "NAME")]
+    storage_class: String,
     #[command(flatten)]
     audit: audit::AuditArguments,
 }
@@ -67,18 +70,20 @@ pub async fn run(arguments: SandboxArguments, globals: &Globals) -> Result<Endin
 }
 
 async fn serve(arguments: ServeArguments) -> Result<Ending, Failure> {
-    let ServeArguments { listen, kubeconfig_out, user, seed, audit } = arguments;
+    let ServeArguments { listen, kubeconfig_out, user, seed, storage_class, audit } = arguments;
+    let storage_class = Some(storage_class).filter(|name| !name.is_empty());
     if !listen.ip().is_loopback() {
         return Err(Failure::user(format!("{listen} can be reached from other machines"))
             .hint("the sandbox is open to whoever has its kubeconfig: listen at 127.0.0.1"));
     }
     let audit = audit.options()?;
-    let sandbox = Sandbox::start(SandboxOptions { seed, listen, audit, ..SandboxOptions::default() })
-        .await
-        .map_err(|error| {
-        Failure::world(format!("failed to start the sandbox at {listen}: {}", chain(&error)))
-            .hint("choose another port with --listen, or 127.0.0.1:0 for any free one")
-    })?;
+    let sandbox =
+        Sandbox::start(SandboxOptions { seed, listen, storage_class, audit, ..SandboxOptions::default() })
+            .await
+            .map_err(|error| {
+                Failure::world(format!("failed to start the sandbox at {listen}: {}", chain(&error)))
+                    .hint("choose another port with --listen, or 127.0.0.1:0 for any free one")
+            })?;
     // The parser asks for it wherever there is no subcommand.
     let kubeconfig_out = kubeconfig_out.unwrap_or_default();
     write_private(&kubeconfig_out, &sandbox.kubeconfig(&user))?;

@@ -10,6 +10,7 @@ use super::size::refuse_large;
 use super::{Api, Target, shown_as};
 use crate::state::{Commit, CommitError, Name, ResourceId, revision_of};
 use crate::status::ApiStatus;
+use crate::storage_class::{default_class, storage_classes};
 use crate::write::{self, FieldValidation, PatchKind, WriteOutcome, WriteRequest, WriteVerb};
 
 /// A create, update or patch.
@@ -180,7 +181,14 @@ impl Api {
         admitted: Option<&Value>,
     ) -> Result<WriteOutcome, ApiStatus> {
         let (schemas, uid) = (self.schemas(), self.ids().uid());
-        let outcome = write::write(self.request(change, live, admitted, &schemas, &uid))?;
+        let classes = match live {
+            None if change.target.served.kind.group_kind().is("", "PersistentVolumeClaim") => {
+                self.store().list(&storage_classes(), "").0
+            }
+            None | Some(_) => Vec::new(),
+        };
+        let request = self.request(change, live, admitted, &schemas, &uid);
+        let outcome = write::write(WriteRequest { default_class: default_class(&classes), ..request })?;
         // A dry run never gets as far as etcd.
         if !change.dry_run {
             refuse_large(&change.target.served.kind, &outcome.object)?;
@@ -213,6 +221,7 @@ impl Api {
             uid,
             live,
             admitted,
+            default_class: None,
         }
     }
 

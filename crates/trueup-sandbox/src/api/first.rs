@@ -46,6 +46,27 @@ pub fn create_first_objects(api: &Api, port: u16) -> Result<(), ApiStatus> {
     create_own_service(api, port)
 }
 
+/// Makes the class that claims get which name none.
+pub fn create_storage_class(api: &Api, name: &str) -> Result<(), ApiStatus> {
+    let kinds = api.registry().kinds();
+    let served = kinds
+        .resource("storage.k8s.io", "v1", "storageclasses")
+        .ok_or_else(|| ApiStatus::internal("no storage classes"))?;
+    let mut object = Value::default();
+    for (path, text) in [
+        (&["apiVersion"][..], "storage.k8s.io/v1"),
+        (&["kind"], "StorageClass"),
+        (&["metadata", "name"], name),
+        (&["metadata", "annotations", "storageclass.kubernetes.io/is-default-class"], "true"),
+        (&["provisioner"], "sandbox.trueup.dev"),
+        (&["volumeBindingMode"], "WaitForFirstConsumer"),
+    ] {
+        object.set_at(path, text.into());
+    }
+    api.change_as_server(Target::collection(served, ""), WriteVerb::Create, &object)?;
+    Ok(())
+}
+
 /// Sets a time in every item of a list.
 fn fill(object: &mut Value, list: &[&str], key: &str, now: &str) {
     let mut items = object.list_at(list).to_vec();

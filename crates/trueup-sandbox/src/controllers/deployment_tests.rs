@@ -68,7 +68,9 @@ impl World {
                 }
             }
             Step::Update { object, .. } => self.deployment = object,
-            Step::Apply { .. } | Step::Bind { .. } | Step::End { .. } => panic!("no step of a deployment"),
+            Step::Apply { .. } | Step::Bind { .. } | Step::Tell(_) | Step::End { .. } => {
+                panic!("no step of a deployment")
+            }
             Step::Delete { object, .. } => self.sets.retain(|set| text(set, "name") != text(&object, "name")),
         }
     }

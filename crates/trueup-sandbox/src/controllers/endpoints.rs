@@ -62,7 +62,11 @@ fn timed(step: Step, now: Timestamp) -> Step {
             object.set_at(&["metadata", "annotations", TRIGGERED], time());
             Step::Update { resource, object, manager, subresource }
         }
-        other @ (Step::Apply { .. } | Step::Delete { .. } | Step::Bind { .. } | Step::End { .. }) => other,
+        other @ (Step::Apply { .. }
+        | Step::Delete { .. }
+        | Step::Bind { .. }
+        | Step::Tell(_)
+        | Step::End { .. }) => other,
     }
 }
 

@@ -9,6 +9,7 @@ use super::objects::{
 use crate::clock::wire_time;
 
 /// An event about an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
     about: Value,
     component: &'static str,
@@ -46,6 +47,7 @@ pub fn of(step: &Step, before: Option<&Value>, after: &Value) -> Option<Event> {
         | Step::Update { .. }
         | Step::Apply { .. }
         | Step::Delete { .. }
+        | Step::Tell(_)
         | Step::End { .. } => None,
     }
 }
@@ -177,6 +179,24 @@ pub fn again(known: &Value, now: Timestamp) -> Value {
 
 impl Event {
     pub const RESOURCE: Resource = EVENTS;
+
+    /// Something that no step says.
+    pub fn told(
+        object: &Value,
+        resource: Resource,
+        component: &'static str,
+        reason: &'static str,
+        message: String,
+        is_warning: bool,
+    ) -> Self {
+        let mut about = Value::default();
+        about.set_at(&["apiVersion"], resource.api_version().into());
+        about.set_at(&["kind"], resource.kind.into());
+        for key in ["namespace", "name", "uid", "resourceVersion"] {
+            about.set_at(&["metadata", key], text(object, key).into());
+        }
+        Self { about, component, reason, message, is_warning }
+    }
 
     /// The object to be created; `number` makes its name.
     pub fn object(&self, number: u64, now: Timestamp) -> Value {

@@ -56,7 +56,9 @@ impl World {
                 self.pods.retain(|pod| text(pod, "uid") != text(&object, "uid"));
             }
             Step::Delete { .. } => self.gone = true,
-            Step::Apply { .. } | Step::Bind { .. } | Step::End { .. } => panic!("not a job's"),
+            Step::Apply { .. } | Step::Bind { .. } | Step::Tell(_) | Step::End { .. } => {
+                panic!("not a job's")
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 use sha2::{Digest, Sha256};
 use trueup_object::{Map, Timestamp, Value};
 
+use super::events::Event;
 use crate::clock::wire_time;
 use crate::state::ResourceId;
 
@@ -58,7 +59,7 @@ impl Resource {
         id.group == self.group && id.plural == self.plural
     }
 
-    fn api_version(self) -> String {
+    pub fn api_version(self) -> String {
         if self.group.is_empty() {
             self.version.to_owned()
         } else {
@@ -112,6 +113,8 @@ pub enum Step {
         pod: Value,
         node: String,
     },
+    /// Nothing is done, and it is told why.
+    Tell(Event),
 }
 
 impl Step {
@@ -143,14 +146,16 @@ impl Step {
         })
     }
 
-    pub fn resource(&self) -> Resource {
-        match self {
+    /// What it is done to.
+    pub fn resource(&self) -> Option<Resource> {
+        Some(match self {
             Self::Create { resource, .. }
             | Self::Update { resource, .. }
             | Self::Apply { resource, .. }
             | Self::Delete { resource, .. } => *resource,
             Self::Bind { .. } | Self::End { .. } => PODS,
-        }
+            Self::Tell(_) => return None,
+        })
     }
 }
 
@@ -283,43 +288,4 @@ pub fn root_certificate(namespace: &str, certificate: &str) -> Step {
     );
     map.set_at(&["data", "ca.crt"], certificate.into());
     Step::create(CONFIG_MAPS, map)
-}
-
-/// The finalizer that protects objects of a resource while they are in use.
-pub fn protection(resource: &ResourceId) -> Option<&'static str> {
-    if CLAIMS.is(resource) {
-        Some("kubernetes.io/pvc-protection")
-    } else if VOLUMES.is(resource) {
-        Some("kubernetes.io/pv-protection")
-    } else {
-        None
-    }
-}
-
-/// Nothing mounts anything here: what is to be deleted is not in use.
-pub fn end_protection(resource: &ResourceId, object: &Value) -> Vec<Step> {
-    let Some(finalizer) = protection(resource).filter(|_| is_deleting(object)) else { return Vec::new() };
-    let finalizers = object.list_at(&["metadata", "finalizers"]);
-    let rest: Vec<Value> =
-        finalizers.iter().filter(|item| item.as_str() != Some(finalizer)).cloned().collect();
-    if rest.len() == finalizers.len() {
-        return Vec::new();
-    }
-    let mut changed = object.clone();
-    changed.set_at(&["metadata", "finalizers"], Value::List(rest));
-    vec![Step::update(if CLAIMS.is(resource) { CLAIMS } else { VOLUMES }, changed)]
-}
-
-/// A volume that nobody has claimed is there to be claimed.
-pub fn available(resource: &ResourceId, object: &Value, now: Timestamp) -> Option<Step> {
-    let waits = VOLUMES.is(resource)
-        && object.at(&["spec", "claimRef"]).is_none()
-        && matches!(object.str_at(&["status", "phase"]), None | Some("" | "Pending"));
-    if !waits || is_deleting(object) {
-        return None;
-    }
-    let mut status = object.get("status").cloned().unwrap_or_else(|| Value::Map(Map::new()));
-    status.set_at(&["phase"], "Available".into());
-    status.set_at(&["lastPhaseTransitionTime"], wire_time(now).into());
-    Step::status(VOLUMES, object, status)
 }

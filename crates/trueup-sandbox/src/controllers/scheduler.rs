@@ -6,37 +6,52 @@ use std::sync::Arc;
 use trueup_object::{Timestamp, Value};
 
 use super::objects::{self, Condition, PODS, Step, condition, text};
+use super::volumes::Wait;
 use crate::fates::Fate;
 
-/// Binds a pod that waits to a node that takes it, or says that there is none.
-pub fn reconcile(pod: &Value, nodes: &[Arc<Value>], fate: Option<Fate>, now: Timestamp) -> Vec<Step> {
+/// Binds a pod that waits to a node that takes it, or says that there is none; nothing where it does not wait. `claims` says
+/// what its claims have against a node.
+pub fn reconcile(
+    pod: &Value,
+    nodes: &[Arc<Value>],
+    fate: Option<Fate>,
+    claims: impl FnOnce(Option<&str>) -> Option<Wait>,
+    now: Timestamp,
+) -> Option<Vec<Step>> {
     let waits = pod.str_at(&["spec", "nodeName"]).is_none_or(str::is_empty)
         && pod.str_at(&["status", "phase"]) == Some("Pending")
         && pod.list_at(&["spec", "schedulingGates"]).is_empty();
     if !waits || objects::is_deleting(pod) {
-        return Vec::new();
+        return None;
     }
     let open = fate != Some(Fate::Unschedulable);
-    match nodes.iter().find(|node| open && takes(node, pod)) {
-        Some(node) => vec![Step::Bind { pod: pod.clone(), node: text(node, "name").to_owned() }],
-        None => refused(pod, nodes, now).into_iter().collect(),
-    }
+    let node = nodes.iter().find(|node| open && takes(node, pod)).map(|node| text(node, "name"));
+    let refused = |message: String| refused(pod, &message, now).into_iter().collect();
+    let total = nodes.len();
+    Some(match (claims(node), node) {
+        (Some(Wait::For(why)), _) => refused(format!("0/{total} nodes are available: {why}. not found")),
+        (Some(Wait::NoVolume), Some(_)) => {
+            let why = format!("{total} node(s) didn't find available persistent volumes to bind");
+            refused(unavailable(total, &why))
+        }
+        (Some(Wait::Steps(steps)), Some(_)) => steps,
+        (None, Some(node)) => vec![Step::Bind { pod: pod.clone(), node: node.to_owned() }],
+        (None | Some(Wait::NoVolume | Wait::Steps(_)), None) => refused(why_not(pod, nodes)),
+    })
 }
 
 /// What the scheduler writes about a pod that no node takes.
-fn refused(pod: &Value, nodes: &[Arc<Value>], now: Timestamp) -> Option<Step> {
-    let message = why_not(pod, nodes);
+fn refused(pod: &Value, message: &str, now: Timestamp) -> Option<Step> {
     let conditions = pod.list_at(&["status", "conditions"]);
     let known = condition(conditions, "PodScheduled");
-    if known.is_some_and(|known| known.str_at(&["message"]) == Some(&message)) {
+    if known.is_some_and(|known| known.str_at(&["message"]) == Some(message)) {
         return None;
     }
     let since = known
         .filter(|known| known.str_at(&["status"]) == Some("False"))
         .and_then(|known| known.get("lastTransitionTime"))
         .cloned();
-    let unable =
-        Condition { kind: "PodScheduled", status: "False", reason: "Unschedulable", message: &message };
+    let unable = Condition { kind: "PodScheduled", status: "False", reason: "Unschedulable", message };
     let mut value = unable.to_value(now);
     value.set_at(&["lastProbeTime"], Value::Null);
     if let Some(generation) = pod.at(&["metadata", "generation"]) {
@@ -63,11 +78,13 @@ fn why_not(pod: &Value, nodes: &[Arc<Value>]) -> String {
         return "no nodes available to schedule pods".to_owned();
     }
     let listed: Vec<String> = reasons.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
+    unavailable(nodes.len(), &listed.join(", "))
+}
+
+fn unavailable(total: usize, why: &str) -> String {
     format!(
-        "0/{total} nodes are available: {}. no new claims to deallocate, preemption: 0/{total} nodes are available: \
-         {total} Preemption is not helpful for scheduling.",
-        listed.join(", "),
-        total = nodes.len()
+        "0/{total} nodes are available: {why}. no new claims to deallocate, preemption: 0/{total} nodes are available: \
+         {total} Preemption is not helpful for scheduling."
     )
 }
 
@@ -166,7 +183,8 @@ mod tests {
     }
 
     fn bound(node: &str, pod: &str) -> bool {
-        let steps = reconcile(&value(pod), &[Arc::new(value(node))], None, Timestamp::UNIX_EPOCH);
+        let nodes = [Arc::new(value(node))];
+        let steps = reconcile(&value(pod), &nodes, None, |_| None, Timestamp::UNIX_EPOCH).unwrap_or_default();
         steps.iter().any(|step| matches!(step, Step::Bind { .. }))
     }
 

@@ -6,6 +6,7 @@ use trueup_object::Value;
 use super::fields::copy_field;
 use super::{Pipeline, WriteVerb, defaults, identity, strategy, validate};
 use crate::status::{ApiStatus, StatusCause, StatusReason};
+use crate::storage_class::class_named;
 
 impl Pipeline<'_, '_> {
     pub(super) fn finish_create(&mut self, mut object: Value) -> Result<Value, ApiStatus> {
@@ -25,6 +26,9 @@ impl Pipeline<'_, '_> {
         self.reset(&mut object);
         if kind.group_kind().is("", "Pod") && kind.is_builtin() {
             defaults::admit_pod(&mut object, self.request.uid);
+        }
+        if let Some(class) = self.request.default_class.filter(|_| class_named(&object).is_none()) {
+            object.set_at(&["spec", "storageClassName"], class.into());
         }
         strategy::prepare_create(self.request, &mut object);
         self.fill_nulls(&mut object);

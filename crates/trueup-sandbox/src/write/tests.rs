@@ -69,6 +69,7 @@ impl Server {
             uid: "00000000-0000-0000-0000-000000000001",
             live: self.live.as_ref(),
             admitted: None,
+            default_class: None,
         }
     }
 

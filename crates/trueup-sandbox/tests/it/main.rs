@@ -13,6 +13,7 @@ mod hostile;
 mod policies;
 mod reading;
 mod requests;
+mod volumes;
 mod watching;
 mod workloads;
 mod world;
