@@ -6,6 +6,7 @@
 //! nothing runs here. Policies go before webhooks of their sort; mutating ones may be asked again after them.
 
 mod call;
+mod escalation;
 mod hook;
 pub(crate) mod policy;
 
@@ -52,7 +53,8 @@ pub(crate) async fn change(
     let (mutating, validating) = (hooks(api, "mutating"), hooks(api, "validating"));
     let mutators = Mutators::of(api);
     let is_judged = !policy::bound(api, "validating").is_empty();
-    if mutating.is_empty() && validating.is_empty() && mutators.is_empty() && !is_judged {
+    let is_unasked = mutating.is_empty() && validating.is_empty() && mutators.is_empty() && !is_judged;
+    if is_unasked && !escalation::concerns(change, user) {
         return api.change(change);
     }
     let name = change.target.name.unwrap_or_default();
@@ -105,6 +107,7 @@ impl Panel {
             object = after;
         }
         object = self.mutators.again(asked.write(&object))?.unwrap_or(object);
+        escalation::check(api, asked.user, change, (asked.live.as_deref(), &object))?;
         let admitted = Admitted { live: asked.live.clone(), object };
         if self.is_judged || self.validating.iter().any(|hook| hook.is_about(asked, &admitted.object)) {
             let dry_run = Change { dry_run: true, ..*change };

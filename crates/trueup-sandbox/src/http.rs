@@ -3,6 +3,7 @@
 pub mod credentials;
 mod documents;
 mod followed;
+mod impersonation;
 mod listen;
 mod metrics;
 pub mod negotiate;

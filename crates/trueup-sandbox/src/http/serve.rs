@@ -184,54 +184,6 @@ impl Front {
         }
     }
 
-    /// Whom the caller stands in for, if he says so and may.
-    fn impersonated(&self, user: User, headers: &HeaderMap, trail: &Trail) -> Result<User, ApiStatus> {
-        let Some(name) = headers.get("impersonate-user").and_then(|value| value.to_str().ok()) else {
-            return Ok(user);
-        };
-        let groups = headers.get_all("impersonate-group").iter().filter_map(|value| value.to_str().ok());
-        let groups: Vec<&str> = groups.collect();
-        let account = name.strip_prefix("system:serviceaccount:").and_then(|rest| rest.split_once(':'));
-        let may = |group, resource, namespace, name| {
-            let deed =
-                Deed::Resource { verb: "impersonate", group, resource, subresource: "", namespace, name };
-            authorize::check(&self.api, &user, deed)
-        };
-        match account {
-            Some((namespace, name)) => may("", "serviceaccounts", namespace, name)?,
-            None => may("", "users", "", name)?,
-        }
-        groups.iter().try_for_each(|group| may("", "groups", "", group))?;
-        let mut all: Vec<Text> = groups.into_iter().map(Text::from).collect();
-        if let Some((namespace, _)) = account.filter(|_| all.is_empty()) {
-            all.extend(account_groups(namespace));
-        }
-        if !all.iter().any(|group| group == AUTHENTICATED) {
-            all.push(AUTHENTICATED.into());
-        }
-        let stood_in_for = User { name: name.into(), uid: Text::default(), groups: all, extra: Vec::new() };
-        trail.impersonates(&stood_in_for, self.constraint(&user, account.is_some()));
-        Ok(stood_in_for)
-    }
-
-    /// The way in which the server tells that somebody may stand in for others, where he has the newer verbs as well.
-    fn constraint(&self, user: &User, account: bool) -> Option<&'static str> {
-        let (verb, resource) = if account {
-            ("impersonate:serviceaccount", "serviceaccounts")
-        } else {
-            ("impersonate:user-info", "users")
-        };
-        let deed = Deed::Resource {
-            verb,
-            group: "authentication.k8s.io",
-            resource,
-            subresource: "",
-            namespace: "",
-            name: "",
-        };
-        authorize::reason(&self.api, user, deed).map(|_| verb)
-    }
-
     /// Paths that are no resources.
     fn other(&self, call: &Call, segments: &[String]) -> Reply {
         let words: Vec<&str> = segments.iter().map(String::as_str).collect();

@@ -124,3 +124,43 @@ async fn reviews_say_what_would_be_allowed() {
         "RBAC: allowed by RoleBinding \"maps/default\" of Role \"maps\" to Group \"team\""
     );
 }
+
+#[tokio::test]
+async fn nobody_gives_rights_that_he_has_not() {
+    let world = World::start().await;
+    let role = |name: &str, resource: &str| {
+        object(json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": name},
+            "rules": [{"apiGroups": [""], "resources": [resource], "verbs": ["get", "list"]}],
+        }))
+    };
+    let writer = object(json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "writer"},
+        "rules": [
+            {"apiGroups": ["rbac.authorization.k8s.io"], "resources": ["roles"], "verbs": ["create"]},
+            {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["*"]},
+        ],
+    }));
+    let version = "rbac.authorization.k8s.io/v1";
+    let roles = world.dynamic(version, "Role", "roles", Some("default"));
+    roles.create(&PostParams::default(), &writer).await.unwrap();
+    let binding = object(json!({
+        "apiVersion": version, "kind": "RoleBinding", "metadata": {"name": "writer"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "writer"},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "jane"}],
+    }));
+    let bindings = world.dynamic(version, "RoleBinding", "rolebindings", Some("default"));
+    bindings.create(&PostParams::default(), &binding).await.unwrap();
+    let gvk = kube::api::GroupVersionKind::gvk("rbac.authorization.k8s.io", "v1", "Role");
+    let resource = kube::discovery::ApiResource::from_gvk_with_plural(&gvk, "roles");
+    let jane = standing_in(&world, "jane").await;
+    let hers: Api<kube::api::DynamicObject> = Api::namespaced_with(jane, "default", &resource);
+    hers.create(&PostParams::default(), &role("held", "configmaps")).await.unwrap();
+    let refused = refusal(hers.create(&PostParams::default(), &role("more", "secrets")).await);
+    assert_eq!(
+        refused.message,
+        "roles.rbac.authorization.k8s.io \"more\" is forbidden: user \"jane\" (groups=[\"system:authenticated\"]) is \
+         attempting to grant RBAC permissions not currently held:\n{APIGroups:[\"\"], Resources:[\"secrets\"], \
+         Verbs:[\"get\" \"list\"]}"
+    );
+}

@@ -2,9 +2,11 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod audit;
+mod both;
 mod differential;
 mod dry_run;
 mod expressions;
 mod plane;
 mod requests;
+mod tables;
 mod world;
