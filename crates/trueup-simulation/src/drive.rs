@@ -229,8 +229,10 @@ impl<'a> World<'a> {
             };
             controlled.life
         };
-        let gates = self.gates.clone();
+        // The gates hold the disk: if the disk held them too, neither would ever be given back.
+        let gates = Arc::downgrade(&self.gates);
         disk.on_write(move |_| {
+            let Some(gates) = gates.upgrade() else { return WriteFate::Made };
             let mut shared = held(&gates);
             if shared.ends_here(replica, CrashPoint::BeforeRecord) {
                 WriteFate::CrashBefore
@@ -394,5 +396,25 @@ impl<'a> World<'a> {
             coverage: std::mem::take(&mut shared.judge.coverage),
             simulated_ms: shared.now_ms(),
         }
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_of_a_world_stays_when_it_is_over() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+        let runtime = runtime.unwrap();
+        let story = crate::generate::generate(1, 2);
+        let gates = runtime.block_on(async {
+            let mut world = World::begin(&story, Play::default()).await.unwrap();
+            world.pass(5_000).await;
+            Arc::downgrade(&world.gates)
+        });
+        drop(runtime);
+        assert!(gates.upgrade().is_none());
     }
 }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use trueup_object::{ResourceKey, Value};
 
-use crate::oracle::{self, Live, Targets};
+use crate::oracle::{self, Known, Live, Targets};
 use crate::story::{AppPlan, Ignored, Policy, Replica};
 
 pub use effects::{Effect, Intent, Verb};
@@ -103,7 +103,7 @@ const STALE_MS: u64 = 180_000;
 struct Commit {
     at_ms: u64,
     id: String,
-    targets: BTreeMap<String, Targets>,
+    targets: BTreeMap<String, Arc<Targets>>,
 }
 
 /// What is known of an application.
@@ -136,6 +136,8 @@ pub struct Judge {
     /// What somebody added while the object was as Git wants it, and what was added at other times.
     added: BTreeSet<(ResourceKey, String)>,
     maybe_added: BTreeSet<(ResourceKey, String)>,
+    /// What differs, by application, for as long as nothing changes.
+    known: BTreeMap<String, Known>,
     /// Since when an object has been seen to be as Git wants it, undisturbed.
     agreed_since: BTreeMap<ResourceKey, u64>,
     /// When a controller changed back what others had changed.
@@ -183,6 +185,7 @@ impl Judge {
             edits: BTreeMap::new(),
             added: BTreeSet::new(),
             maybe_added: BTreeSet::new(),
+            known: BTreeMap::new(),
             agreed_since: BTreeMap::new(),
             corrections: BTreeMap::new(),
             calm_since: None,
@@ -199,7 +202,10 @@ impl Judge {
     }
 
     pub fn count(&mut self, word: &str) {
-        *self.coverage.entry(word.to_owned()).or_default() += 1;
+        match self.coverage.get_mut(word) {
+            Some(count) => *count += 1,
+            None => drop(self.coverage.insert(word.to_owned(), 1)),
+        }
     }
 
     /// Tells of a violation, once for each thing that it is about.
@@ -219,7 +225,7 @@ impl Judge {
             for key in targets.objects.keys() {
                 self.declared_by.insert(key.clone(), app.clone());
             }
-            all.insert(app.clone(), targets);
+            all.insert(app.clone(), Arc::new(targets));
         }
         self.commits.push(Commit { at_ms, id: id.to_owned(), targets: all });
     }
@@ -269,7 +275,7 @@ impl Judge {
     }
 
     /// What the newest commit says of an application.
-    fn tip(&self, app: &str) -> Option<&Targets> {
+    fn tip(&self, app: &str) -> Option<&Arc<Targets>> {
         self.commits.last()?.targets.get(app)
     }
 

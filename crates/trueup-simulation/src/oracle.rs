@@ -10,6 +10,10 @@ use trueup_object::{ResourceKey, Value};
 
 use crate::story::Ignored;
 
+mod known;
+
+pub use known::Known;
+
 /// What a commit says of one application.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Targets {
@@ -75,7 +79,15 @@ pub fn targets<'a>(files: impl Iterator<Item = &'a String>, namespace: &str) -> 
 }
 
 /// Everything that Git and the cluster do not agree on.
+#[cfg(test)]
 pub fn gaps(view: View<'_>) -> Vec<Gap> {
+    let mut gaps = unlike(view);
+    gaps.extend(additions(view));
+    gaps
+}
+
+/// What live lacks, has otherwise, or has still; what somebody added has no part in it.
+pub fn unlike(view: View<'_>) -> Vec<Gap> {
     let mut gaps = Vec::new();
     let mut push = |object: &ResourceKey, what| gaps.push(Gap { object: object.clone(), what });
     let scaled = scaled(view.live, Some(view.targets));
@@ -93,12 +105,6 @@ pub fn gaps(view: View<'_>) -> Vec<Gap> {
                 push(key, Difference::Declared { pointer });
             }
         }
-        for (added, pointer) in view.added.iter().filter(|(added, _)| added == key) {
-            let is_there = at(live, pointer).is_some() && at(target, pointer).is_none();
-            if is_there && !is_ignored(view.ignored, key, pointer) {
-                push(added, Difference::Added { pointer: pointer.clone() });
-            }
-        }
     }
     for (key, live) in view.live {
         if owner(key, live) == Some(view.app) && !view.targets.objects.contains_key(key) {
@@ -106,6 +112,22 @@ pub fn gaps(view: View<'_>) -> Vec<Gap> {
         }
     }
     gaps
+}
+
+/// What somebody added and Git does not declare, where it is there.
+pub fn additions(view: View<'_>) -> Vec<Gap> {
+    let added = view.added.iter().filter(|(key, pointer)| {
+        let (Some(target), Some(live)) = (view.targets.objects.get(key), view.live.get(key)) else {
+            return false;
+        };
+        let is_there = at(live, pointer).is_some() && at(target, pointer).is_none();
+        is_there && !is_ignored(view.ignored, key, pointer)
+    });
+    let gap = |(key, pointer): &(ResourceKey, String)| Gap {
+        object: key.clone(),
+        what: Difference::Added { pointer: pointer.clone() },
+    };
+    added.map(gap).collect()
 }
 
 /// Where a workload says how many pods it wants.
@@ -144,8 +166,9 @@ pub fn scaled(live: &Live, targets: Option<&Targets>) -> BTreeSet<ResourceKey> {
 pub fn owner<'a>(key: &ResourceKey, object: &'a Value) -> Option<&'a str> {
     let mark = object.str_at(&["metadata", "annotations", "argocd.argoproj.io/tracking-id"])?;
     let (app, rest) = mark.split_once(':')?;
-    let (kind, name) = (format!("{}/{}:", key.group, key.kind), format!("/{}", key.name));
-    let namespace = rest.strip_prefix(&kind)?.strip_suffix(&name)?;
+    let place = rest.strip_prefix(key.group.as_str())?.strip_prefix('/')?;
+    let place = place.strip_prefix(key.kind.as_str())?.strip_prefix(':')?;
+    let namespace = place.strip_suffix(key.name.as_str())?.strip_suffix('/')?;
     // What is in no namespace is marked with that of its application.
     (key.namespace.is_empty() || namespace == key.namespace).then_some(app)
 }
@@ -160,8 +183,19 @@ pub fn is_kept(object: &Value) -> bool {
 pub fn at<'a>(object: &'a Value, pointer: &str) -> Option<&'a Value> {
     pointer.split('/').skip(1).try_fold(object, |value, word| match value {
         Value::List(items) => items.get(word.parse::<usize>().ok()?),
-        value => value.get(&word.replace("~1", "/").replace("~0", "~")),
+        value if word.contains('~') => value.get(&word.replace("~1", "/").replace("~0", "~")),
+        value => value.get(word),
     })
+}
+
+/// Adds a name to a pointer.
+fn push_name(pointer: &mut String, name: &str) {
+    pointer.push('/');
+    if name.contains(['~', '/']) {
+        pointer.push_str(&name.replace('~', "~0").replace('/', "~1"));
+    } else {
+        pointer.push_str(name);
+    }
 }
 
 /// The leaves of the target that live lacks or has otherwise.
@@ -171,8 +205,7 @@ fn differing(target: &Value, live: &Value, pointer: &mut String, found: &mut Vec
         (Value::Map(target), Value::Map(live)) => {
             for (name, value) in target.iter() {
                 let length = pointer.len();
-                pointer.push('/');
-                pointer.push_str(&name.replace('~', "~0").replace('/', "~1"));
+                push_name(pointer, name);
                 match live.get(name) {
                     Some(live) => differing(value, live, pointer, found),
                     // The API stores no empty map (`omitempty` in its types): it declares nothing.
@@ -189,7 +222,9 @@ fn differing(target: &Value, live: &Value, pointer: &mut String, found: &mut Vec
 }
 
 fn items(target: &[Value], live: &[Value], pointer: &mut String, found: &mut Vec<String>) {
-    let name = |value: &Value| value.get("name").and_then(Value::as_str).map(str::to_owned);
+    fn name(value: &Value) -> Option<&str> {
+        value.get("name").and_then(Value::as_str)
+    }
     let by_name = target.iter().all(|item| name(item).is_some());
     if !by_name && target.len() != live.len() {
         found.push(pointer.clone());
@@ -233,8 +268,7 @@ fn unequal(before: &Value, after: &Value, pointer: &mut String, found: &mut Vec<
             let names: BTreeSet<&str> = one.keys().chain(other.keys()).collect();
             for name in names {
                 let length = pointer.len();
-                pointer.push('/');
-                pointer.push_str(&name.replace('~', "~0").replace('/', "~1"));
+                push_name(pointer, name);
                 let (one, other) =
                     (one.get(name).unwrap_or(&Value::Null), other.get(name).unwrap_or(&Value::Null));
                 unequal(one, other, pointer, found);
@@ -253,8 +287,7 @@ fn unequal(before: &Value, after: &Value, pointer: &mut String, found: &mut Vec<
         (Value::Null, Value::Map(map)) | (Value::Map(map), Value::Null) if !map.is_empty() => {
             for (name, value) in map.iter() {
                 let length = pointer.len();
-                pointer.push('/');
-                pointer.push_str(&name.replace('~', "~0").replace('/', "~1"));
+                push_name(pointer, name);
                 unequal(&Value::Null, value, pointer, found);
                 pointer.truncate(length);
             }

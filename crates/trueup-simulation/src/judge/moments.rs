@@ -22,6 +22,14 @@ const WINDOW_MS: u64 = 600_000;
 /// and 300 s apart.
 const CORRECTIONS_IN_WINDOW_MAX: usize = 11;
 
+/// Which of what somebody added counts.
+#[derive(Clone, Copy)]
+enum Additions {
+    None,
+    Certain,
+    Possible,
+}
+
 impl Judge {
     /// Looks at the cluster between two steps.
     pub fn moment(&mut self, around: Around<'_>) {
@@ -55,26 +63,34 @@ impl Judge {
     }
 
     fn gaps(
-        &self,
+        &mut self,
         app: &str,
-        targets: &Targets,
+        targets: &Arc<Targets>,
         around: Around<'_>,
-        added: &BTreeSet<(ResourceKey, String)>,
+        additions: Additions,
     ) -> Vec<Gap> {
+        let nothing = BTreeSet::new();
+        let added = match additions {
+            Additions::None => &nothing,
+            Additions::Certain => &self.added,
+            Additions::Possible => &self.maybe_added,
+        };
         let ignored = self.apps.get(app).map(|facts| facts.ignored.as_slice()).unwrap_or_default();
-        oracle::gaps(View { app, targets, live: around.live, ignored, added })
+        let known = self.known.entry(app.to_owned()).or_default();
+        known.gaps(targets, View { app, targets, live: around.live, ignored, added })
     }
 
     /// Takes note of objects that are as Git wants them while a controller can see that.
     fn note_agreement(&mut self, app: &str, around: Around<'_>) {
         let Some(targets) = self.tip(app).cloned() else { return };
-        let nothing = BTreeSet::new();
-        let differing: BTreeSet<ResourceKey> =
-            self.gaps(app, &targets, around, &nothing).into_iter().map(|gap| gap.object).collect();
+        let gaps = self.gaps(app, &targets, around, Additions::None);
+        let differing: BTreeSet<ResourceKey> = gaps.into_iter().map(|gap| gap.object).collect();
         for key in targets.objects.keys() {
             let is_marked = around.live.get(key).is_some_and(|live| oracle::owner(key, live) == Some(app));
             if !differing.contains(key) && is_marked && !around.is_disturbed {
-                self.agreed_since.entry(key.clone()).or_insert(around.now_ms);
+                if !self.agreed_since.contains_key(key) {
+                    self.agreed_since.insert(key.clone(), around.now_ms);
+                }
             } else if self.agreed_since.get(key).is_some_and(|since| around.now_ms - since < MOMENT_MS) {
                 self.agreed_since.remove(key);
             }
@@ -90,12 +106,12 @@ impl Judge {
         let is_synced = application.str_at(&["status", "sync", "status"]) == Some("Synced");
         let revision = application.str_at(&["status", "sync", "revision"]).unwrap_or_default();
         let known = self.commits.iter().rev().find(|commit| commit.id == revision);
-        let gaps = match known.and_then(|commit| commit.targets.get(app)) {
-            Some(targets) if is_synced => self.gaps(app, &targets.clone(), around, &self.added),
+        let known = known.and_then(|commit| commit.targets.get(app)).cloned();
+        let incomplete = is_synced && known.as_ref().is_some_and(|targets| !targets.is_complete);
+        let gaps = match &known {
+            Some(targets) if is_synced => self.gaps(app, targets, around, Additions::Certain),
             Some(_) | None => Vec::new(),
         };
-        let incomplete =
-            is_synced && known.and_then(|it| it.targets.get(app)).is_some_and(|it| !it.is_complete);
         let newest = self.commits.last().map(|commit| (commit.at_ms, commit.id.clone())).unwrap_or_default();
         let is_outdated = is_synced && newest.1 != revision;
         let Some(facts) = self.apps.get_mut(app) else { return };
@@ -212,8 +228,8 @@ impl Judge {
             }
             return;
         }
-        let certain = self.gaps(app, &targets, around, &self.added);
-        let possible = self.gaps(app, &targets, around, &self.maybe_added);
+        let certain = self.gaps(app, &targets, around, Additions::Certain);
+        let possible = self.gaps(app, &targets, around, Additions::Possible);
         let unexplained = certain.iter().find(|gap| !self.is_explained(app, gap, around));
         let is_alike = possible.is_empty() && !has_more_data(&targets, around.live);
         let message = if is_alike && status != "Synced" && conditions.is_empty() {
