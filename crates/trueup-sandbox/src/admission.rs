@@ -4,26 +4,33 @@
 //! seeing what the one before left; then the validating ones, about the object as it would be stored. Nothing is asked
 //! again after a later webhook's change (`reinvocationPolicy`), and a webhook behind a Service cannot be reached, since
 //! nothing runs here. Policies go before webhooks of their sort; mutating ones may be asked again after them.
+//!
+//! Of deletes, of scaling and of what is sent to a subresource and never stored, policies alone are asked.
 
 mod call;
 mod escalation;
 mod hook;
 pub(crate) mod policy;
+mod removal;
+mod subresource;
 
 use std::sync::Arc;
 
-use trueup_object::{Map, Value};
+use trueup_object::{Gvk, Map, Value};
 
 use crate::api::{Admitted, Api, Change, Changed, Proposal};
 use crate::audit::Trail;
 use crate::http::credentials::User;
 use crate::state::ResourceId;
 use crate::status::ApiStatus;
-use crate::write::{WriteVerb, json_patch};
+use crate::write::{WriteVerb, json_patch, scale};
 
 use call::{CallError, Verdict};
 use hook::Hook;
 use policy::{Mutators, Write};
+
+pub(crate) use removal::Removal;
+pub(crate) use subresource::{Written, subresource};
 
 const GROUP: &str = "admissionregistration.k8s.io";
 
@@ -37,6 +44,8 @@ struct Asked<'a> {
     user: &'a User,
     live: Option<Arc<Value>>,
     trail: &'a Trail,
+    /// The Scale that the live object has, where scaling is asked about.
+    scale: Option<(Gvk, Value)>,
 }
 
 /// Makes a change with the webhooks' leave.
@@ -46,11 +55,13 @@ pub(crate) async fn change(
     user: &User,
     trail: &Trail,
 ) -> Result<Changed, ApiStatus> {
-    // A webhook that is asked about webhooks could not be removed any more. Scaling is never asked about here.
-    if change.target.served.kind.gvk.group == GROUP || change.target.subresource == Some("scale") {
+    // A webhook that is asked about webhooks could not be removed any more.
+    if change.target.served.kind.gvk.group == GROUP {
         return api.change(change);
     }
-    let (mutating, validating) = (hooks(api, "mutating"), hooks(api, "validating"));
+    let scales = change.target.subresource == Some("scale");
+    let hooks = |sort| if scales { Vec::new() } else { hooks(api, sort) };
+    let (mutating, validating) = (hooks("mutating"), hooks("validating"));
     let mutators = Mutators::of(api);
     let is_judged = !policy::bound(api, "validating").is_empty();
     let is_unasked = mutating.is_empty() && validating.is_empty() && mutators.is_empty() && !is_judged;
@@ -61,7 +72,8 @@ pub(crate) async fn change(
     let mut panel = Panel { mutating, validating, mutators, is_judged };
     for _ in 0..N_ATTEMPTS {
         let Proposal { live, object, mut warnings } = api.propose(change)?;
-        let asked = Asked { api, change, user, live, trail };
+        let scale = if scales { live.as_deref().and_then(|live| scale_of(change, live)) } else { None };
+        let asked = Asked { api, change, user, live, trail, scale };
         match panel.admit(&asked, object, &mut warnings).await {
             Ok(Some(mut changed)) => {
                 warnings.append(&mut changed.warnings);
@@ -69,14 +81,14 @@ pub(crate) async fn change(
             }
             Ok(None) => {}
             // What was warned of before a refusal is told with it.
-            Err(mut refusal) => {
-                warnings.append(&mut refusal.details.warnings);
-                refusal.details.warnings = warnings;
-                return Err(refusal);
-            }
+            Err(refusal) => return Err(refusal.after(warnings)),
         }
     }
     Err(ApiStatus::modified(&change.target.served.kind, name))
+}
+
+fn scale_of(change: &Change<'_>, live: &Value) -> Option<(Gvk, Value)> {
+    Some((Gvk::new("autoscaling", "v1", "Scale"), scale::scale_of(&change.target.served.kind, live)?))
 }
 
 /// Everybody who has a say about a write.
@@ -196,7 +208,10 @@ impl Asked<'_> {
             api: self.api,
             change: self.change,
             user: self.user,
-            old: self.live.as_deref(),
+            trail: self.trail,
+            spoken: self.scale.as_ref().map(|(kind, _)| kind),
+            deletes: None,
+            old: self.scale.as_ref().map(|(_, scale)| scale).or(self.live.as_deref()),
             object: Some(object),
         }
     }

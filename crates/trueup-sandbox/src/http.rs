@@ -1,5 +1,6 @@
 //! The HTTPS front: connections, who is calling, paths, content negotiation, answers.
 
+mod changing;
 pub mod credentials;
 mod documents;
 mod followed;
@@ -13,10 +14,13 @@ pub mod path;
 pub mod present;
 pub mod protobuf;
 pub mod query;
+mod removal;
 mod reply;
 mod resource;
 mod serve;
+mod subresource;
 mod tokens;
+mod verb;
 mod watching;
 
 pub use documents::Documents;

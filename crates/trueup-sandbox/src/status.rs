@@ -65,6 +65,15 @@ pub struct StatusDetails {
     pub generic: bool,
 }
 
+impl ApiStatus {
+    /// The same, with what was warned of before it came to this.
+    pub fn after(mut self, mut warnings: Vec<String>) -> Self {
+        warnings.append(&mut self.details.warnings);
+        self.details.warnings = warnings;
+        self
+    }
+}
+
 impl StatusReason {
     pub fn as_str(self) -> &'static str {
         match self {

@@ -132,6 +132,7 @@ pub fn propose(request: WriteRequest<'_>) -> Result<(Value, Vec<String>), ApiSta
         None | Some("") => Part::Main,
         Some("status") => Part::Status,
         Some("finalize") => Part::Finalize,
+        Some("scale") => return scale::propose(&request).map(|scale| (scale, Vec::new())),
         Some(_) => return Err(ApiStatus::method_not_allowed(request.kind, verb_name(request.verb))),
     };
     let mut pipeline = Pipeline::new(&request, part);

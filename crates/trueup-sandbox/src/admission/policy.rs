@@ -12,11 +12,13 @@ mod validate;
 
 use std::sync::Arc;
 
-use trueup_object::Value;
+use trueup_object::{Gvk, Value};
 
-use crate::api::{Api, Change};
+use crate::api::{Api, Change, DeleteOptions, shown_as};
+use crate::audit::Trail;
 use crate::cel::policy::Policy;
 use crate::http::credentials::User;
+use crate::kind::KindInfo;
 use crate::state::ResourceId;
 
 pub use cache::Cache;
@@ -30,6 +32,10 @@ pub(super) struct Write<'a> {
     pub(super) api: &'a Api,
     pub(super) change: &'a Change<'a>,
     pub(super) user: &'a User,
+    pub(super) trail: &'a Trail,
+    /// What is written, where that is not an object of the resource's own kind: a Scale, an Eviction.
+    pub(super) spoken: Option<&'a Gvk>,
+    pub(super) deletes: Option<&'a DeleteOptions>,
     /// Nothing where the write creates.
     pub(super) old: Option<&'a Value>,
     /// Nothing where the write deletes.
@@ -37,6 +43,16 @@ pub(super) struct Write<'a> {
 }
 
 impl Write<'_> {
+    /// An object of the write in the kind in which a policy matched it.
+    fn shown(&self, object: &Value, kind: &KindInfo) -> Value {
+        if self.spoken.is_some() { object.clone() } else { shown_as(object, kind) }
+    }
+
+    /// The kind of the write's objects.
+    fn gvk<'b>(&'b self, kind: &'b KindInfo) -> &'b Gvk {
+        self.spoken.unwrap_or(&kind.gvk)
+    }
+
     pub(super) fn operation(&self) -> &'static str {
         match (self.old, self.object) {
             (None, _) => "CREATE",
@@ -45,13 +61,15 @@ impl Write<'_> {
         }
     }
 
+    /// The object's name as refusals say it.
+    fn shown_name(&self) -> &str {
+        if self.name().is_empty() { "Unknown" } else { self.name() }
+    }
+
     /// The object's name, which a create may leave to its body or to the server.
     fn name(&self) -> &str {
         let given = |field: &str| {
-            self.object
-                .or(self.old)
-                .and_then(|object| object.str_at(&["metadata", field]))
-                .unwrap_or_default()
+            self.object.and_then(|object| object.str_at(&["metadata", field])).unwrap_or_default()
         };
         match self.change.target.name {
             Some(name) => name,

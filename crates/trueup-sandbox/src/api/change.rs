@@ -23,7 +23,8 @@ pub struct Change<'a> {
     pub field_manager: Option<&'a str>,
     pub user_agent: &'a str,
     pub force: bool,
-    pub field_validation: FieldValidation,
+    /// As the request gives it; unknown fields are warned of where it does not.
+    pub field_validation: Option<FieldValidation>,
     pub dry_run: bool,
 }
 
@@ -108,7 +109,7 @@ impl Api {
             field_manager: Some("kube-apiserver"),
             user_agent: "kube-apiserver",
             force: false,
-            field_validation: FieldValidation::Ignore,
+            field_validation: Some(FieldValidation::Ignore),
             dry_run: false,
         })
     }
@@ -216,7 +217,7 @@ impl Api {
             field_manager: change.field_manager,
             user_agent: change.user_agent,
             force: change.force,
-            field_validation: change.field_validation,
+            field_validation: change.field_validation.unwrap_or(FieldValidation::Warn),
             now: self.clock().now(),
             uid,
             live,

@@ -230,7 +230,7 @@ impl Collector {
             field_manager: Some("kube-controller-manager"),
             user_agent: "kube-controller-manager",
             force: false,
-            field_validation: FieldValidation::Ignore,
+            field_validation: Some(FieldValidation::Ignore),
             dry_run: false,
         };
         // An object that changed meanwhile is met again at that change.

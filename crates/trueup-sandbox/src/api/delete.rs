@@ -7,7 +7,7 @@ use trueup_object::value::Text;
 use trueup_object::{Timestamp, Value};
 
 use super::change::is_finished;
-use super::{Api, ListOptions, Listing, Target};
+use super::{Api, Target};
 use crate::clock::wire_time;
 use crate::kind::KindInfo;
 use crate::state::{Commit, CommitError, revision_of};
@@ -93,45 +93,84 @@ impl DeleteOptions {
     }
 }
 
+impl Propagation {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Background => "Background",
+            Self::Foreground => "Foreground",
+            Self::Orphan => "Orphan",
+        }
+    }
+}
+
+impl DeleteOptions {
+    /// As admission is told of them: what is not given is not there, but for a pod's grace, which is worked out before.
+    pub(crate) fn to_value(&self, kind: &KindInfo, live: &Value) -> Value {
+        let mut options = Value::default();
+        options.set_at(&["kind"], "DeleteOptions".into());
+        options.set_at(&["apiVersion"], "meta.k8s.io/v1".into());
+        let is_pod = kind.group_kind().is("", "Pod");
+        let seconds = if is_pod { Some(grace_seconds(kind, self, live)) } else { self.grace_seconds };
+        if let Some(seconds) = seconds {
+            options.set_at(&["gracePeriodSeconds"], seconds.into());
+        }
+        for (field, given) in [("uid", &self.uid), ("resourceVersion", &self.revision)] {
+            if let Some(text) = given {
+                options.set_at(&["preconditions", field], text.clone().into());
+            }
+        }
+        if let Some(propagation) = self.propagation {
+            options.set_at(&["propagationPolicy"], propagation.as_str().into());
+        }
+        if self.dry_run {
+            options.set_at(&["dryRun"], Value::List(vec!["All".into()]));
+        }
+        options
+    }
+}
+
 impl Api {
     /// Deletes one object, or marks it to be deleted when its finalizers are done.
     pub fn delete(&self, target: Target<'_>, options: &DeleteOptions) -> Result<Deleted, ApiStatus> {
+        for _ in 0..N_ATTEMPTS {
+            let live = self.to_delete(target, options)?;
+            if let Some(deleted) = self.delete_live(target, options, &live)? {
+                return Ok(deleted);
+            }
+        }
+        Err(ApiStatus::modified(&target.served.kind, target.name.unwrap_or_default()))
+    }
+
+    /// The object that a delete is about, where it may be deleted as far as the delete itself says.
+    pub(crate) fn to_delete(
+        &self,
+        target: Target<'_>,
+        options: &DeleteOptions,
+    ) -> Result<Arc<Value>, ApiStatus> {
         let kind = &target.served.kind;
         let name = target.name.unwrap_or_default();
         self.refuse_protected(kind, name)?;
-        for _ in 0..N_ATTEMPTS {
-            let Some(live) = self.store().get(&target.served.storage(), &target.key()) else {
-                return Err(ApiStatus::not_found(kind, name));
-            };
-            options.check(kind, name, &live)?;
-            match self.delete_once(target, options, &live) {
-                Ok(deleted) => return Ok(deleted),
-                Err(CommitError::Missing) => return Err(ApiStatus::not_found(kind, name)),
-                Err(CommitError::Changed | CommitError::Exists) => {}
-            }
-        }
-        Err(ApiStatus::modified(kind, name))
+        let Some(live) = self.store().get(&target.served.storage(), &target.key()) else {
+            return Err(ApiStatus::not_found(kind, name));
+        };
+        options.check(kind, name, &live)?;
+        Ok(live)
     }
 
-    /// Deletes all objects of a collection that match; returns what they were, as of before.
-    pub fn delete_collection(
+    /// Deletes an object as it was found; nothing where it is another by now.
+    pub(crate) fn delete_live(
         &self,
         target: Target<'_>,
-        list: &ListOptions,
         options: &DeleteOptions,
-    ) -> Result<Listing, ApiStatus> {
-        let listing = self.list(target, list)?;
-        for object in &listing.items {
-            let namespace = object.str_at(&["metadata", "namespace"]).unwrap_or_default();
-            let name = object.str_at(&["metadata", "name"]).unwrap_or_default();
-            match self.delete(Target::object(target.served, namespace, name), options) {
-                Ok(_) => {}
-                // Somebody else deleted it first: what was asked for is so.
-                Err(status) if status.code == 404 => {}
-                Err(status) => return Err(status),
+        live: &Arc<Value>,
+    ) -> Result<Option<Deleted>, ApiStatus> {
+        match self.delete_once(target, options, live) {
+            Ok(deleted) => Ok(Some(deleted)),
+            Err(CommitError::Missing) => {
+                Err(ApiStatus::not_found(&target.served.kind, target.name.unwrap_or_default()))
             }
+            Err(CommitError::Changed | CommitError::Exists) => Ok(None),
         }
-        Ok(listing)
     }
 
     fn delete_once(

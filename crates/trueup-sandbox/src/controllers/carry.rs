@@ -119,7 +119,7 @@ impl Loop {
             field_manager: Some(manager),
             user_agent: manager,
             force: matches!(verb, WriteVerb::Patch(PatchKind::Apply)),
-            field_validation: FieldValidation::Ignore,
+            field_validation: Some(FieldValidation::Ignore),
             dry_run: false,
         };
         self.api.change(&change).map(|changed| changed.response)

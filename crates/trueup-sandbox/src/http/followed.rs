@@ -6,8 +6,8 @@ use http::request::Parts;
 use super::path::Route;
 use super::query::Query;
 use super::reply::{JSON, Reply};
-use super::resource;
 use super::serve::Front;
+use super::verb;
 use crate::audit::{Asked, AskedResource, Request, Trail};
 use crate::status::ApiStatus;
 
@@ -61,12 +61,12 @@ fn with_request<T>(
     let method = parts.method.as_str().to_ascii_lowercase();
     let (mut verb, mut version, mut resource) = (method.as_str(), "", None);
     if let Some(Route::Resource(path)) = route {
-        verb = resource::verb_of(&parts.method, query, path).unwrap_or(verb);
+        verb = verb::verb_of(&parts.method, query, path).unwrap_or(verb);
         version = &path.version;
         // A namespace is in itself, as the server reads its path.
         let is_namespace = path.resource == "namespaces" && path.group.is_empty();
         let name = path.name.as_deref().unwrap_or_default();
-        let name = if name.is_empty() { resource::selected_name(verb, query) } else { name };
+        let name = if name.is_empty() { verb::selected_name(verb, query) } else { name };
         resource = Some(AskedResource {
             group: &path.group,
             resource: &path.resource,

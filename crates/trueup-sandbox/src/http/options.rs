@@ -136,7 +136,7 @@ fn read_dry_run(query: &Query, causes: &mut Vec<StatusCause>) -> bool {
 pub struct ChangeOptions {
     pub force: bool,
     pub dry_run: bool,
-    pub field_validation: FieldValidation,
+    pub field_validation: Option<FieldValidation>,
 }
 
 /// Names of managers are at most this long.
@@ -173,13 +173,14 @@ pub fn change(query: &Query, verb: WriteVerb) -> Result<ChangeOptions, ApiStatus
     }
     let dry_run = read_dry_run(query, &mut causes);
     let field_validation = match query.text("fieldValidation") {
-        Some("Ignore") => FieldValidation::Ignore,
-        None | Some("Warn") => FieldValidation::Warn,
-        Some("Strict") => FieldValidation::Strict,
+        None => None,
+        Some("Ignore") => Some(FieldValidation::Ignore),
+        Some("Warn") => Some(FieldValidation::Warn),
+        Some("Strict") => Some(FieldValidation::Strict),
         Some(other) => {
             let supported = ["", "Ignore", "Strict", "Warn"];
             causes.push(StatusCause::not_supported("fieldValidation", &Value::from(other), &supported));
-            FieldValidation::Warn
+            None
         }
     };
     if causes.is_empty() {

@@ -78,13 +78,10 @@ pub(super) fn write(request: &WriteRequest<'_>) -> Result<WriteOutcome, ApiStatu
     };
     let name = request.name.unwrap_or_default();
     let live = request.live.ok_or_else(|| ApiStatus::not_found(request.kind, name))?;
-    let replicas_path = FieldPath::fields(&keys(&paths.spec_replicas));
-    let entries = scale_entries(&ManagedFields::of(live), &replicas_path);
-    let mut before = scale_of(request.kind, live).unwrap_or_default();
-    if !entries.entries.is_empty() {
-        before.set_at(&["metadata", "managedFields"], entries.to_value());
-    }
-    let proposed = proposed(request, &before)?;
+    let proposed = match request.admitted {
+        Some(admitted) => admitted.clone(),
+        None => proposed(request, &before(request, paths, live))?,
+    };
     check(request, &proposed, live)?;
     let mut object = live.clone();
     let replicas = proposed.int_at(&["spec", "replicas"]).unwrap_or_default();
@@ -99,6 +96,25 @@ pub(super) fn write(request: &WriteRequest<'_>) -> Result<WriteOutcome, ApiStatu
     let (object, changed) = pipeline.finish_update(object, live)?;
     let response = scale_of(request.kind, &object).unwrap_or_default();
     Ok(WriteOutcome { object, response, changed, created: false, warnings: pipeline.warnings })
+}
+
+/// The Scale that a write proposes, before anybody admits it.
+pub(super) fn propose(request: &WriteRequest<'_>) -> Result<Value, ApiStatus> {
+    match (request.kind.scale.as_ref(), request.live) {
+        (Some(paths), Some(live)) => proposed(request, &before(request, paths, live)),
+        (None, _) | (_, None) => Err(ApiStatus::not_found(request.kind, request.name.unwrap_or_default())),
+    }
+}
+
+/// The Scale of the live object, with its owners.
+fn before(request: &WriteRequest<'_>, paths: &ScalePaths, live: &Value) -> Value {
+    let replicas_path = FieldPath::fields(&keys(&paths.spec_replicas));
+    let entries = scale_entries(&ManagedFields::of(live), &replicas_path);
+    let mut before = scale_of(request.kind, live).unwrap_or_default();
+    if !entries.entries.is_empty() {
+        before.set_at(&["metadata", "managedFields"], entries.to_value());
+    }
+    before
 }
 
 fn proposed(request: &WriteRequest<'_>, before: &Value) -> Result<Value, ApiStatus> {

@@ -193,3 +193,40 @@ fn body(connection: &std::net::TcpStream) -> Value {
     reader.read_exact(&mut body).unwrap();
     serde_json::from_slice(&body).unwrap()
 }
+
+#[tokio::test]
+async fn what_policies_note_is_told() {
+    let (world, memory) =
+        audited("- {level: Metadata, resources: [{group: \"\", resources: [configmaps]}]}").await;
+    let group = "admissionregistration.k8s.io/v1";
+    let make = async |kind: &str, plural: &str, name: &str, spec: Value| {
+        let made = json!({"apiVersion": group, "kind": kind, "metadata": {"name": name}, "spec": spec});
+        world.dynamic(group, kind, plural, None).create(&PostParams::default(), &object(made)).await.unwrap();
+    };
+    let spec = json!({
+        "matchConstraints": {"resourceRules": [{
+            "apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["configmaps"],
+        }]},
+        "validations": [{"expression": "true"}, {"expression": "size(object.data) < 1", "message": "1 < 2"}],
+        "auditAnnotations": [
+            {"key": "who", "valueExpression": "' ' + object.metadata.name + ' '"},
+            {"key": "nothing", "valueExpression": "null"},
+        ],
+    });
+    make("ValidatingAdmissionPolicy", "validatingadmissionpolicies", "p", spec).await;
+    let plural = "validatingadmissionpolicybindings";
+    for (name, actions) in [("a", json!(["Audit"])), ("b", json!(["Warn", "Audit"]))] {
+        let spec = json!({"policyName": "p", "validationActions": actions});
+        make("ValidatingAdmissionPolicyBinding", plural, name, spec).await;
+    }
+    let map = serde_json::from_value(json!({"metadata": {"name": "c"}, "data": {"a": "b"}})).unwrap();
+    world.config_maps().create(&PostParams::default(), &map).await.unwrap();
+    let events = memory.events();
+    let done = events.iter().find(|event| event["stage"] == "ResponseComplete").unwrap();
+    assert_eq!(done["annotations"]["p/who"], "c");
+    assert_eq!(done["annotations"]["p/nothing"], Value::Null);
+    assert_eq!(
+        done["annotations"]["validation.policy.admission.k8s.io/validation_failure"],
+        r#"[{"message":"1 \u003c 2","policy":"p","binding":"a","expressionIndex":1,"validationActions":["Audit"]}]"#
+    );
+}

@@ -1,6 +1,6 @@
 //! Expressions in the cluster: policies that refuse, policies that change, rules of custom kinds.
 
-use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
 use crate::world::{World, object, refusal};
@@ -157,4 +157,43 @@ async fn a_rule_of_a_custom_kind_is_held() {
     assert!(refused.message.ends_with("failed rule: self.size >= oldSelf.size"), "{}", refused.message);
     let more = Patch::Merge(json!({"spec": {"size": 6}}));
     tickets.patch("t", &PatchParams::default(), &more).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_policy_is_asked_about_deletes_and_subresources() {
+    let world = World::start().await;
+    let params = PostParams::default();
+    world.config_maps().create(&params, &config_map(json!({}))).await.unwrap();
+    let spec = json!({
+        "matchConstraints": {"resourceRules": [{
+            "apiGroups": ["*"], "apiVersions": ["*"], "operations": ["*"], "resources": ["configmaps", "*/scale"],
+        }]},
+        "validations": [{
+            "expression": "request.operation == 'CREATE'",
+            "messageExpression": "request.operation + ' ' + (object == null ? oldObject : object).kind",
+            "reason": "Forbidden",
+        }],
+    });
+    create(&world, "ValidatingAdmissionPolicy", "validatingadmissionpolicies", "all", spec).await.unwrap();
+    let binding = json!({"policyName": "all", "validationActions": ["Deny"]});
+    let plural = "validatingadmissionpolicybindings";
+    create(&world, "ValidatingAdmissionPolicyBinding", plural, "all", binding).await.unwrap();
+    let refused = refusal(world.config_maps().delete("c", &DeleteParams::default()).await);
+    assert_eq!((refused.code, refused.message.ends_with("denied request: DELETE ConfigMap")), (403, true));
+    let all = world.config_maps().delete_collection(&DeleteParams::default(), &ListParams::default()).await;
+    assert!(refusal(all).message.starts_with("configmaps \"Unknown\" is forbidden"));
+    world.config_maps().get("c").await.unwrap();
+    let deployments = world.dynamic("apps/v1", "Deployment", "deployments", Some("default"));
+    let template =
+        json!({"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "c"}]}});
+    let deployment = json!({
+        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d"},
+        "spec": {"selector": {"matchLabels": {"a": "b"}}, "template": template},
+    });
+    deployments.create(&params, &object(deployment)).await.unwrap();
+    let two = Patch::Merge(json!({"spec": {"replicas": 2}}));
+    let refused = refusal(deployments.patch_scale("d", &PatchParams::default(), &two).await);
+    assert!(refused.message.ends_with("denied request: UPDATE Scale"), "{}", refused.message);
+    // The object itself is another resource.
+    deployments.patch("d", &PatchParams::default(), &two).await.unwrap();
 }

@@ -19,13 +19,13 @@ const RULES: &str = include_str!("rules.txt");
 const DEADLINE: Duration = Duration::from_secs(90);
 
 /// A sandbox with a thread of its own, and a kubeconfig for it.
-struct Other {
+pub(crate) struct Other {
     kubeconfig: tempfile::NamedTempFile,
     _runtime: tokio::runtime::Runtime,
     _sandbox: Sandbox,
 }
 
-fn sandbox() -> Other {
+pub(crate) fn sandbox() -> Other {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let options = SandboxOptions { workloads: Workloads::Untouched, ..SandboxOptions::default() };
     let sandbox = runtime.block_on(Sandbox::start(options)).unwrap();
@@ -35,7 +35,7 @@ fn sandbox() -> Other {
 }
 
 impl Other {
-    fn kubectl(&self) -> Command {
+    pub(crate) fn kubectl(&self) -> Command {
         let mut command = Command::new(&plane().programs().kubectl);
         command.arg("--kubeconfig").arg(self.kubeconfig.path());
         command

@@ -7,6 +7,7 @@ mod differential;
 mod dry_run;
 mod expressions;
 mod plane;
+mod policies;
 mod requests;
 mod tables;
 mod world;

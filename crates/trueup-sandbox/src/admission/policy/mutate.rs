@@ -129,7 +129,7 @@ impl Mutators {
 /// All problems as causes of one refusal, whose message is the first.
 fn refused(write: &Write<'_>, problems: Vec<Problem>) -> Result<(), ApiStatus> {
     let Some(first) = problems.first() else { return Ok(()) };
-    let mut status = ApiStatus::forbidden(&write.change.target.served.kind, write.name(), "");
+    let mut status = ApiStatus::forbidden(&write.change.target.served.kind, write.shown_name(), "");
     status.message = first.told();
     if first.is_invalid {
         status.reason = StatusReason::Invalid;
@@ -172,7 +172,7 @@ impl Asking<'_> {
             return Ok(None);
         }
         let own = &self.write.change.target.served.kind;
-        let mut object = crate::api::shown_as(object, self.kind);
+        let mut object = self.write.shown(object, self.kind);
         let mut problem = None;
         for mutation in &self.policy.mutations {
             match self.changed(&scene, mutation, &object) {
@@ -183,7 +183,7 @@ impl Asking<'_> {
                 Err(words) => problem = problem.or(Some(words)),
             }
         }
-        problem.map_or_else(|| Ok(Some(crate::api::shown_as(&object, own))), Err)
+        problem.map_or_else(|| Ok(Some(self.write.shown(&object, own))), Err)
     }
 
     fn changed(&self, scene: &Scene<'_>, mutation: &Mutation, object: &Value) -> Result<Value, String> {
@@ -205,10 +205,11 @@ impl Asking<'_> {
             return Err(format!("type mismatch: {}", misnamed.join("\n")));
         }
         let mut patch = value.to_json()?;
-        patch.set_at(&["apiVersion"], self.kind.gvk.api_version().into());
-        patch.set_at(&["kind"], self.kind.gvk.kind.clone().into());
+        let gvk = self.write.gvk(self.kind);
+        patch.set_at(&["apiVersion"], gvk.api_version().into());
+        patch.set_at(&["kind"], gvk.kind.clone().into());
         let schemas = self.write.api.schemas();
-        let ty = schemas.lookup(&self.kind.gvk).unwrap_or(TypeRef::untyped());
+        let ty = schemas.lookup(gvk).unwrap_or(TypeRef::untyped());
         let wrong = |words: String| Err(format!("error applying patch: {words}"));
         let unfit = trueup_merge::validate(&patch, ty);
         if !unfit.is_empty() {

@@ -13,7 +13,7 @@ use crate::cel::{Outcome, Program};
 use crate::http::credentials::User;
 use crate::kind::KindInfo;
 use crate::state::{Name, ResourceId};
-use crate::write::{FieldValidation, WriteVerb};
+use crate::write::FieldValidation;
 
 /// The values of all variables. A policy's own are evaluated when they are first asked for.
 pub(super) struct Scene<'a> {
@@ -37,7 +37,7 @@ impl<'a> Scene<'a> {
         variables: &'a [(String, Program)],
     ) -> Self {
         let shown = |object: Option<&Value>| {
-            object.map_or(Val::Null, |object| Val::from_json(&crate::api::shown_as(object, kind)))
+            object.map_or(Val::Null, |object| Val::from_json(&write.shown(object, kind)))
         };
         Self {
             object: shown(write.object),
@@ -205,7 +205,7 @@ fn request(write: &Write<'_>, kind: &KindInfo) -> Value {
     let mut request = Value::default();
     let asked = &target.served.kind;
     for (field, kind) in [("kind", kind), ("requestKind", asked)] {
-        let gvk = &kind.gvk;
+        let gvk = write.gvk(kind);
         for (name, text) in [("group", &gvk.group), ("version", &gvk.version), ("kind", &gvk.kind)] {
             request.set_at(&[field, name], text.clone().into());
         }
@@ -246,25 +246,23 @@ fn request(write: &Write<'_>, kind: &KindInfo) -> Value {
 fn options(write: &Write<'_>) -> Value {
     let change = write.change;
     let mut options = Value::default();
-    let kind = match (write.object, change.verb) {
-        (None, _) => "DeleteOptions",
-        (_, WriteVerb::Create) => "CreateOptions",
-        (_, WriteVerb::Update) => "UpdateOptions",
-        (_, WriteVerb::Patch(_)) => "PatchOptions",
-    };
+    if let (Some(deletes), Some(old)) = (write.deletes, write.old) {
+        return deletes.to_value(&change.target.served.kind, old);
+    }
+    // A patch has the options of what it comes to.
+    let kind = if write.old.is_some() { "UpdateOptions" } else { "CreateOptions" };
     options.set_at(&["kind"], kind.into());
     options.set_at(&["apiVersion"], "meta.k8s.io/v1".into());
     if let Some(manager) = change.field_manager.filter(|manager| !manager.is_empty()) {
         options.set_at(&["fieldManager"], manager.into());
     }
-    let validation = match change.field_validation {
-        FieldValidation::Ignore => "Ignore",
-        FieldValidation::Warn => "Warn",
-        FieldValidation::Strict => "Strict",
-    };
-    options.set_at(&["fieldValidation"], validation.into());
-    if change.force {
-        options.set_at(&["force"], true.into());
+    if let Some(validation) = change.field_validation {
+        let validation = match validation {
+            FieldValidation::Ignore => "Ignore",
+            FieldValidation::Warn => "Warn",
+            FieldValidation::Strict => "Strict",
+        };
+        options.set_at(&["fieldValidation"], validation.into());
     }
     if change.dry_run {
         options.set_at(&["dryRun"], Value::List(vec!["All".into()]));

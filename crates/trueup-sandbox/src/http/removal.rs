@@ -1,0 +1,103 @@
+//! Requests that delete: one object, or those of a collection.
+
+use trueup_object::Value;
+use trueup_object::value::Map;
+
+use super::options;
+use super::reply::{JSON, Reply};
+use super::resource::Handler;
+use super::serve::Call;
+use crate::admission::Removal;
+use crate::api::{DeleteOptions, Deleted};
+use crate::kind::KindInfo;
+use crate::status::ApiStatus;
+
+impl Handler<'_> {
+    pub(super) async fn delete(&self) -> Result<Reply, ApiStatus> {
+        self.note_options();
+        let options = options::delete(&self.call.query, &self.call.body)?;
+        let mut warnings = Vec::new();
+        let deleted = self.removal(&options).delete(self.target(), &mut warnings).await;
+        let deleted = deleted.map_err(|refusal| refusal.after(warnings.clone()))?;
+        let mut reply = match deleted {
+            Deleted::Waiting(object) => Reply::json(200, &object),
+            Deleted::Gone(object) if returns_deleted(self.kind()) => Reply::json(200, &object),
+            Deleted::Gone(object) => Reply::json(200, &success(self.kind(), &object)),
+        };
+        reply.warnings = warnings;
+        Ok(reply)
+    }
+
+    pub(super) async fn delete_collection(&self) -> Result<Reply, ApiStatus> {
+        self.note_options();
+        let presentation = self.presentation()?;
+        let list = options::list(&self.call.query, self.kind())?;
+        let options = options::delete(&self.call.query, &self.call.body)?;
+        let mut warnings = Vec::new();
+        let deleted = self.removal(&options).delete_collection(self.target(), &list, &mut warnings).await;
+        let mut listing = deleted.map_err(|refusal| refusal.after(warnings.clone()))?;
+        if !self.kind().is_builtin() {
+            // An untyped list says that it does not go on.
+            listing.continue_token = Some(String::new());
+        }
+        let mut reply = Reply::text(200, JSON, presentation.list(&listing));
+        reply.warnings = warnings;
+        Ok(reply)
+    }
+
+    fn removal<'a>(&'a self, options: &'a DeleteOptions) -> Removal<'a> {
+        Removal { api: &self.front.api, user: &self.call.user, trail: &self.call.trail, options }
+    }
+
+    /// Notes the options of a delete, in the server's own version of them.
+    fn note_options(&self) {
+        let Call { trail, body, .. } = self.call;
+        if !trail.is_followed() || body.is_empty() {
+            return;
+        }
+        if let Ok(mut options) = Value::from_json(body) {
+            options.set_at(&["apiVersion"], "meta.k8s.io/__internal".into());
+            options.set_at(&["kind"], "DeleteOptions".into());
+            trail.requests(&options);
+        }
+    }
+}
+
+/// The kinds whose deletion answers with the object instead of a status (`ReturnDeletedObject` in the server's registry).
+fn returns_deleted(kind: &KindInfo) -> bool {
+    matches!(
+        (kind.gvk.group.as_str(), kind.plural.as_str()),
+        (
+            "",
+            "namespaces"
+                | "persistentvolumeclaims"
+                | "persistentvolumes"
+                | "pods"
+                | "podtemplates"
+                | "resourcequotas"
+                | "serviceaccounts"
+                | "services"
+        ) | (
+            "storage.k8s.io",
+            "csidrivers" | "csinodes" | "storageclasses" | "volumeattachments" | "volumeattributesclasses"
+        ) | ("resource.k8s.io", _)
+    )
+}
+
+fn success(kind: &KindInfo, object: &Value) -> Value {
+    let mut details = Map::from_iter([
+        ("kind", Value::from(kind.plural.clone())),
+        ("name", object.at(&["metadata", "name"]).cloned().unwrap_or_default()),
+        ("uid", object.at(&["metadata", "uid"]).cloned().unwrap_or_default()),
+    ]);
+    if !kind.gvk.group.is_empty() {
+        details.insert("group", kind.gvk.group.clone().into());
+    }
+    Value::Map(Map::from_iter([
+        ("apiVersion", Value::from("v1")),
+        ("details", Value::Map(details)),
+        ("kind", Value::from("Status")),
+        ("metadata", Value::Map(Map::new())),
+        ("status", Value::from("Success")),
+    ]))
+}
