@@ -2,9 +2,10 @@
 
 use trueup_object::value::Text;
 
-/// A node, with its place in the source in bytes.
+/// A node, with a number of its own and its place in the source in bytes.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Expr {
+    pub(crate) id: u32,
     pub(crate) at: u32,
     pub(crate) node: Node,
 }

@@ -3,6 +3,8 @@
 //! Names that stand for a declared variable with dots in it, and calls of functions with dots, are settled here, so that
 //! evaluation does not ask again.
 
+use std::collections::BTreeMap;
+
 use trueup_object::value::Text;
 
 use crate::ast::{Comprehension, Entry, Expr, Field, Literal, Node};
@@ -11,8 +13,17 @@ use crate::kind::Type;
 use crate::report::{Problem, Source};
 use crate::unify::{Mapping, instantiate, most_general};
 
+/// What the checker knows of each node, by its number.
+#[derive(Debug, Default)]
+pub(crate) struct Facts {
+    pub(crate) types: BTreeMap<u32, Type>,
+    /// The forms of a call's function that fit its arguments.
+    pub(crate) forms: BTreeMap<u32, Vec<&'static Overload>>,
+}
+
 /// What the checker finds.
 pub(crate) struct Checked {
+    pub(crate) facts: Facts,
     pub(crate) its: Type,
     /// What makes the expression unusable.
     pub(crate) problems: Vec<Problem>,
@@ -30,10 +41,15 @@ pub(crate) fn check(expr: &mut Expr, declared: &Declarations, source: &Source) -
         problems: Vec::new(),
         mixed: Vec::new(),
         n_formats: 0,
+        facts: Facts::default(),
     };
     let its = checker.check(expr);
     let its = checker.mapping.substitute(&its, true);
-    Checked { its, problems: checker.problems, mixed: checker.mixed }
+    let mut facts = checker.facts;
+    for its in facts.types.values_mut() {
+        *its = checker.mapping.substitute(its, true);
+    }
+    Checked { facts, its, problems: checker.problems, mixed: checker.mixed }
 }
 
 struct Checker<'a> {
@@ -44,6 +60,7 @@ struct Checker<'a> {
     scopes: Vec<(Text, Type)>,
     problems: Vec<Problem>,
     mixed: Vec<Problem>,
+    facts: Facts,
     /// How many calls of `format` stand around what is being checked: their arguments may be mixed.
     n_formats: usize,
 }
@@ -59,7 +76,13 @@ impl Checker<'_> {
     }
 
     fn check(&mut self, expr: &mut Expr) -> Type {
-        let at = expr.at;
+        let its = self.typed(expr);
+        self.facts.types.insert(expr.id, its.clone());
+        its
+    }
+
+    fn typed(&mut self, expr: &mut Expr) -> Type {
+        let (id, at) = (expr.id, expr.at);
         if matches!(expr.node, Node::Select { is_test: false, .. })
             && let Some(name) = expr.qualified_name()
             && let Some(its) = self.ident(&name)
@@ -80,7 +103,7 @@ impl Checker<'_> {
             }
             Node::Call { function, target, args } => {
                 let function = function.clone();
-                self.call(at, &function, target.as_deref_mut(), args)
+                self.call((id, at), &function, target.as_deref_mut(), args)
             }
             Node::List { items, optional } => {
                 let optional = std::mem::take(optional);
@@ -138,7 +161,13 @@ impl Checker<'_> {
         }
     }
 
-    fn call(&mut self, at: u32, function: &str, target: Option<&mut Expr>, args: &mut [Expr]) -> Type {
+    fn call(
+        &mut self,
+        (id, at): (u32, u32),
+        function: &str,
+        target: Option<&mut Expr>,
+        args: &mut [Expr],
+    ) -> Type {
         if function == "_?._" {
             return self.optional_select(at, args);
         }
@@ -153,7 +182,7 @@ impl Checker<'_> {
         let Some(overloads) = self.declared.overloads(function) else {
             return self.undeclared(at, function);
         };
-        self.resolve(at, function, overloads, &types, is_member, args)
+        self.resolve((id, at), function, overloads, &types, is_member, args)
     }
 
     fn optional_select(&mut self, at: u32, args: &mut [Expr]) -> Type {
@@ -170,14 +199,15 @@ impl Checker<'_> {
 
     fn resolve(
         &mut self,
-        at: u32,
+        (id, at): (u32, u32),
         function: &str,
-        overloads: &[Overload],
+        overloads: &'static [Overload],
         types: &[Type],
         is_member: bool,
         args: &[Expr],
     ) -> Type {
         if matches!(function, "_&&_" | "_||_") {
+            self.facts.forms.insert(id, overloads.iter().collect());
             return self.logical(types, args);
         }
         let mut result: Option<Type> = None;
@@ -191,6 +221,7 @@ impl Checker<'_> {
                 continue;
             }
             let found = self.mapping.substitute(&instantiate(&overload.result, &variables), false);
+            self.facts.forms.entry(id).or_default().push(overload);
             result = Some(match result {
                 None => found,
                 Some(Type::Dyn) => Type::Dyn,

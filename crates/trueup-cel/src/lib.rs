@@ -12,6 +12,7 @@ mod check;
 mod constants;
 mod cost;
 mod declare;
+mod estimate;
 mod eval;
 mod json;
 mod kind;
@@ -27,6 +28,7 @@ use std::sync::Arc;
 
 pub use cost::{BUDGET, CONDITIONS_BUDGET, EXPRESSION_LIMIT};
 pub use declare::Declarations;
+pub use estimate::Bounds;
 pub use eval::{Activation, EvalError};
 pub use json::{Shape, ShapeField, escape};
 pub use kind::Type;
@@ -41,6 +43,7 @@ pub struct Expression {
     root: Arc<ast::Expr>,
     its: Type,
     names: Arc<Vec<String>>,
+    facts: Arc<check::Facts>,
 }
 
 /// Why an expression cannot be used: the words and arrows of the reference implementation.
@@ -68,7 +71,7 @@ impl Expression {
     pub fn compile(source: &str, declared: &Declarations) -> Result<Self, CompileError> {
         let source = Source::new(source);
         let mut root = parse::parse(&source, declared)?;
-        let check::Checked { its, problems, mixed } = check::check(&mut root, declared, &source);
+        let check::Checked { facts, its, problems, mixed } = check::check(&mut root, declared, &source);
         if !problems.is_empty() {
             return Err(source.refuse(problems));
         }
@@ -82,7 +85,7 @@ impl Expression {
         }
         let mut names = Vec::new();
         constants::names(&root, &mut names);
-        Ok(Self { root: Arc::new(root), its, names: Arc::new(names) })
+        Ok(Self { root: Arc::new(root), its, names: Arc::new(names), facts: Arc::new(facts) })
     }
 
     /// The type of what it evaluates to.
@@ -93,6 +96,11 @@ impl Expression {
     /// Whether it names a variable.
     pub fn uses(&self, variable: &str) -> bool {
         self.names.iter().any(|name| name == variable)
+    }
+
+    /// The most that it may cost where the one variable that it names is bounded so, as an API server estimates it.
+    pub fn cost_max(&self, variable: &Bounds) -> u64 {
+        estimate::cost_max(&self.root, &self.facts, variable)
     }
 
     /// Evaluates. The second part is what it cost, which counts although it failed.

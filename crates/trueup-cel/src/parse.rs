@@ -1,5 +1,6 @@
 //! From source text to a tree.
 
+use std::cell::Cell;
 use std::sync::LazyLock;
 
 use cel::common::ast::{EntryExpr, Expr as Parsed, IdedExpr, LiteralValue, SourceInfo};
@@ -28,7 +29,7 @@ pub(crate) fn parse(source: &Source, declared: &Declarations) -> Result<Expr, Co
     }
     let parser = LANGUAGE.parser().max_recursion_depth(N_PARSER_LEVELS_MAX);
     match parser.parse_with_source_info(source.text()) {
-        Ok((expr, info)) => Ok(Reader { info: &info, declared }.expr(expr)),
+        Ok((expr, info)) => Ok(Reader { info: &info, declared, n_read: Cell::new(0) }.expr(expr)),
         Err(errors) if errors.errors.iter().any(|error| error.msg.starts_with("Recursion limit")) => {
             refuse(format!("expression recursion limit exceeded: {N_LEVELS_MAX}"))
         }
@@ -50,6 +51,8 @@ const N_PARSER_LEVELS_MAX: u16 = 64;
 struct Reader<'a> {
     info: &'a SourceInfo,
     declared: &'a Declarations,
+    /// How many nodes were read, which numbers them.
+    n_read: Cell<u32>,
 }
 
 impl Reader<'_> {
@@ -67,6 +70,8 @@ impl Reader<'_> {
 
     fn expr(&self, parsed: IdedExpr) -> Expr {
         let at = self.at(parsed.id);
+        let id = self.n_read.get();
+        self.n_read.set(id.saturating_add(1));
         let node = match parsed.expr {
             Parsed::Unspecified => Node::Literal(Literal::Null),
             Parsed::Ident(name) => Node::Ident(Text::from(name.strip_prefix('.').unwrap_or(&name))),
@@ -111,7 +116,7 @@ impl Reader<'_> {
                 result: self.expr(it.result),
             })),
         };
-        Expr { at, node }
+        Expr { id, at, node }
     }
 
     /// A call; that of a function whose name has dots is parsed as one on a target.
