@@ -422,14 +422,15 @@ fn go_type(value: &Val) -> &'static str {
     }
 }
 
-/// Whether a field is there; a value without fields is an error.
+/// Whether a field is there. Of what has no fields, such as null, it is not; to ask a list is an error.
 fn has_field(value: &Val, field: &str) -> Result<bool, EvalError> {
     Ok(match value {
         Val::Map(map) => map.contains_key(&Key::String(Text::from(field))),
         Val::Object(object) => object.fields.contains_key(field),
         Val::Optional(None) => false,
         Val::Optional(Some(value)) => has_field(value, field)?,
-        _ => return failed(format!("no such key: {field}")),
+        Val::List(_) => return failed(format!("no such key: {field}")),
+        _ => false,
     })
 }
 

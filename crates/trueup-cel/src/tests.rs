@@ -35,6 +35,7 @@ fn values() {
         ("object.spec.list.map(i, i * 2)", "[2,4,6]"),
         ("object.spec.list.exists(i, i == 2) && has(object.metadata.name)", "true"),
         ("has(object.metadata.namespace)", "false"),
+        ("has(dyn(null).metadata)", "false"),
         ("object.?metadata.?namespace.orValue('none')", "\"none\""),
         ("'%s has %d'.format(['a', dyn(3)])", "\"a has 3\""),
         ("'%.2f'.format([1234.5])", "\"1,234.50\""),

@@ -63,6 +63,8 @@ pub struct StatusDetails {
     pub warnings: Vec<String>,
     /// The server made the failure from a bare status code: details are there though they say nothing.
     pub generic: bool,
+    /// The status as somebody else made it, who was asked.
+    pub whole: Option<Value>,
 }
 
 impl ApiStatus {
@@ -328,6 +330,9 @@ impl ApiStatus {
     /// The `Status` object that goes to the client.
     pub fn to_value(&self) -> Value {
         let Self { code, reason, message, details } = self;
+        if let Some(whole) = &details.whole {
+            return whole.clone();
+        }
         let mut status = Map::new();
         status.insert("apiVersion", "v1".into());
         status.insert("code", i64::from(*code).into());
@@ -347,7 +352,8 @@ impl ApiStatus {
 
 impl StatusDetails {
     fn to_value(&self) -> Value {
-        let Self { name, group, kind, uid, causes, retry_after_seconds, warnings: _, generic: _ } = self;
+        let Self { name, group, kind, uid, causes, retry_after_seconds, warnings: _, generic: _, whole: _ } =
+            self;
         let mut details = Map::new();
         insert_text(&mut details, "name", name);
         insert_text(&mut details, "group", group);

@@ -1,24 +1,48 @@
 //! One webhook of a configuration: what it is about.
 
-use trueup_object::Value;
+use std::sync::Arc;
 
-use super::Asked;
-use crate::state::{Name, ResourceId};
-use crate::write::selector_matches;
+use trueup_object::{Map, Value};
+
+use super::policy::{Write, condition_problem, matched};
+use crate::api::Api;
+use crate::kind::KindInfo;
+use crate::state::ResourceId;
+use crate::status::ApiStatus;
 
 pub(super) struct Hook {
     webhook: Value,
     configuration: String,
     mutates: bool,
+    /// What it is about, as policies say it.
+    constraints: Value,
 }
 
 /// The seconds that a webhook has where its configuration does not say.
 const TIMEOUT_SECONDS: i64 = 10;
 
+/// The webhooks of all configurations of one sort, `mutating` or `validating`, in the order in which they are asked.
+pub(super) fn hooks(api: &Api, sort: &str) -> Vec<Hook> {
+    let plural = format!("{sort}webhookconfigurations");
+    let (configurations, _) = api.store().list(&ResourceId::new(super::GROUP, &plural), "");
+    let webhooks = configurations.iter().flat_map(|configuration| {
+        let name = configuration.str_at(&["metadata", "name"]).unwrap_or_default();
+        configuration.list_at(&["webhooks"]).iter().map(move |webhook| Hook::new(name, sort, webhook.clone()))
+    });
+    webhooks.collect()
+}
+
 impl Hook {
-    /// A webhook of a configuration of one sort, `mutating` or `validating`.
-    pub(super) fn new(configuration: &str, sort: &str, webhook: Value) -> Self {
-        Self { webhook, configuration: configuration.to_owned(), mutates: sort == "mutating" }
+    fn new(configuration: &str, sort: &str, webhook: Value) -> Self {
+        let mut constraints = Map::new();
+        for key in ["matchPolicy", "namespaceSelector", "objectSelector"] {
+            if let Some(value) = webhook.get(key) {
+                constraints.insert(key, value.clone());
+            }
+        }
+        constraints.insert("resourceRules", webhook.get("rules").cloned().unwrap_or_default());
+        let constraints = Value::Map(constraints);
+        Self { webhook, configuration: configuration.to_owned(), mutates: sort == "mutating", constraints }
     }
 
     pub(super) fn configuration(&self) -> &str {
@@ -37,17 +61,20 @@ impl Hook {
         self.webhook.str_at(&["clientConfig", "url"])
     }
 
+    pub(super) fn service(&self) -> Option<&Value> {
+        self.webhook.at(&["clientConfig", "service"]).filter(|service| !service.is_null())
+    }
+
     pub(super) fn authority(&self) -> Option<&str> {
         self.webhook.str_at(&["clientConfig", "caBundle"])
     }
 
-    pub(super) fn timeout_seconds(&self) -> u64 {
-        u64::try_from(self.webhook.int_at(&["timeoutSeconds"]).unwrap_or(TIMEOUT_SECONDS)).unwrap_or_default()
+    pub(super) fn review_versions(&self) -> impl Iterator<Item = &str> {
+        self.webhook.list_at(&["admissionReviewVersions"]).iter().filter_map(Value::as_str)
     }
 
-    /// Under which it is asked at all.
-    pub(super) fn conditions(&self) -> &[Value] {
-        self.webhook.list_at(&["matchConditions"])
+    pub(super) fn timeout_seconds(&self) -> u64 {
+        u64::try_from(self.webhook.int_at(&["timeoutSeconds"]).unwrap_or(TIMEOUT_SECONDS)).unwrap_or_default()
     }
 
     pub(super) fn ignores_failure(&self) -> bool {
@@ -58,57 +85,28 @@ impl Hook {
         matches!(self.webhook.str_at(&["sideEffects"]), Some("None" | "NoneOnDryRun"))
     }
 
-    /// Whether it is asked about a write of an object.
-    pub(super) fn is_about(&self, asked: &Asked<'_>, object: &Value) -> bool {
-        self.webhook.list_at(&["rules"]).iter().any(|rule| covers(rule, asked))
-            && self.selects_object(object, asked)
-            && self.selects_namespace(asked)
+    /// Whether it asks to be asked again about what was changed after it.
+    pub(super) fn wants_changes(&self) -> bool {
+        self.webhook.str_at(&["reinvocationPolicy"]) == Some("IfNeeded")
     }
 
-    /// An object is selected by its labels before or after the write.
-    fn selects_object(&self, object: &Value, asked: &Asked<'_>) -> bool {
-        let Some(selector) = self.webhook.get("objectSelector") else { return true };
-        let selected = |object: &Value| selector_matches(selector, object.at(&["metadata", "labels"]));
-        selected(object) || asked.live.as_deref().is_some_and(selected)
-    }
-
-    fn selects_namespace(&self, asked: &Asked<'_>) -> bool {
-        let (Some(selector), false) =
-            (self.webhook.get("namespaceSelector"), asked.change.target.namespace.is_empty())
-        else {
-            return true;
-        };
-        let name = Name::new("", asked.change.target.namespace);
-        let namespace = asked.api.store().get(&ResourceId::new("", "namespaces"), &name);
-        selector_matches(selector, namespace.as_deref().and_then(|it| it.at(&["metadata", "labels"])))
-    }
-}
-
-fn covers(rule: &Value, asked: &Asked<'_>) -> bool {
-    let target = &asked.change.target;
-    let kind = &target.served.kind;
-    let names = |field: &str, wanted: &str| {
-        rule.list_at(&[field]).iter().filter_map(Value::as_str).any(|it| it == "*" || it == wanted)
-    };
-    let scope = match rule.str_at(&["scope"]) {
-        Some("Cluster") => target.namespace.is_empty(),
-        Some("Namespaced") => !target.namespace.is_empty(),
-        Some(_) | None => true,
-    };
-    let resource = |pattern: &str| match (pattern.split_once('/'), target.subresource) {
-        (None, None) => pattern == "*" || pattern == kind.plural,
-        (None, Some(_)) => false,
-        (Some((resource, sub)), found) => {
-            let is_sub = match found {
-                Some(found) => sub == "*" || sub == found,
-                None => sub == "*",
-            };
-            is_sub && (resource == "*" || resource == kind.plural)
+    /// The kind in which it is asked about a write: the write's own, or (`matchPolicy: Equivalent`) another version of it that
+    /// its rules name. Nothing where it is not asked.
+    pub(super) fn matched(&self, write: &Write<'_>) -> Result<Option<Arc<KindInfo>>, ApiStatus> {
+        if self.webhook.list_at(&["rules"]).is_empty() {
+            return Ok(None);
         }
-    };
-    scope
-        && names("operations", asked.operation())
-        && names("apiGroups", &kind.gvk.group)
-        && names("apiVersions", &kind.gvk.version)
-        && rule.list_at(&["resources"]).iter().filter_map(Value::as_str).any(resource)
+        let Some(kind) = matched(write, Some(&self.constraints)) else { return Ok(None) };
+        match condition_problem(*write, &kind, self.webhook.list_at(&["matchConditions"])) {
+            Ok(true) => Ok(Some(kind)),
+            Ok(false) => Ok(None),
+            Err(_) if self.ignores_failure() => Ok(None),
+            Err(words) => {
+                let target = &write.change.target;
+                let given = write.object.and_then(|object| object.str_at(&["metadata", "name"]));
+                let name = target.name.or(given).unwrap_or_default();
+                Err(ApiStatus::forbidden(&target.served.kind, name, &words))
+            }
+        }
+    }
 }

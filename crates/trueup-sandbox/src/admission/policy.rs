@@ -22,8 +22,9 @@ use crate::kind::KindInfo;
 use crate::state::ResourceId;
 
 pub use cache::Cache;
+pub(super) use matching::matched;
 pub(super) use mutate::Mutators;
-pub(super) use scene::condition_problem;
+pub(super) use scene::{condition_problem, request};
 pub(super) use validate::validate;
 
 /// A write that policies are asked about.
@@ -44,7 +45,7 @@ pub(super) struct Write<'a> {
 
 impl Write<'_> {
     /// An object of the write in the kind in which a policy matched it.
-    fn shown(&self, object: &Value, kind: &KindInfo) -> Value {
+    pub(super) fn shown(&self, object: &Value, kind: &KindInfo) -> Value {
         if self.spoken.is_some() { object.clone() } else { shown_as(object, kind) }
     }
 

@@ -6,6 +6,7 @@ use trueup_object::Value;
 
 use super::GROUP;
 use super::policy::{self, Write};
+use super::webhooks::Webhooks;
 use crate::api::{Api, Change, DeleteOptions, Deleted, ListOptions, Listing, Target};
 use crate::audit::Trail;
 use crate::http::credentials::User;
@@ -65,7 +66,7 @@ impl Removal<'_> {
     ) -> Result<Deleted, ApiStatus> {
         for _ in 0..N_ATTEMPTS {
             let live = self.api.to_delete(target, self.options)?;
-            self.admit(asked, &live, warnings)?;
+            self.admit(asked, &live, warnings).await?;
             if let Some(deleted) = self.api.delete_live(target, self.options, &live)? {
                 return Ok(deleted);
             }
@@ -73,7 +74,7 @@ impl Removal<'_> {
         Err(ApiStatus::modified(&target.served.kind, target.name.unwrap_or_default()))
     }
 
-    fn admit(
+    async fn admit(
         &self,
         asked: Target<'_>,
         live: &Arc<Value>,
@@ -103,6 +104,9 @@ impl Removal<'_> {
             old: Some(live),
             object: None,
         };
-        policy::validate(write, warnings)
+        let mut webhooks = Webhooks::of(self.api);
+        webhooks.mutate(write, 0, warnings).await?;
+        policy::validate(write, warnings)?;
+        webhooks.validate(write, warnings).await
     }
 }

@@ -2,7 +2,8 @@
 
 use trueup_object::{Gvk, Value};
 
-use super::policy::{self, Mutators, Write};
+use super::Panel;
+use super::policy::Write;
 use crate::api::{Api, Change};
 use crate::audit::Trail;
 use crate::http::credentials::User;
@@ -15,22 +16,18 @@ pub(crate) struct Written<'a> {
 }
 
 /// Asks about it; returns it as it was left.
-pub(crate) fn subresource(
+pub(crate) async fn subresource(
     api: &Api,
     change: &Change<'_>,
     (user, trail): (&User, &Trail),
     written: Written<'_>,
     warnings: &mut Vec<String>,
 ) -> Result<Value, ApiStatus> {
-    let Written { kind, mut object } = written;
-    fn write<'a>(whole: Write<'a>, object: &'a Value) -> Write<'a> {
-        Write { object: Some(object), ..whole }
-    }
+    let Written { kind, object } = written;
     let whole =
         Write { api, change, user, trail, spoken: Some(kind), deletes: None, old: None, object: None };
-    let mut mutators = Mutators::of(api);
-    object = mutators.mutate(write(whole, &object))?.unwrap_or(object);
-    object = mutators.again(write(whole, &object))?.unwrap_or(object);
-    policy::validate(write(whole, &object), warnings)?;
+    let mut panel = Panel::of(api);
+    let object = panel.mutate(whole, object, warnings).await?;
+    panel.validate(Write { object: Some(&object), ..whole }, warnings).await?;
     Ok(object)
 }

@@ -33,6 +33,8 @@ pub struct Change<'a> {
 pub struct Admitted {
     pub live: Option<Arc<Value>>,
     pub object: Value,
+    /// Of the object that the change creates.
+    pub uid: Arc<str>,
 }
 
 /// What a change left.
@@ -52,6 +54,8 @@ const N_ATTEMPTS: usize = 5;
 pub struct Proposal {
     pub live: Option<Arc<Value>>,
     pub object: Value,
+    /// The id that the object gets where the change creates it; what the server makes up follows from it.
+    pub uid: Arc<str>,
     /// What the body gives cause for, such as fields that nobody knows.
     pub warnings: Vec<String>,
 }
@@ -131,7 +135,14 @@ impl Api {
         let (schemas, uid) = (self.schemas(), self.ids().uid());
         let request = self.request(change, live.as_deref(), None, &schemas, &uid);
         let (object, warnings) = write::propose(request)?;
-        Ok(Proposal { live, object, warnings })
+        Ok(Proposal { live, object, uid: uid.into(), warnings })
+    }
+
+    /// The object that an admitted change would leave, for those who judge it before it is stored.
+    pub fn preview(&self, change: &Change<'_>, admitted: &Admitted) -> Result<Value, ApiStatus> {
+        let dry_run = Change { dry_run: true, ..*change };
+        let outcome = self.compute(&dry_run, admitted.live.as_deref(), Some(admitted))?;
+        Ok(outcome.response)
     }
 
     /// Makes a change that was admitted; nothing where the live object is another by now.
@@ -145,7 +156,7 @@ impl Api {
         if live.as_deref().map(revision_of) != admitted.live.as_deref().map(revision_of) {
             return Ok(None);
         }
-        let outcome = self.compute(change, live.as_deref(), Some(&admitted.object))?;
+        let outcome = self.compute(change, live.as_deref(), Some(admitted))?;
         if change.dry_run || !outcome.changed {
             self.refuse_existing(change, &outcome)?;
             let WriteOutcome { response, created, warnings, .. } = outcome;
@@ -179,16 +190,18 @@ impl Api {
         &self,
         change: &Change<'_>,
         live: Option<&Value>,
-        admitted: Option<&Value>,
+        admitted: Option<&Admitted>,
     ) -> Result<WriteOutcome, ApiStatus> {
-        let (schemas, uid) = (self.schemas(), self.ids().uid());
+        let schemas = self.schemas();
+        let uid = admitted.map_or_else(|| self.ids().uid().into(), |admitted| admitted.uid.clone());
         let classes = match live {
             None if change.target.served.kind.group_kind().is("", "PersistentVolumeClaim") => {
                 self.store().list(&storage_classes(), "").0
             }
             None | Some(_) => Vec::new(),
         };
-        let request = self.request(change, live, admitted, &schemas, &uid);
+        let object = admitted.map(|admitted| &admitted.object);
+        let request = self.request(change, live, object, &schemas, &uid);
         let outcome = write::write(WriteRequest { default_class: default_class(&classes), ..request })?;
         // A dry run never gets as far as etcd.
         if !change.dry_run {

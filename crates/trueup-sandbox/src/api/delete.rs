@@ -114,7 +114,11 @@ impl DeleteOptions {
         if let Some(seconds) = seconds {
             options.set_at(&["gracePeriodSeconds"], seconds.into());
         }
-        for (field, given) in [("uid", &self.uid), ("resourceVersion", &self.revision)] {
+        // A namespace is deleted as the one that was found.
+        let is_namespace = kind.group_kind().is("", "Namespace");
+        let found = live.str_at(&["metadata", "uid"]).filter(|_| is_namespace).map(Text::from);
+        let uid = self.uid.clone().or(found);
+        for (field, given) in [("uid", &uid), ("resourceVersion", &self.revision)] {
             if let Some(text) = given {
                 options.set_at(&["preconditions", field], text.clone().into());
             }

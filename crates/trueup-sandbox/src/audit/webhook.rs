@@ -75,6 +75,7 @@ impl AuditWebhook {
                 .map_err(|error| WebhookError::Bad { field, why: error.to_string() }),
         };
         let peer = Peer {
+            dialled: None,
             url: text(&cluster, "server"),
             address: None,
             authority_pem: decoded(&cluster, "certificate-authority-data")?,

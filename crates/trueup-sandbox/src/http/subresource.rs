@@ -68,7 +68,8 @@ impl Handler<'_> {
             (&call.user, &call.trail),
             written,
             &mut warnings,
-        );
+        )
+        .await;
         let body = asked.map_err(|refusal| refusal.after(warnings.clone()))?;
         let main = Target { subresource: None, ..target };
         let done = match own {

@@ -51,9 +51,7 @@ impl<'a> Pipeline<'_, 'a> {
     /// What webhooks left, in the kind's shape and with its defaults again. Who owns what was settled before them: what
     /// they add is nobody's.
     pub(super) fn admitted(&self, admitted: &Value) -> Result<Value, ApiStatus> {
-        let decoded = self.decode(admitted).map_err(|error| {
-            ApiStatus::internal(format!("converting (v1.AdmissionReview) of a webhook's patch: {}", error.0))
-        })?;
+        let decoded = self.decode(admitted).map_err(|error| ApiStatus::internal(error.0))?;
         Ok(decoded.object)
     }
 

@@ -15,6 +15,7 @@ mod reading;
 mod requests;
 mod volumes;
 mod watching;
+mod webhooks;
 mod workloads;
 mod world;
 mod writing;

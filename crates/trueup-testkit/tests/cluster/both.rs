@@ -23,9 +23,14 @@ pub struct Worlds {
 type Answered = Value;
 
 impl Worlds {
+    /// Workloads become Ready in both.
     pub async fn open() -> Self {
+        Self::with(Workloads::Ready).await
+    }
+
+    pub async fn with(workloads: Workloads) -> Self {
         let plane = tokio::task::spawn_blocking(plane).await.unwrap();
-        let options = SandboxOptions { workloads: Workloads::Ready, ..SandboxOptions::default() };
+        let options = SandboxOptions { workloads, ..SandboxOptions::default() };
         let sandbox = Sandbox::start(options).await.unwrap();
         let clients = [
             Client::open(plane.kubeconfig(), "admin", "both").unwrap(),
@@ -188,6 +193,10 @@ fn mask(value: &mut Value) {
         Value::Map(map) => {
             for key in ["resourceVersion", "generation", "managedFields", "extra", "caBundle"] {
                 map.remove(key);
+            }
+            // Users of a static file have another id than the sandbox's.
+            if let Some(Value::Map(user)) = map.get_mut("userInfo") {
+                user.remove("uid");
             }
             let keys: Vec<String> = map.keys().map(str::to_owned).collect();
             for key in keys {

@@ -10,4 +10,5 @@ mod plane;
 mod policies;
 mod requests;
 mod tables;
+mod webhooks;
 mod world;

@@ -11,7 +11,7 @@ use crate::write::selector_matches;
 
 /// The kind in which a write matches constraints: the one that was asked for, or with the policy `Equivalent` another version of
 /// the same resource. Nothing where it does not match.
-pub(super) fn matched(write: &Write<'_>, constraints: Option<&Value>) -> Option<Arc<KindInfo>> {
+pub(in crate::admission) fn matched(write: &Write<'_>, constraints: Option<&Value>) -> Option<Arc<KindInfo>> {
     let own = || write.change.target.served.kind.clone();
     let Some(constraints) = constraints.filter(|constraints| !constraints.is_null()) else {
         return Some(own());
@@ -43,6 +43,13 @@ fn kinds(write: &Write<'_>, constraints: &Value) -> Vec<Arc<KindInfo>> {
         let other = served.resource(&own.gvk.group, version, &own.plural);
         kinds.extend(other.filter(|_| *version != own.gvk.version).map(|other| other.kind.clone()));
     }
+    // Events are served by two groups, from one storage.
+    let other = match (own.gvk.group.as_str(), own.plural.as_str()) {
+        ("", "events") => served.resource("events.k8s.io", "v1", "events"),
+        ("events.k8s.io", "events") => served.resource("", "v1", "events"),
+        _ => None,
+    };
+    kinds.extend(other.map(|other| other.kind.clone()));
     kinds
 }
 

@@ -200,7 +200,7 @@ fn namespace(write: &Write<'_>) -> Val {
 }
 
 /// The request as expressions see it. What is empty is not there.
-fn request(write: &Write<'_>, kind: &KindInfo) -> Value {
+pub(in crate::admission) fn request(write: &Write<'_>, kind: &KindInfo) -> Value {
     let target = &write.change.target;
     let mut request = Value::default();
     let asked = &target.served.kind;
@@ -271,7 +271,11 @@ fn options(write: &Write<'_>) -> Value {
 }
 
 /// Whether a webhook's conditions hold for a write; in words where that cannot be said.
-pub(crate) fn condition_problem(write: Write<'_>, conditions: &[Value]) -> Result<bool, String> {
+pub(in crate::admission) fn condition_problem(
+    write: Write<'_>,
+    kind: &KindInfo,
+    conditions: &[Value],
+) -> Result<bool, String> {
     if conditions.is_empty() {
         return Ok(true);
     }
@@ -280,8 +284,7 @@ pub(crate) fn condition_problem(write: Write<'_>, conditions: &[Value]) -> Resul
         .iter()
         .map(|it| scope.condition(it.str_at(&["expression"]).unwrap_or_default().trim()))
         .collect();
-    let kind = write.change.target.served.kind.clone();
-    let mut scene = Scene::new(write, &kind, &Value::Null, &[]);
+    let mut scene = Scene::new(write, kind, &Value::Null, &[]);
     scene.namespace = Val::Null;
     scene.holds(&programs)
 }
