@@ -31,7 +31,7 @@ pub(crate) fn of_call(function: &str, args: &[Val], result: &Val) -> u64 {
         "check" => 350_000,
         "fieldSelector" | "labelSelector" => 10 + tenth(size(1)) + size(1).div_ceil(2).saturating_mul(50),
         "isSorted" | "sum" | "max" | "min" => traversal(args.first()),
-        "indexOf" | "lastIndexOf" if args.len() < 3 => traversal(args.first()),
+        "indexOf" | "lastIndexOf" => traversal(args.first()),
         "url"
         | "lowerAscii"
         | "upperAscii"
@@ -56,26 +56,70 @@ pub(crate) fn of_call(function: &str, args: &[Val], result: &Val) -> u64 {
         "_<_" | "_<=_" | "_>_" | "_>=_" if is_text(0) => tenth(size(0).min(size(1))),
         "_+_" if is_text(0) => tenth(size(0).saturating_add(size(1))),
         "contains" => tenth(size(0)).saturating_mul(tenth(size(1))),
-        "sets.contains" | "sets.intersects" | "sets.equivalent" => size(0).saturating_mul(size(1)).max(1),
+        "sets.contains" | "sets.intersects" => size(0).saturating_mul(size(1)).saturating_add(1),
+        "sets.equivalent" => size(0).saturating_mul(size(1)).saturating_mul(2).saturating_add(1),
         "quantity" | "isQuantity" | "semver" | "isSemver" => tenth(size(0)),
-        "distinct" => size(0).saturating_mul(size(0)).max(1),
-        "sort" | "@sortByAssociatedKeys" | "flatten" | "slice" | "reverse" | "lists.range" => {
-            result.size().saturating_add(LIST)
+        "distinct" | "sort" => compared_with_itself(args.first()),
+        "@sortByAssociatedKeys" => compared_with_itself(args.get(1)),
+        "flatten" => {
+            let depth = match args.get(1) {
+                Some(Val::Int(depth)) => u64::try_from(*depth).unwrap_or_default(),
+                Some(_) | None => 1,
+            };
+            new_list(size(0).saturating_mul(depth))
         }
-        "validate" => tenth(size(1)).saturating_mul(10),
+        "slice" | "reverse" | "lists.range" => new_list(result.size()),
+        "containsIP" => addresses(args, 2),
+        "containsCIDR" => addresses(args, 2).saturating_add(tenth(size(0))).saturating_add(1),
+        "validate" => tenth(size(1).saturating_add(1)).saturating_mul(format_cost(args.first())),
         _ => 1,
     }
 }
 
+/// What it costs to compare addresses, of which the second may have to be read first.
+fn addresses(args: &[Val], n_times: u64) -> u64 {
+    let size = |index: usize| args.get(index).map_or(0, Val::size);
+    let read = if matches!(args.get(1), Some(Val::String(_))) { tenth(size(1)) } else { 0 };
+    tenth(size(0).saturating_mul(n_times)).saturating_add(read)
+}
+
+/// What the pattern of a format costs for each part of a text.
+fn format_cost(format: Option<&Val>) -> u64 {
+    let Some(Val::Format(name)) = format else { return 1 };
+    let length: u64 = match name.trim_end_matches("Prefix") {
+        "dns1123Label" | "dns1035Label" => 30,
+        "dns1123Subdomain" | "qualifiedName" => 60,
+        _ => 40,
+    };
+    length.div_ceil(4)
+}
+
 /// What it costs to go through a list with what its items hold.
 fn traversal(value: Option<&Val>) -> u64 {
+    let bytes = |length: usize| u64::try_from(length).unwrap_or(u64::MAX) / 10;
     match value {
         Some(Val::List(list)) => {
             list.items.iter().map(|item| traversal(Some(item))).fold(0, u64::saturating_add)
         }
-        Some(text @ (Val::String(_) | Val::Bytes(_))) => tenth(text.size()),
+        Some(Val::String(text)) => bytes(text.len()),
+        Some(Val::Bytes(value)) => bytes(value.len()),
         Some(_) | None => 1,
     }
+}
+
+/// What it costs to make a list of a size.
+fn new_list(work: u64) -> u64 {
+    work.saturating_add(1 + LIST)
+}
+
+/// What it costs to compare every item of a list with every other; texts take a tenth longer.
+fn compared_with_itself(value: Option<&Val>) -> u64 {
+    let Some(Val::List(list)) = value else { return 1 };
+    let count = u64::try_from(list.items.len()).unwrap_or(u64::MAX);
+    let pairs = count.saturating_mul(count);
+    let is_text = matches!(list.items.first(), Some(Val::String(_) | Val::Bytes(_)));
+    let texts = if is_text { pairs / 10 } else { 0 };
+    new_list(pairs.saturating_mul(2).saturating_add(texts))
 }
 
 /// Counts what an evaluation costs.

@@ -145,3 +145,25 @@ fn what_costs_too_much_is_ended() {
     );
     assert_eq!(shown(&nested), "operation cancelled: actual cost limit exceeded");
 }
+
+/// The control plane holds about 200 expressions to what a real API server tells (`costs.txt` of the cluster tests); here are a few.
+#[test]
+fn costs_are_estimated_before_anything_is_evaluated() {
+    let text = |n_elements_max| Bounds { n_elements_max, n_bytes_min: 2, ..Bounds::default() };
+    let list = |n_elements_max| Bounds { element: Some(Box::new(text(20))), ..text(n_elements_max) };
+    let fields = [("text", text(80)), ("few", list(5)), ("many", list(1_000_000))];
+    let fields = fields.map(|(name, bounds)| (name.into(), bounds));
+    let bounds = Bounds { fields: fields.into_iter().collect(), ..Bounds::default() };
+    let types =
+        [("text", Type::String), ("few", Type::list(Type::String)), ("many", Type::list(Type::String))];
+    let declared =
+        Declarations::new().variable("self", Type::Object("self".into())).with_struct("self", types);
+    let cost = |source: &str| Expression::compile(source, &declared).unwrap().cost_max(&bounds);
+    assert_eq!(cost("true"), 0);
+    assert_eq!(cost("has(self.text)"), 1);
+    assert_eq!(cost("self.text == 'abc'"), 3);
+    assert_eq!(cost("self.text == self.text"), 12);
+    assert_eq!(cost("self.text.matches('^[a-z]+$')"), 20);
+    assert_eq!(cost("self.few.all(x, x == 'abcdefghijklm')"), 33);
+    assert_eq!(cost("self.many.all(x, self.many.all(y, x == y))"), 7_000_006_000_003);
+}

@@ -3,6 +3,7 @@
 //!
 //! Pure. The words are those of `k8s.io/apiserver/pkg/admission/plugin/cel`.
 
+pub mod bounds;
 pub mod policy;
 pub mod rules;
 pub mod schema;

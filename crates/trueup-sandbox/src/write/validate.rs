@@ -172,7 +172,7 @@ fn by_kind(report: &mut Report, kind: &GroupKind, object: &Value, live: Option<&
         }
         ("apiextensions.k8s.io", "CustomResourceDefinition") => {
             definition::definition(report, object, live);
-            rules::definition(report, object);
+            rules::definition(report, object, live);
         }
         ("apiregistration.k8s.io", "APIService") => definition::api_service(report, object),
         ("admissionregistration.k8s.io", name) => admission_kind(report, name, object),

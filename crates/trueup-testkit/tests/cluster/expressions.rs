@@ -1,5 +1,5 @@
-//! Expressions mean in the sandbox what they mean to a real API server: `expressions.txt` and `rules.txt` have a table of them, and
-//! both worlds must accept or refuse each and say the same.
+//! Expressions mean in the sandbox what they mean to a real API server: `expressions.txt`, `rules.txt` and `costs.txt` have tables of
+//! them, and both worlds must accept or refuse each and say the same.
 
 use std::{
     collections::BTreeMap,
@@ -14,6 +14,7 @@ use crate::world::plane;
 
 const EXPRESSIONS: &str = include_str!("expressions.txt");
 const RULES: &str = include_str!("rules.txt");
+const COSTS: &str = include_str!("costs.txt");
 
 /// An API server notices new policies and kinds within seconds.
 const DEADLINE: Duration = Duration::from_secs(90);
@@ -189,6 +190,11 @@ fn fields() -> Value {
 }
 
 fn definition(name: &str, rule: &Value) -> Value {
+    let spec = json!({"type": "object", "x-kubernetes-validations": [rule], "properties": fields()});
+    defined(name, &spec)
+}
+
+fn defined(name: &str, spec: &Value) -> Value {
     let number = name.replace('-', "");
     json!({
         "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
@@ -198,14 +204,7 @@ fn definition(name: &str, rule: &Value) -> Value {
             "names": {"kind": format!("Rule{number}"), "plural": name, "singular": format!("{name}-one")},
             "versions": [{
                 "name": "v1", "served": true, "storage": true,
-                "schema": {"openAPIV3Schema": {
-                    "type": "object",
-                    "properties": {"spec": {
-                        "type": "object",
-                        "x-kubernetes-validations": [rule],
-                        "properties": fields(),
-                    }},
-                }},
+                "schema": {"openAPIV3Schema": {"type": "object", "properties": {"spec": spec}}},
             }],
         },
     })
@@ -230,9 +229,6 @@ fn rules_of_custom_kinds_mean_the_same() {
             "spec": serde_json::from_str::<Value>(spec).unwrap(),
         }));
     }
-    let short = |told: BTreeMap<String, String>| -> BTreeMap<String, String> {
-        told.into_iter().map(|(name, words)| (name.split('.').next().unwrap().to_owned(), words)).collect()
-    };
     let refused = short(said(plane().kubectl(), &["create"], &definitions));
     let also = short(said(other.kubectl(), &["create"], &definitions));
     let create = ["create", "--dry-run=server", "--validate=false"];
@@ -252,4 +248,52 @@ fn rules_of_custom_kinds_mean_the_same() {
         refused
     };
     same(&table, &both(refused, real), &both(also, ours));
+}
+
+/// The names of definitions without their group.
+fn short(told: BTreeMap<String, String>) -> BTreeMap<String, String> {
+    told.into_iter().map(|(name, words)| (name.split('.').next().unwrap().to_owned(), words)).collect()
+}
+
+/// A rule about the items of a list without a limit is refused for what it costs a million times, and the refusal says how much
+/// that is: to one unit of cost, since one more makes a tenth in the factor.
+#[test]
+fn rules_cost_the_same() {
+    let both: Vec<&str> =
+        COSTS.lines().chain(RULES.lines().filter_map(|line| line.split(" ;; ").next())).collect();
+    let table = both.join("\n");
+    let mut table = lines(&table);
+    let mut fields = fields();
+    fields["free"] = json!({"type": "string"});
+    fields["frees"] = json!({"type": "array", "items": {"type": "string"}});
+    let mut definitions: Vec<Value> = table
+        .iter()
+        .map(|(name, line)| {
+            let mut rule = serde_json::from_str(line).unwrap_or_else(|_| json!({"rule": line}));
+            if rule["rule"].is_null() {
+                rule = json!({"rule": line});
+            }
+            let dear = format!("({}) && [1].size() == 1", rule["rule"].as_str().unwrap());
+            rule["rule"] = dear.into();
+            let item = json!({"type": "object", "x-kubernetes-validations": [rule], "properties": fields});
+            defined(name, &json!({"type": "array", "items": item}))
+        })
+        .collect();
+    // Rules of which each is cheap enough, and all together are not.
+    let cheap = json!({"rule": "self.flag && [1].size() == 1"});
+    let list = |max: usize| {
+        let item = json!({"type": "object", "x-kubernetes-validations": [cheap], "properties": fields});
+        json!({"type": "array", "maxItems": max, "items": item})
+    };
+    let lists: serde_json::Map<String, Value> =
+        (0..14).map(|index| (format!("list{index}"), list(600_000 + 1_000 * index))).collect();
+    table.push(("x-total".to_owned(), "all together"));
+    definitions.push(defined("x-total", &json!({"type": "object", "properties": lists})));
+    let real = short(said(plane().kubectl(), &["create", "--dry-run=server"], &definitions));
+    let other = sandbox();
+    let ours = short(said(other.kubectl(), &["create", "--dry-run=server"], &definitions));
+    same(&table, &real, &ours);
+    assert!(real["x-total"].contains("estimated rule cost total"), "{}", real["x-total"]);
+    let told = real.values().filter(|words| words.contains("estimated rule cost exceeds budget")).count();
+    assert!(told > 100, "of {} rules the cost is told of {told} only", table.len());
 }

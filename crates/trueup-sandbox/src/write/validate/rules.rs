@@ -5,6 +5,7 @@ use trueup_object::Value;
 use trueup_object::value::Map;
 
 use super::Report;
+use crate::cel::bounds::{bounds, limit, n_times_max};
 use crate::cel::rules::{compile, field_path};
 use crate::cel::schema::typed;
 use crate::status::StatusCause;
@@ -13,37 +14,83 @@ const REASONS: [&str; 4] =
     ["FieldValueDuplicate", "FieldValueForbidden", "FieldValueInvalid", "FieldValueRequired"];
 
 /// The rules of all versions. One schema that all versions share is told of as the definition's own.
-pub(super) fn definition(report: &mut Report, object: &Value) {
+pub(super) fn definition(report: &mut Report, object: &Value, live: Option<&Value>) {
     let versions = object.list_at(&["spec", "versions"]);
     let schema = |version: &Value| version.at(&["schema", "openAPIV3Schema"]).cloned();
     let schemas: Vec<Option<Value>> = versions.iter().map(schema).collect();
-    if let [Some(first), rest @ ..] = schemas.as_slice()
+    let told = |report: &mut Report, version: &Value, schema: &Value, path: &str| {
+        let mut costs = Costs { is_known: is_unchanged(version, live), ..Costs::default() };
+        node(report, schema, Place { path, is_root: true, uncorrelated: None, times: Some(1) }, &mut costs);
+        costs.judge(report, path);
+    };
+    if let ([version, ..], [Some(first), rest @ ..]) = (versions, schemas.as_slice())
         && rest.iter().all(|other| other.as_ref() == Some(first))
     {
-        node(report, first, "spec.validation.openAPIV3Schema", true, true);
+        told(report, version, first, "spec.validation.openAPIV3Schema");
         return;
     }
-    for (index, schema) in schemas.iter().enumerate() {
+    for (index, (version, schema)) in versions.iter().zip(&schemas).enumerate() {
         if let Some(schema) = schema {
-            node(report, schema, &format!("spec.versions[{index}].schema.openAPIV3Schema"), true, true);
+            told(report, version, schema, &format!("spec.versions[{index}].schema.openAPIV3Schema"));
         }
     }
 }
 
-fn node(report: &mut Report, schema: &Value, path: &str, is_root: bool, correlates: bool) {
+/// Whether a version's schema is what it was before: its rules were let pass then.
+fn is_unchanged(version: &Value, live: Option<&Value>) -> bool {
+    let before = live.and_then(|live| {
+        live.list_at(&["spec", "versions"]).iter().find(|before| before.get("name") == version.get("name"))
+    });
+    before.is_some_and(|before| before.get("schema") == version.get("schema"))
+}
+
+/// Where a schema stands in a definition.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    path: &'a str,
+    is_root: bool,
+    /// The list above it whose items are not found again in an older object.
+    uncorrelated: Option<&'a str>,
+    /// How often it may stand in one object, where lists and maps above it are limited.
+    times: Option<u64>,
+}
+
+fn node(report: &mut Report, schema: &Value, place: Place<'_>, costs: &mut Costs) {
     if schema.as_map().is_none() {
         return;
     }
+    let Place { path, uncorrelated, .. } = place;
+    let times = place.times.and_then(|times| Some(times.saturating_mul(n_elements_max(schema)?)));
+    let below = Place { path: "", is_root: false, uncorrelated, times };
     if let Some(values) = schema.get("additionalProperties") {
-        node(report, values, &format!("{path}.additionalProperties"), false, correlates);
+        let path = format!("{path}.additionalProperties");
+        node(report, values, Place { path: &path, ..below }, costs);
     }
-    for (name, below) in schema.get("properties").and_then(Value::as_map).into_iter().flat_map(Map::iter) {
-        node(report, below, &format!("{path}.properties[{name}]"), false, correlates);
+    for (name, property) in schema.get("properties").and_then(Value::as_map).into_iter().flat_map(Map::iter) {
+        let path = format!("{path}.properties[{name}]");
+        node(report, property, Place { path: &path, ..below }, costs);
     }
     if let Some(items) = schema.get("items") {
         let is_map = schema.str_at(&["x-kubernetes-list-type"]) == Some("map");
-        node(report, items, &format!("{path}.items"), false, correlates && is_map);
+        let uncorrelated = uncorrelated.or((!is_map).then_some(path));
+        let path = format!("{path}.items");
+        node(report, items, Place { path: &path, uncorrelated, ..below }, costs);
     }
+    own(report, schema, place, costs);
+}
+
+/// How many of what stands below it a schema allows: nothing where it does not say.
+fn n_elements_max(schema: &Value) -> Option<u64> {
+    match schema.str_at(&["type"]) {
+        Some("object") if schema.get("additionalProperties").is_some() => limit(schema, "maxProperties"),
+        Some("array") => limit(schema, "maxItems"),
+        Some(_) | None => Some(1),
+    }
+}
+
+/// The rules of one schema itself.
+fn own(report: &mut Report, schema: &Value, place: Place<'_>, costs: &mut Costs) {
+    let Place { path, is_root, uncorrelated, times } = place;
     let rules = schema.list_at(&["x-kubernetes-validations"]);
     if rules.is_empty() {
         return;
@@ -57,25 +104,94 @@ fn node(report: &mut Report, schema: &Value, path: &str, is_root: bool, correlat
     }
     let mut declared = Declarations::new();
     let Some((its, _)) = typed(schema, is_root, "selfType", &mut declared) else { return };
+    let bounds = bounds(schema, is_root).unwrap_or_default();
+    let times = times.unwrap_or_else(|| n_times_max(&bounds));
     for (index, rule) in rules.iter().enumerate() {
         let path = format!("{path}.x-kubernetes-validations[{index}]");
         let compiled = compile(rule, schema, &its, &declared);
+        let cost = compiled.compiled.as_ref().map_or(0, |rule| rule.cost_max(&bounds));
+        costs.observe(report, &format!("{path}.rule"), "estimated rule cost", cost.saturating_mul(times));
         if let Err(words) = &compiled.compiled {
             report.causes.push(invalid_rule(&format!("{path}.rule"), rule, words));
         }
-        if let Some(Err(words)) = &compiled.message {
-            report.causes.push(invalid_rule(&format!("{path}.messageExpression"), rule, words));
+        match &compiled.message {
+            Some(Err(words)) => {
+                report.causes.push(invalid_rule(&format!("{path}.messageExpression"), rule, words));
+            }
+            Some(Ok(message)) => {
+                let field = format!("{path}.messageExpression");
+                let what = "estimated messageExpression cost";
+                costs.observe(report, &field, what, message.cost_max(&bounds));
+            }
+            None => {}
         }
         let text = rule.str_at(&["rule"]).unwrap_or_default();
-        if compiled.uses_old() && !correlates {
+        if let Some(list) = uncorrelated.filter(|_| compiled.uses_old()) {
             let detail =
-                format!("oldSelf cannot be used on the uncorrelatable portion of the schema within {path}");
+                format!("oldSelf cannot be used on the uncorrelatable portion of the schema within {list}");
             report.invalid(&format!("{path}.rule"), text, &detail);
         } else if let Some(optional) = rule.get("optionalOldSelf").filter(|_| !compiled.uses_old()) {
             let detail = "may not be set if oldSelf is not used in rule";
             report.invalid(&format!("{path}.optionalOldSelf"), optional.clone(), detail);
         }
     }
+}
+
+/// What the rules of one schema may cost.
+#[derive(Default)]
+struct Costs {
+    /// The rules were accepted before: one by one they are not judged again.
+    is_known: bool,
+    total: u64,
+    /// The most expensive ones, these first.
+    most: Vec<(u64, String)>,
+}
+
+/// The most that one rule may cost, as often as what it is about may stand in an object.
+const RULE_LIMIT: u64 = 10_000_000;
+/// The most that all rules of a schema may cost together.
+const SCHEMA_LIMIT: u64 = 100_000_000;
+/// So many rules are named where all of them together are too expensive.
+const N_NAMED_MAX: usize = 4;
+
+impl Costs {
+    fn observe(&mut self, report: &mut Report, field: &str, what: &str, cost: u64) {
+        if cost > RULE_LIMIT && !self.is_known {
+            report.causes.push(StatusCause::forbidden(field, &over(what, cost, RULE_LIMIT)));
+        }
+        self.total = self.total.saturating_add(cost);
+        if cost >= SCHEMA_LIMIT / 100 {
+            self.most.push((cost, field.to_owned()));
+            self.most.sort_by_key(|(cost, _)| std::cmp::Reverse(*cost));
+            self.most.truncate(N_NAMED_MAX);
+        }
+    }
+
+    fn judge(self, report: &mut Report, path: &str) {
+        if self.total <= SCHEMA_LIMIT {
+            return;
+        }
+        let words =
+            "contributed to estimated rule cost total exceeding cost limit for entire OpenAPIv3 schema";
+        report.causes.extend(self.most.iter().map(|(_, field)| StatusCause::forbidden(field, words)));
+        let what = "x-kubernetes-validations estimated rule cost total for entire OpenAPIv3 schema";
+        report.causes.push(StatusCause::forbidden(path, &over(what, self.total, SCHEMA_LIMIT)));
+    }
+}
+
+fn over(what: &str, cost: u64, limit: u64) -> String {
+    let factor = cost as f64 / limit as f64;
+    let factor = if factor > 100.0 {
+        "more than 100x".to_owned()
+    } else if factor < 1.5 {
+        format!("{factor:.6}x")
+    } else {
+        format!("{factor:.1}x")
+    };
+    format!(
+        "{what} exceeds budget by factor of {factor} (try simplifying the rule, or adding maxItems, maxProperties, and \
+         maxLength where arrays, maps, and strings are declared)"
+    )
 }
 
 /// What is wrong with a rule before anybody compiles it.
