@@ -5,6 +5,7 @@
 //! then validating policies and webhooks, about the object as it would be stored. Deletes, Scales and what is sent to a subresource
 //! and never stored go the same way. What the sandbox's own controllers write, nobody but the server itself is asked about.
 
+pub(crate) mod builtin;
 mod call;
 mod escalation;
 mod hook;
@@ -33,13 +34,22 @@ const GROUP: &str = "admissionregistration.k8s.io";
 /// How often a write is begun anew because others were faster while webhooks were asked, as often as the server does.
 const N_ATTEMPTS: usize = 5;
 
-/// Makes a change with the leave of those who are asked.
+/// Makes a change with the leave of those who are asked, and notes what is to be noted.
 pub(crate) async fn change(
     api: &Api,
     change: &Change<'_>,
     user: &User,
     trail: &Trail,
 ) -> Result<Changed, ApiStatus> {
+    let changed = asked(api, change, user, trail).await;
+    let notes = changed.as_ref().map_or_else(|refusal| &refusal.details.notes, |changed| &changed.notes);
+    for (key, note) in notes {
+        trail.annotate(key, note);
+    }
+    changed
+}
+
+async fn asked(api: &Api, change: &Change<'_>, user: &User, trail: &Trail) -> Result<Changed, ApiStatus> {
     // A webhook that is asked about webhooks could not be removed any more.
     if change.target.served.kind.gvk.group == GROUP {
         return api.change(change);

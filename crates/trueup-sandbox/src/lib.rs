@@ -88,6 +88,7 @@
 
 #[doc(hidden)]
 pub mod admission;
+mod amount;
 mod announced;
 #[doc(hidden)]
 pub mod api;

@@ -63,6 +63,8 @@ pub struct StatusDetails {
     pub warnings: Vec<String>,
     /// The server made the failure from a bare status code: details are there though they say nothing.
     pub generic: bool,
+    /// For the audit log.
+    pub notes: Vec<(String, String)>,
     /// The status as somebody else made it, who was asked.
     pub whole: Option<Value>,
 }
@@ -352,8 +354,18 @@ impl ApiStatus {
 
 impl StatusDetails {
     fn to_value(&self) -> Value {
-        let Self { name, group, kind, uid, causes, retry_after_seconds, warnings: _, generic: _, whole: _ } =
-            self;
+        let Self {
+            name,
+            group,
+            kind,
+            uid,
+            causes,
+            retry_after_seconds,
+            warnings: _,
+            generic: _,
+            notes: _,
+            whole: _,
+        } = self;
         let mut details = Map::new();
         insert_text(&mut details, "name", name);
         insert_text(&mut details, "group", group);

@@ -99,6 +99,8 @@ pub struct WriteOutcome {
     pub created: bool,
     /// For the `Warning` headers.
     pub warnings: Vec<String>,
+    /// For the audit log.
+    pub notes: Vec<(String, String)>,
 }
 
 /// Works out what a write leaves.
@@ -189,6 +191,7 @@ impl<'r, 'a> Pipeline<'r, 'a> {
             changed,
             created: self.live().is_none(),
             warnings: std::mem::take(&mut self.warnings),
+            notes: Vec::new(),
         })
     }
 

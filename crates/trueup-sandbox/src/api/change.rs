@@ -8,6 +8,7 @@ use trueup_object::value::Text;
 use super::read::name_of;
 use super::size::refuse_large;
 use super::{Api, Target, shown_as};
+use crate::admission::builtin;
 use crate::state::{Commit, CommitError, Name, ResourceId, revision_of};
 use crate::status::ApiStatus;
 use crate::storage_class::{default_class, storage_classes};
@@ -44,6 +45,8 @@ pub struct Changed {
     pub response: Value,
     pub created: bool,
     pub warnings: Vec<String>,
+    /// For the audit log.
+    pub notes: Vec<(String, String)>,
 }
 
 /// How often a change is computed anew when others are faster, as often as the server does for patches.
@@ -69,11 +72,12 @@ impl Api {
             let live =
                 change.target.name.and_then(|_| self.stored(change.target.served, &change.target.key()));
             self.refuse_impossible(change, live.is_some())?;
-            let outcome = self.compute(change, live.as_deref(), None)?;
+            let filled_in = self.filled_in(change, live.is_some())?;
+            let outcome = self.compute(change, live.as_deref(), filled_in.as_ref())?;
+            self.charge(change, live.as_deref(), &outcome)?;
             if change.dry_run || !outcome.changed {
-                let created = outcome.created;
                 self.refuse_existing(change, &outcome)?;
-                return Ok(Changed { response: outcome.response, created, warnings: outcome.warnings });
+                return Ok(Changed::from(outcome));
             }
             let name = name_of(&outcome.object);
             match self.commit(change, &name, live.as_deref(), outcome) {
@@ -134,8 +138,47 @@ impl Api {
         self.refuse_impossible(change, live.is_some())?;
         let (schemas, uid) = (self.schemas(), self.ids().uid());
         let request = self.request(change, live.as_deref(), None, &schemas, &uid);
-        let (object, warnings) = write::propose(request)?;
+        let (mut object, warnings) = write::propose(request)?;
+        if live.is_none() {
+            builtin::fill_in(self, change, &mut object);
+        }
         Ok(Proposal { live, object, uid: uid.into(), warnings })
+    }
+
+    /// A new pod as limit ranges fill it in, where there are any.
+    fn filled_in(&self, change: &Change<'_>, exists: bool) -> Result<Option<Admitted>, ApiStatus> {
+        if !builtin::fills_in(self, change, exists) {
+            return Ok(None);
+        }
+        let Proposal { live, object, uid, .. } = self.propose(change)?;
+        Ok(Some(Admitted { live, object, uid }))
+    }
+
+    /// Takes what a change uses from the quotas of its namespace, unless it only asks what would be.
+    fn charge(
+        &self,
+        change: &Change<'_>,
+        live: Option<&Value>,
+        outcome: &WriteOutcome,
+    ) -> Result<(), ApiStatus> {
+        for _ in 0..N_ATTEMPTS {
+            let charged = builtin::charge(self, change, live, &outcome.object)?;
+            if change.dry_run || charged.iter().all(|quota| self.store_charged(quota)) {
+                return Ok(());
+            }
+        }
+        let name = name_of(&outcome.object);
+        Err(ApiStatus::modified(&change.target.served.kind, &name.name))
+    }
+
+    /// Whether a quota could be stored as it is after a change: not where somebody else was faster.
+    fn store_charged(&self, quota: &Value) -> bool {
+        let kinds = self.registry().kinds();
+        let Some(served) = kinds.resource("", "v1", "resourcequotas") else { return true };
+        let name = name_of(quota);
+        let target =
+            Target { subresource: Some("status"), ..Target::object(served, &name.namespace, &name.name) };
+        self.change_as_server(target, WriteVerb::Update, quota).is_ok()
     }
 
     /// The object that an admitted change would leave, for those who judge it before it is stored.
@@ -157,10 +200,10 @@ impl Api {
             return Ok(None);
         }
         let outcome = self.compute(change, live.as_deref(), Some(admitted))?;
+        self.charge(change, live.as_deref(), &outcome)?;
         if change.dry_run || !outcome.changed {
             self.refuse_existing(change, &outcome)?;
-            let WriteOutcome { response, created, warnings, .. } = outcome;
-            return Ok(Some(Changed { response, created, warnings }));
+            return Ok(Some(Changed::from(outcome)));
         }
         let name = name_of(&outcome.object);
         match self.commit(change, &name, live.as_deref(), outcome) {
@@ -202,7 +245,11 @@ impl Api {
         };
         let object = admitted.map(|admitted| &admitted.object);
         let request = self.request(change, live, object, &schemas, &uid);
-        let outcome = write::write(WriteRequest { default_class: default_class(&classes), ..request })?;
+        let mut outcome = write::write(WriteRequest { default_class: default_class(&classes), ..request })?;
+        let told = builtin::check(self, change, live, &outcome.object);
+        let told = told.map_err(|refusal| refusal.after(outcome.warnings.clone()))?;
+        outcome.warnings.extend(told.warnings);
+        outcome.notes = told.notes;
         // A dry run never gets as far as etcd.
         if !change.dry_run {
             refuse_large(&change.target.served.kind, &outcome.object)?;
@@ -247,7 +294,7 @@ impl Api {
         outcome: WriteOutcome,
     ) -> Result<Changed, CommitError> {
         let storage = change.target.served.storage();
-        let WriteOutcome { object, mut response, created, warnings, .. } = outcome;
+        let WriteOutcome { object, mut response, created, warnings, notes, .. } = outcome;
         let object = stored_form(&storage, object, self);
         let committed = match live {
             None => self.store().commit(&storage, name, Commit::Create { object })?,
@@ -256,14 +303,14 @@ impl Api {
                 if is_finished(&object) {
                     // The last finalizer went: the object goes with it, without having been stored once more.
                     self.store().commit(&storage, name, Commit::Delete { revision })?;
-                    return Ok(Changed { response, created, warnings });
+                    return Ok(Changed { response, created, warnings, notes });
                 }
                 self.store().commit(&storage, name, Commit::Replace { revision, object })?
             }
         };
         let version = committed.at(&["metadata", "resourceVersion"]).cloned().unwrap_or_default();
         response.set_at(&["metadata", "resourceVersion"], version);
-        Ok(Changed { response, created, warnings })
+        Ok(Changed { response, created, warnings, notes })
     }
 
     /// Refuses what cannot be changed or created, before the body is looked at.
@@ -346,6 +393,13 @@ fn creates_on_update(target: &Target<'_>) -> bool {
 /// The body of a change made by the server itself.
 pub(crate) fn body_of(object: &Value) -> Vec<u8> {
     object.to_json().into_bytes()
+}
+
+impl From<WriteOutcome> for Changed {
+    fn from(outcome: WriteOutcome) -> Self {
+        let WriteOutcome { response, created, warnings, notes, .. } = outcome;
+        Self { response, created, warnings, notes }
+    }
 }
 
 impl Changed {

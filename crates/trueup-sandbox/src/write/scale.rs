@@ -95,7 +95,8 @@ pub(super) fn write(request: &WriteRequest<'_>) -> Result<WriteOutcome, ApiStatu
     let mut pipeline = Pipeline::new(&whole, Part::Main);
     let (object, changed) = pipeline.finish_update(object, live)?;
     let response = scale_of(request.kind, &object).unwrap_or_default();
-    Ok(WriteOutcome { object, response, changed, created: false, warnings: pipeline.warnings })
+    let warnings = pipeline.warnings;
+    Ok(WriteOutcome { object, response, changed, created: false, warnings, notes: Vec::new() })
 }
 
 /// The Scale that a write proposes, before anybody admits it.

@@ -60,6 +60,10 @@ impl Worlds {
         }
         let mut found = Vec::new();
         differences("", &answers[0], &answers[1], &mut found);
+        if let Some(never) = answers[0].get("never came, but") {
+            found
+                .push(format!("    what is waited for never came to the control plane: {}", never.to_json()));
+        }
         found
     }
 

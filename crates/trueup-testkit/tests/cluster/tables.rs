@@ -12,3 +12,8 @@ async fn same(table: &str) {
 async fn nobody_gives_more_than_he_has() {
     same(include_str!("tables/escalation.yaml")).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn limits_hold_alike() {
+    same(include_str!("tables/limits.yaml")).await;
+}
