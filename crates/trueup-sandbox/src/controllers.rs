@@ -5,6 +5,7 @@
 //! everybody else. What to do is decided by pure functions of the objects, one module for each kind; here is only who is
 //! asked when, and the carrying out. Nothing takes longer than it must: a rollout's steps follow each other at once.
 
+mod adoption;
 mod aggregation;
 mod autoscaler;
 mod budget;
@@ -169,13 +170,7 @@ impl Loop {
 
     fn follow(&mut self, change: &state::Change) {
         let namespace = change.name.namespace.clone();
-        for owner in change.object.list_at(&["metadata", "ownerReferences"]) {
-            let kind = owner.str_at(&["kind"]).unwrap_or_default();
-            if let Some(resource) = RESOURCES.iter().find(|resource| resource.kind == kind) {
-                let name = Name::new(&namespace, owner.str_at(&["name"]).unwrap_or_default());
-                self.enqueue(resource.id(), name);
-            }
-        }
+        self.follow_owners(change);
         let belongs_to_namespace =
             objects::CONFIG_MAPS.is(&change.resource) || objects::SERVICE_ACCOUNTS.is(&change.resource);
         if belongs_to_namespace {
@@ -202,6 +197,34 @@ impl Loop {
             self.enqueue_all(objects::AUTOSCALERS, &namespace);
         }
         self.enqueue(change.resource.clone(), change.name.clone());
+    }
+
+    /// Whoever owns an object looks at it, and whoever owned it before; one that nobody controls may get an owner.
+    fn follow_owners(&mut self, change: &state::Change) {
+        let namespace = &change.name.namespace;
+        let owners = |object: &Value| object.list_at(&["metadata", "ownerReferences"]).to_vec();
+        let before = change.previous.as_deref().map(owners).unwrap_or_default();
+        for owner in before.into_iter().chain(owners(&change.object)) {
+            let kind = owner.str_at(&["kind"]).unwrap_or_default();
+            if let Some(resource) = RESOURCES.iter().find(|resource| resource.kind == kind) {
+                let name = Name::new(namespace, owner.str_at(&["name"]).unwrap_or_default());
+                self.enqueue(resource.id(), name);
+            }
+        }
+        let takers: &[Resource] = if objects::PODS.is(&change.resource) {
+            &[objects::REPLICA_SETS, objects::STATEFUL_SETS, objects::DAEMON_SETS]
+        } else if objects::REPLICA_SETS.is(&change.resource) {
+            &[objects::DEPLOYMENTS]
+        } else {
+            return;
+        };
+        let part = |key: &str| {
+            let before = change.previous.as_ref().and_then(|before| before.at(&["metadata", key]));
+            change.object.at(&["metadata", key]) != before
+        };
+        if !adoption::is_controlled(&change.object) && (part("labels") || part("ownerReferences")) {
+            takers.iter().for_each(|resource| self.enqueue_all(*resource, namespace));
+        }
     }
 
     /// Claims wait for volumes and classes, volumes for claims, pods for claims, and claims that go for pods.
@@ -284,8 +307,15 @@ impl Loop {
             return None;
         }
         let now = self.now();
+        let paced = [objects::REPLICA_SETS, objects::STATEFUL_SETS, objects::DAEMON_SETS];
         if objects::CRON_JOBS.is(&place.0) {
             cron_job::due(object, now)
+        } else if objects::DEPLOYMENTS.is(&place.0) {
+            deployment::due(object).filter(|time| *time > now)
+        } else if paced.into_iter().any(|resource| resource.is(&place.0)) {
+            let counts = objects::int(object, &["spec", "minReadySeconds"]) > 0;
+            let pods = if counts { self.controlled(objects::PODS, object) } else { Vec::new() };
+            objects::next_available(object, &pods, now)
         } else if objects::JOBS.is(&place.0) {
             job::due(object, &self.controlled(objects::PODS, object), now).filter(|time| *time > now)
         } else if objects::PODS.is(&place.0) && self.ready() {
@@ -327,18 +357,25 @@ impl Loop {
     fn workload(&self, place: &Place, object: &Arc<Value>) -> Option<Vec<Step>> {
         let is = |resource: Resource| resource.is(&place.0);
         let now = self.now();
+        let claimed = self.adopted(place, object);
+        if !claimed.is_empty() {
+            return Some(claimed);
+        }
         let pods = || self.controlled(objects::PODS, object);
         Some(if is(objects::DEPLOYMENTS) {
             let sets = self.controlled(objects::REPLICA_SETS, object);
             deployment::reconcile(object, &sets, now)
         } else if is(objects::REPLICA_SETS) {
-            replica_set::reconcile(object, &pods())
+            replica_set::reconcile(object, &pods(), now)
         } else if is(objects::STATEFUL_SETS) {
-            stateful_set::reconcile(object, &pods(), &self.controlled(objects::REVISIONS, object))
+            let (claims, _) = self.api.store().list(&objects::CLAIMS.id(), text(object, "namespace"));
+            let revisions = self.controlled(objects::REVISIONS, object);
+            let found = stateful_set::Found { pods: &pods(), revisions: &revisions, claims: &claims };
+            stateful_set::reconcile(object, &found, now)
         } else if is(objects::DAEMON_SETS) {
             let (nodes, _) = self.api.store().list(&objects::NODES.id(), "");
             let revisions = self.controlled(objects::REVISIONS, object);
-            daemon_set::reconcile(object, &pods(), &nodes, &revisions)
+            daemon_set::reconcile(object, &pods(), &nodes, &revisions, now)
         } else if is(objects::JOBS) {
             job::reconcile(object, &pods(), now)
         } else if is(objects::CRON_JOBS) {
@@ -346,6 +383,17 @@ impl Loop {
         } else {
             return None;
         })
+    }
+
+    /// What an owner takes and lets go of before anything else.
+    fn adopted(&self, place: &Place, owner: &Value) -> Vec<Step> {
+        let kinds =
+            [objects::DEPLOYMENTS, objects::REPLICA_SETS, objects::STATEFUL_SETS, objects::DAEMON_SETS];
+        let Some(kind) = kinds.into_iter().find(|kind| kind.is(&place.0)) else { return Vec::new() };
+        let child = if kind == objects::DEPLOYMENTS { objects::REPLICA_SETS } else { objects::PODS };
+        let (all, _) = self.api.store().list(&child.id(), text(owner, "namespace"));
+        let fits = |object: &Value| kind != objects::STATEFUL_SETS || stateful_set::is_member(owner, object);
+        adoption::reconcile(kind, owner, child, &all, fits)
     }
 
     /// What is done about a claim or a volume. What ends their protection does so also where nothing else is looked after.

@@ -7,13 +7,14 @@ use tokio::time::Instant;
 use trueup_object::Value;
 use trueup_object::value::Text;
 
-use super::change::is_finished;
-use super::{Api, DeleteOptions, Propagation, Target};
+use super::change::{body_of, is_finished};
+use super::{Api, Change, DeleteOptions, Propagation, Target};
+use crate::clock::wire_time;
 use crate::kind::KindInfo;
 use crate::registry::ServedResource;
 use crate::state::{Commit, Name, ResourceId, revision_of};
 use crate::status::{ApiStatus, StatusCause};
-use crate::write::WriteVerb;
+use crate::write::{FieldValidation, WriteVerb};
 
 /// The namespaces that every cluster has.
 pub const SYSTEM_NAMESPACES: [&str; 4] = ["default", "kube-node-lease", "kube-public", "kube-system"];
@@ -137,24 +138,35 @@ fn is_deleting(object: &Value) -> bool {
     object.str_at(&["metadata", "deletionTimestamp"]).is_some()
 }
 
+/// What the namespace's own controller waits for.
+const FINALIZER: &str = "kubernetes";
+
 fn empty(api: &Api, namespace: &Value) {
     let name = namespace.str_at(&["metadata", "name"]).unwrap_or_default();
-    if delete_content(api, name) {
+    let finalizers = namespace.list_at(&["spec", "finalizers"]);
+    if !finalizers.iter().any(|item| item.as_str() == Some(FINALIZER)) {
+        return;
+    }
+    delete_content(api, name);
+    let left = Left::of(api, name);
+    tell(api, namespace, &left);
+    if left.objects.is_empty() {
         let mut body = namespace.clone();
-        body.set_at(&["spec", "finalizers"], Value::List(Vec::new()));
+        let rest: Vec<Value> =
+            finalizers.iter().filter(|item| item.as_str() != Some(FINALIZER)).cloned().collect();
+        body.set_at(&["spec", "finalizers"], Value::List(rest));
         // A namespace that changed meanwhile is met again at that change.
         let _ = api.finalize_namespace(name, &body);
     }
 }
 
-/// Asks for the deletion of everything in a namespace; true when nothing is left.
-fn delete_content(api: &Api, namespace: &str) -> bool {
+/// Asks for the deletion of everything in a namespace.
+fn delete_content(api: &Api, namespace: &str) {
     let kinds = api.registry().kinds();
     for resource in api.store().resources_in(namespace) {
         let Some(served) = kinds.preferred(&resource) else { continue };
         delete_all(api, served, namespace);
     }
-    api.store().resources_in(namespace).is_empty()
 }
 
 fn delete_all(api: &Api, served: &ServedResource, namespace: &str) {
@@ -166,4 +178,114 @@ fn delete_all(api: &Api, served: &ServedResource, namespace: &str) {
         // An object that somebody else deletes at this moment is gone as well.
         let _ = api.delete(Target::object(served, namespace, name), &options);
     }
+}
+
+/// What is left in a namespace after everything in it was asked to go.
+#[derive(Debug, Default)]
+struct Left {
+    /// By resource, as `deployments.apps`.
+    objects: BTreeMap<String, usize>,
+    finalizers: BTreeMap<String, usize>,
+}
+
+impl Left {
+    fn of(api: &Api, namespace: &str) -> Self {
+        let mut left = Self::default();
+        for resource in api.store().resources_in(namespace) {
+            let (objects, _) = api.store().list(&resource, namespace);
+            left.objects.insert(format!("{}.{}", resource.plural, resource.group), objects.len());
+            for finalizer in objects.iter().flat_map(|object| object.list_at(&["metadata", "finalizers"])) {
+                *left.finalizers.entry(finalizer.as_str().unwrap_or_default().to_owned()).or_default() += 1;
+            }
+        }
+        left
+    }
+
+    /// The conditions of the namespace, in the words and the order of the real controller.
+    fn conditions(&self) -> [(&'static str, &'static str, &'static str, String); 5] {
+        let no = "False";
+        let content = if self.objects.is_empty() {
+            (no, "ContentRemoved", "All content successfully removed".to_owned())
+        } else {
+            let parts: Vec<String> = self
+                .objects
+                .iter()
+                .map(|(name, count)| format!("{name} has {count} resource instances"))
+                .collect();
+            ("True", "SomeResourcesRemain", format!("Some resources are remaining: {}", parts.join(", ")))
+        };
+        let finalizers = if self.finalizers.is_empty() {
+            (no, "ContentHasNoFinalizers", "All content-preserving finalizers finished".to_owned())
+        } else {
+            let parts: Vec<String> = self
+                .finalizers
+                .iter()
+                .map(|(name, count)| format!("{name} in {count} resource instances"))
+                .collect();
+            let message =
+                format!("Some content in the namespace has finalizers remaining: {}", parts.join(", "));
+            ("True", "SomeFinalizersRemain", message)
+        };
+        let fine = |kind, reason, message: &str| (kind, no, reason, message.to_owned());
+        [
+            fine(
+                "NamespaceDeletionDiscoveryFailure",
+                "ResourcesDiscovered",
+                "All resources successfully discovered",
+            ),
+            fine(
+                "NamespaceDeletionGroupVersionParsingFailure",
+                "ParsedGroupVersions",
+                "All legacy kube types successfully parsed",
+            ),
+            fine(
+                "NamespaceDeletionContentFailure",
+                "ContentDeleted",
+                "All content successfully deleted, may be waiting on finalization",
+            ),
+            ("NamespaceContentRemaining", content.0, content.1, content.2),
+            ("NamespaceFinalizersRemaining", finalizers.0, finalizers.1, finalizers.2),
+        ]
+    }
+}
+
+/// Says in the namespace's status what is left.
+fn tell(api: &Api, namespace: &Value, left: &Left) {
+    let kinds = api.registry().kinds();
+    let Some(served) = kinds.resource("", "v1", "namespaces") else { return };
+    let before = namespace.list_at(&["status", "conditions"]);
+    let conditions = left.conditions().into_iter().map(|(kind, status, reason, message)| {
+        let old = before.iter().find(|old| old.str_at(&["type"]) == Some(kind));
+        let same = old.filter(|old| old.str_at(&["status"]) == Some(status));
+        let since = same.and_then(|old| old.get("lastTransitionTime")).cloned();
+        let mut condition = Value::default();
+        let mut set = |key: &str, value: Value| {
+            condition.set_at(&[key], value);
+        };
+        set("type", kind.into());
+        set("status", status.into());
+        set("lastTransitionTime", since.unwrap_or_else(|| wire_time(api.clock().now()).into()));
+        set("reason", reason.into());
+        set("message", message.into());
+        condition
+    });
+    let mut changed = namespace.clone();
+    changed.set_at(&["status", "conditions"], Value::List(conditions.collect()));
+    if changed == *namespace {
+        return;
+    }
+    let name = namespace.str_at(&["metadata", "name"]).unwrap_or_default();
+    let manager = "kube-controller-manager";
+    // A namespace that changed meanwhile is met again at that change.
+    let _ = api.change(&Change {
+        target: Target { subresource: Some("status"), ..Target::object(served, "", name) },
+        verb: WriteVerb::Update,
+        body: &body_of(&changed),
+        content_type: "application/json",
+        field_manager: Some(manager),
+        user_agent: manager,
+        force: false,
+        field_validation: Some(FieldValidation::Ignore),
+        dry_run: false,
+    });
 }

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use trueup_object::{Map, Value};
+use trueup_object::{Map, Timestamp, Value};
 
 use super::objects::{
-    self, DAEMON_SETS, PODS, Step, annotation, content_hash, count, int, is_ready, set_count, text,
+    self, DAEMON_SETS, PODS, Step, annotation, content_hash, count, int, is_available, is_ready, set_count,
+    text,
 };
 use super::replica_set::is_active;
 use super::revision::{self, Style};
@@ -31,6 +32,7 @@ pub fn reconcile(
     pods: &[Arc<Value>],
     nodes: &[Arc<Value>],
     revisions: &[Arc<Value>],
+    now: Timestamp,
 ) -> Vec<Step> {
     let hash = content_hash(&set.at(&["spec", "template"]).cloned().unwrap_or_default());
     let active: Vec<&Value> = pods.iter().map(Arc::as_ref).filter(|pod| is_active(pod)).collect();
@@ -56,7 +58,8 @@ pub fn reconcile(
     // What is left is on nodes that are gone.
     steps.extend(on_node.values().flatten().map(|pod| Step::delete(PODS, pod)));
     steps.extend(outdated(set, &kept, &hash, nodes).into_iter().map(|pod| Step::delete(PODS, pod)));
-    let status = status(set, &active, nodes, &model, &hash);
+    let mut status = status(set, &active, nodes, &model, &hash);
+    count_available(&mut status, set, &active, now);
     steps.extend(Step::status(DAEMON_SETS, set, status));
     steps
 }
@@ -175,12 +178,21 @@ fn status(set: &Value, pods: &[&Value], nodes: &[Arc<Value>], model: &Value, has
     status.set_at(&["desiredNumberScheduled"], desired.into());
     status.set_at(&["numberMisscheduled"], (number(pods.len()) - number(right.len())).into());
     status.set_at(&["numberReady"], ready.into());
-    set_count(&mut status, "numberAvailable", ready);
-    set_count(&mut status, "numberUnavailable", (desired - ready).max(0));
     let updated = count(right.iter().copied(), |pod| is_updated(pod, hash));
     set_count(&mut status, "updatedNumberScheduled", updated);
     status.set_at(&["observedGeneration"], int(set, &["metadata", "generation"]).into());
     status
+}
+
+/// Those that have been ready for long enough, of the pods that are where they should be.
+fn count_available(status: &mut Value, set: &Value, pods: &[&Value], now: Timestamp) {
+    let seconds = int(set, &["spec", "minReadySeconds"]);
+    let all = count(pods.iter().copied(), |pod| is_available(pod, seconds, now));
+    // Pods on nodes where they should not be are about to go.
+    let available = all.min(int(status, &["numberReady"]));
+    set_count(status, "numberAvailable", available);
+    let missing = int(status, &["desiredNumberScheduled"]) - available;
+    set_count(status, "numberUnavailable", missing.max(0));
 }
 
 #[cfg(test)]
@@ -193,7 +205,7 @@ mod tests {
     }
 
     fn created_on(set: &str, nodes: &[Arc<Value>]) -> Vec<String> {
-        let steps = reconcile(&value(set), &[], nodes, &[]);
+        let steps = reconcile(&value(set), &[], nodes, &[], Timestamp::UNIX_EPOCH);
         let pods = steps.iter().filter_map(|step| match step {
             Step::Create { resource, object, .. } if *resource == PODS => Some(node_of(object).to_owned()),
             _ => None,
@@ -223,5 +235,38 @@ mod tests {
         let affinity = r#"{"affinity":{"nodeAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":{"nodeSelectorTerms":[
             {"matchExpressions":[{"key":"disk","operator":"DoesNotExist"}]}]}}}}"#;
         assert_eq!(of(affinity), ["b", "c"]);
+    }
+
+    /// How many pods of an older template are replaced at once.
+    fn replaced(strategy: &str, n_ready: usize) -> usize {
+        let set = value(&format!(
+            r#"{{"metadata":{{"name":"s"}},"spec":{{"updateStrategy":{strategy},"template":{{"spec":{{}}}}}}}}"#
+        ));
+        let names = ["a", "b", "c", "d"];
+        let nodes = names.map(|name| value(&format!(r#"{{"metadata":{{"name":"{name}"}}}}"#)));
+        let pods: Vec<Arc<Value>> = names
+            .iter()
+            .enumerate()
+            .map(|(index, name)| {
+                let ready = if index < n_ready { "True" } else { "False" };
+                value(&format!(
+                    r#"{{"metadata":{{"name":"p-{name}","labels":{{"controller-revision-hash":"old"}}}},"spec":{{"nodeName":"{name}"}},
+                        "status":{{"phase":"Running","conditions":[{{"type":"Ready","status":"{ready}"}}]}}}}"#
+                ))
+            })
+            .collect();
+        let steps = reconcile(&set, &pods, &nodes, &[], Timestamp::UNIX_EPOCH);
+        steps.iter().filter(|step| matches!(step, Step::Delete { resource, .. } if *resource == PODS)).count()
+    }
+
+    #[test]
+    fn as_many_are_replaced_at_once_as_may_be_missing() {
+        let rolling =
+            |most: &str| format!(r#"{{"type":"RollingUpdate","rollingUpdate":{{"maxUnavailable":{most}}}}}"#);
+        assert_eq!(replaced(&rolling("1"), 4), 1);
+        assert_eq!(replaced(&rolling("\"50%\""), 4), 2);
+        // One that is not ready counts as missing, and is replaced in any case.
+        assert_eq!(replaced(&rolling("2"), 3), 2);
+        assert_eq!(replaced(r#"{"type":"OnDelete"}"#, 3), 0);
     }
 }

@@ -1,14 +1,15 @@
 //! Deployments: a replica set for each template, and the rollout from one to the next.
 
+mod progress;
+
 use std::sync::Arc;
 
 use trueup_object::{Map, Timestamp, Value};
 
-use super::objects::{
-    self, Condition, DEPLOYMENTS, REPLICA_SETS, Step, annotation, condition, content_hash, int, set_count,
-    text,
-};
-use crate::clock::wire_time;
+use super::objects::{self, DEPLOYMENTS, REPLICA_SETS, Step, annotation, content_hash, int, set_count, text};
+use progress::Counts;
+
+pub use progress::due;
 
 const REVISION: &str = "deployment.kubernetes.io/revision";
 const DESIRED: &str = "deployment.kubernetes.io/desired-replicas";
@@ -150,12 +151,23 @@ impl<'v> Rollout<'v> {
         }
     }
 
+    /// Whether the next step makes the new replica set: where old pods go first, only after them.
+    fn name_to_come(&self) -> Option<String> {
+        let waits = self.is_recreate() && self.old.iter().any(|set| pods_of(set) > 0);
+        let comes = self.new.is_none() && !self.paused && !waits;
+        comes.then(|| self.new_name(&content_hash(&template_of(self.deployment))))
+    }
+
+    fn new_name(&self, hash: &str) -> String {
+        format!("{}-{hash}", text(self.deployment, "name"))
+    }
+
     fn new_set(&self) -> Step {
         let deployment = self.deployment;
         let template = template_of(deployment);
         let hash = content_hash(&template);
         let mut set = REPLICA_SETS.object(text(deployment, "namespace"));
-        set.set_at(&["metadata", "name"], format!("{}-{hash}", text(deployment, "name")).into());
+        set.set_at(&["metadata", "name"], self.new_name(&hash).into());
         let owners = Value::List(vec![objects::owner_reference(DEPLOYMENTS, deployment)]);
         set.set_at(&["metadata", "ownerReferences"], owners);
         let mut template = template;
@@ -243,55 +255,11 @@ impl<'v> Rollout<'v> {
         set_count(&mut status, "availableReplicas", available);
         set_count(&mut status, "unavailableReplicas", unavailable);
         status.set_at(&["terminatingReplicas"], 0.into());
-        let complete = updated == self.replicas && all == self.replicas && available == self.replicas;
-        let mut conditions = before.list_at(&["conditions"]).to_vec();
-        let moved = ["replicas", "updatedReplicas", "readyReplicas", "availableReplicas"]
-            .iter()
-            .any(|key| before.get(key) != status.get(key));
-        set_condition(&mut conditions, &self.availability(available), false, now);
-        let name = self.new.map_or("", |set| text(set, "name"));
-        let message = self.progress_message(complete, name);
-        set_condition(&mut conditions, &self.progress(complete, &message), moved && !complete, now);
-        status.set_at(&["conditions"], Value::List(conditions));
+        let counts = Counts { all, updated, ready, available };
+        status.set_at(&["conditions"], Value::List(progress::conditions(self, counts, now)));
         let mut object = self.deployment.clone();
         object.set_at(&["status"], status);
         object
-    }
-
-    fn availability(&self, available: i64) -> Condition<'static> {
-        if available >= self.replicas - self.max_unavailable {
-            Condition {
-                kind: "Available",
-                status: "True",
-                reason: "MinimumReplicasAvailable",
-                message: "Deployment has minimum availability.",
-            }
-        } else {
-            Condition {
-                kind: "Available",
-                status: "False",
-                reason: "MinimumReplicasUnavailable",
-                message: "Deployment does not have minimum availability.",
-            }
-        }
-    }
-
-    fn progress_message(&self, complete: bool, set: &str) -> String {
-        match (self.paused, complete, set.is_empty()) {
-            (true, _, _) => "Deployment is paused".to_owned(),
-            (false, _, true) => format!("Deployment {:?} is progressing.", text(self.deployment, "name")),
-            (false, true, false) => format!("ReplicaSet {set:?} has successfully progressed."),
-            (false, false, false) => format!("ReplicaSet {set:?} is progressing."),
-        }
-    }
-
-    fn progress<'m>(&self, complete: bool, message: &'m str) -> Condition<'m> {
-        let (status, reason) = match (self.paused, complete) {
-            (true, _) => ("Unknown", "DeploymentPaused"),
-            (false, true) => ("True", "NewReplicaSetAvailable"),
-            (false, false) => ("True", "ReplicaSetUpdated"),
-        };
-        Condition { kind: "Progressing", status, reason, message }
     }
 }
 
@@ -326,26 +294,6 @@ fn fence(deployment: &Value, replicas: i64) -> (i64, i64) {
     let (surge, unavailable) = (of("maxSurge", true), of("maxUnavailable", false));
     // Something must be allowed to move.
     if surge == 0 && unavailable == 0 { (0, 1) } else { (surge, unavailable) }
-}
-
-/// Puts a condition into its place. One of the same status and reason stays as it is, unless there was progress to note.
-fn set_condition(conditions: &mut Vec<Value>, new: &Condition<'_>, progressed: bool, now: Timestamp) {
-    let current = condition(conditions, new.kind).cloned();
-    let same = |key: &str, text: &str| {
-        current.as_ref().and_then(|current| current.str_at(&[key])).unwrap_or_default() == text
-    };
-    if same("status", new.status) && same("reason", new.reason) && !progressed {
-        return;
-    }
-    let mut value = new.to_value(now);
-    value.set_at(&["lastUpdateTime"], wire_time(now).into());
-    if same("status", new.status)
-        && let Some(time) = current.as_ref().and_then(|current| current.get("lastTransitionTime"))
-    {
-        value.set_at(&["lastTransitionTime"], time.clone());
-    }
-    conditions.retain(|condition| condition.str_at(&["type"]) != Some(new.kind));
-    conditions.push(value);
 }
 
 #[cfg(test)]

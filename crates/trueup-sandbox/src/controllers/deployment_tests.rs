@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use super::*;
+use crate::controllers::objects::condition;
 
 fn json(text: &str) -> Value {
     Value::from_json(text.as_bytes()).unwrap()
@@ -10,7 +11,7 @@ fn json(text: &str) -> Value {
 fn deployment(replicas: i64, image: &str) -> Value {
     json(&format!(
         r#"{{"metadata":{{"name":"web","namespace":"shop","uid":"d","generation":1}},"spec":{{"replicas":{replicas},
-        "strategy":{{"type":"RollingUpdate","rollingUpdate":{{"maxSurge":"25%","maxUnavailable":"25%"}}}},
+        "progressDeadlineSeconds":600,"strategy":{{"type":"RollingUpdate","rollingUpdate":{{"maxSurge":"25%","maxUnavailable":"25%"}}}},
         "selector":{{"matchLabels":{{"app":"web"}}}},"template":{{"metadata":{{"labels":{{"app":"web"}}}},
         "spec":{{"containers":[{{"name":"c","image":"{image}"}}]}}}}}}}}"#
     ))
@@ -23,22 +24,20 @@ struct World {
     /// The most pods seen at once, and the fewest available.
     most: i64,
     fewest: i64,
+    now: Timestamp,
 }
 
 impl World {
     fn new(replicas: i64) -> Self {
         let deployment = deployment(replicas, "a:1");
-        Self { deployment, sets: Vec::new(), ready: true, most: 0, fewest: i64::MAX }
-    }
-
-    fn now() -> Timestamp {
-        Timestamp::from_second(1_700_000_000).unwrap()
+        let now = Timestamp::from_second(1_700_000_000).unwrap();
+        Self { deployment, sets: Vec::new(), ready: true, most: 0, fewest: i64::MAX, now }
     }
 
     /// Takes steps until none is left.
     fn settle(&mut self) {
         for _ in 0..200 {
-            let steps = reconcile(&self.deployment, &self.sets, Self::now());
+            let steps = reconcile(&self.deployment, &self.sets, self.now);
             if steps.is_empty() {
                 return;
             }
@@ -140,6 +139,39 @@ fn pods_that_do_not_become_ready_hold_the_rollout() {
 }
 
 #[test]
+fn a_rollout_that_does_not_get_on_is_out_of_time_until_it_does() {
+    let mut world = World::new(2);
+    world.ready = false;
+    world.settle();
+    assert_eq!(world.reason("Progressing"), "ReplicaSetUpdated");
+    let due = due(&world.deployment).unwrap();
+    assert_eq!(due.as_second() - world.now.as_second(), 601);
+    world.now = due;
+    world.settle();
+    assert_eq!(world.reason("Progressing"), "ProgressDeadlineExceeded");
+    assert_eq!(super::due(&world.deployment), None);
+    // A pause does not hide it.
+    world.deployment.set_at(&["spec", "paused"], true.into());
+    world.settle();
+    assert_eq!(world.reason("Progressing"), "ProgressDeadlineExceeded");
+    world.deployment.set_at(&["spec", "paused"], false.into());
+    world.ready = true;
+    world.sets = world.sets.iter().map(|set| Arc::new(world.with_pods(Value::clone(set)))).collect();
+    world.settle();
+    assert_eq!(world.reason("Progressing"), "NewReplicaSetAvailable");
+    assert_eq!(super::due(&world.deployment), None);
+    // Scaling is no rollout.
+    world.ready = false;
+    world.deployment.set_at(&["spec", "replicas"], 3.into());
+    world.settle();
+    assert_eq!(world.reason("Progressing"), "NewReplicaSetAvailable");
+    // Without a deadline nothing is said.
+    world.deployment.set_at(&["spec", "progressDeadlineSeconds"], i64::from(i32::MAX).into());
+    world.settle();
+    assert!(condition(world.deployment.list_at(&["status", "conditions"]), "Progressing").is_none());
+}
+
+#[test]
 fn a_recreate_ends_the_old_pods_first() {
     let mut world = World::new(3);
     world.deployment.set_at(&["spec", "strategy"], json(r#"{"type":"Recreate"}"#));
@@ -166,6 +198,10 @@ fn a_paused_deployment_scales_but_rolls_nothing_out() {
     assert_eq!(world.sets.len(), 1);
     assert_eq!(int(&world.sets[0], &["spec", "replicas"]), 5);
     assert_eq!(world.reason("Progressing"), "DeploymentPaused");
+    world.deployment.set_at(&["spec", "paused"], false.into());
+    world.settle();
+    assert_eq!(world.reason("Progressing"), "NewReplicaSetAvailable");
+    assert_eq!(world.sets.len(), 2);
 }
 
 #[test]

@@ -37,15 +37,29 @@ pub fn reconcile(service: &Value, found: &Found<'_>, now: Timestamp) -> Vec<Step
     let selected = |pod: &&Value| {
         selector.iter().all(|(key, value)| pod.at(&["metadata", "labels", key]) == Some(value))
             && pod.str_at(&["status", "podIP"]).is_some_and(|address| !address.is_empty())
-            && is_active(pod)
+            && !matches!(pod.str_at(&["status", "phase"]), Some("Succeeded" | "Failed"))
     };
     let mut pods: Vec<&Value> = found.pods.iter().map(Arc::as_ref).filter(selected).collect();
     pods.sort_by_key(|pod| text(pod, "name"));
     let ports = ports(service, pods.first().copied());
     let mut steps = Vec::new();
     steps.extend(slice(service, found.slices, &pods, &ports));
+    // The older kind says nothing of pods that end, unless all addresses are to be published.
+    pods.retain(|pod| is_active(pod) || publishes(service));
+    let ports = if pods.is_empty() { Vec::new() } else { ports };
     steps.extend(endpoints(service, found.endpoints.as_deref(), &pods, &ports));
     steps.into_iter().map(|step| timed(step, now)).collect()
+}
+
+/// Whether traffic goes to pods whether they are ready or not.
+fn publishes(service: &Value) -> bool {
+    service.at(&["spec", "publishNotReadyAddresses"]).and_then(Value::as_bool) == Some(true)
+}
+
+/// The name that a pod has within a service that gives its pods names.
+fn hostname<'p>(service: &Value, pod: &'p Value) -> Option<&'p str> {
+    let own = pod.str_at(&["spec", "subdomain"]) == Some(text(service, "name"));
+    pod.str_at(&["spec", "hostname"]).filter(|name| own && !name.is_empty())
 }
 
 const TRIGGERED: &str = "endpoints.kubernetes.io/last-change-trigger-time";
@@ -124,9 +138,13 @@ fn slice(service: &Value, slices: &[Arc<Value>], pods: &[&Value], ports: &[Value
     let listed = pods.iter().map(|pod| {
         let mut endpoint = Value::Map(Map::new());
         endpoint.set_at(&["addresses"], Value::List(vec![address(pod)]));
-        endpoint.set_at(&["conditions", "ready"], is_ready(pod).into());
-        endpoint.set_at(&["conditions", "serving"], is_ready(pod).into());
-        endpoint.set_at(&["conditions", "terminating"], false.into());
+        let (serves, ends) = (is_ready(pod), is_deleting(pod));
+        endpoint.set_at(&["conditions", "ready"], (publishes(service) || (serves && !ends)).into());
+        endpoint.set_at(&["conditions", "serving"], serves.into());
+        endpoint.set_at(&["conditions", "terminating"], ends.into());
+        if let Some(name) = hostname(service, pod) {
+            endpoint.set_at(&["hostname"], name.into());
+        }
         if let Some(node) = pod.at(&["spec", "nodeName"]) {
             endpoint.set_at(&["nodeName"], node.clone());
         }
@@ -167,10 +185,13 @@ fn address(pod: &Value) -> Value {
 
 fn endpoints(service: &Value, present: Option<&Value>, pods: &[&Value], ports: &[Value]) -> Option<Step> {
     let of = |ready: bool| -> Vec<Value> {
-        let fitting = pods.iter().filter(|pod| is_ready(pod) == ready);
+        let fitting = pods.iter().filter(|pod| (publishes(service) || is_ready(pod)) == ready);
         let listed = fitting.map(|pod| {
             let mut listed = Value::Map(Map::new());
             listed.set_at(&["ip"], address(pod));
+            if let Some(name) = hostname(service, pod) {
+                listed.set_at(&["hostname"], name.into());
+            }
             if let Some(node) = pod.at(&["spec", "nodeName"]) {
                 listed.set_at(&["nodeName"], node.clone());
             }
@@ -212,5 +233,55 @@ fn endpoints(service: &Value, present: Option<&Value>, pods: &[&Value], ports: &
     match present {
         None => Some(Step::create(ENDPOINTS, object)),
         Some(present) => (object != *present).then(|| Step::update(ENDPOINTS, object)),
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    fn value(json: &str) -> Value {
+        Value::from_json(json.as_bytes()).unwrap()
+    }
+
+    /// The conditions of the slice's endpoint, and which list of the older kind it is in.
+    fn told(publishes: bool, ready: bool, ends: bool) -> (String, String) {
+        let service = value(&format!(
+            r#"{{"metadata":{{"name":"s"}},"spec":{{"selector":{{"app":"a"}},"publishNotReadyAddresses":{publishes},"ports":[{{"port":80}}]}}}}"#
+        ));
+        let (status, end) =
+            (if ready { "True" } else { "False" }, if ends { r#""2026-01-01T00:00:00Z""# } else { "null" });
+        let pod = value(&format!(
+            r#"{{"metadata":{{"name":"p","labels":{{"app":"a"}},"deletionTimestamp":{end}}},"spec":{{"hostname":"h","subdomain":"s"}},
+                "status":{{"phase":"Running","podIP":"10.0.0.1","conditions":[{{"type":"Ready","status":"{status}"}}]}}}}"#
+        ));
+        let found = Found { pods: &[Arc::new(pod)], slices: &[], endpoints: None };
+        let steps = reconcile(&service, &found, Timestamp::UNIX_EPOCH);
+        let [Step::Create { object: slice, .. }, Step::Create { object: older, .. }] = steps.as_slice()
+        else {
+            panic!("{steps:?}")
+        };
+        let endpoint = slice.list_at(&["endpoints"]).first().unwrap();
+        assert_eq!(endpoint.str_at(&["hostname"]), Some("h"));
+        let flags = ["ready", "serving", "terminating"].map(|key| {
+            endpoint.at(&["conditions", key]).unwrap().to_json().chars().next().unwrap().to_string()
+        });
+        let subset = older.list_at(&["subsets"]).first();
+        let lists =
+            subset.and_then(Value::as_map).map(|subset| subset.keys().next().unwrap_or_default().to_owned());
+        (flags.concat(), lists.unwrap_or_default())
+    }
+
+    #[test]
+    fn pods_that_are_not_ready_and_pods_that_end_are_told_as_such() {
+        let of = |publishes, ready, ends, flags: &str, list: &str| {
+            assert_eq!(told(publishes, ready, ends), (flags.to_owned(), list.to_owned()));
+        };
+        of(false, true, false, "ttf", "addresses");
+        of(false, false, false, "fff", "notReadyAddresses");
+        of(false, true, true, "ftt", "");
+        of(true, false, false, "tff", "addresses");
+        of(true, false, true, "tft", "addresses");
     }
 }

@@ -8,6 +8,9 @@ use super::objects::{
 };
 use crate::clock::wire_time;
 
+/// The name under which the scheduler writes.
+pub const SCHEDULER: &str = "kube-scheduler";
+
 /// An event about an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
@@ -42,7 +45,9 @@ pub fn of(step: &Step, before: Option<&Value>, after: &Value) -> Option<Event> {
         Step::Update { resource, manager, .. } if *resource == PODS && *manager == KUBELET => {
             failing(before, after)
         }
-        Step::Update { resource, .. } if *resource == PODS => unscheduled(after),
+        Step::Update { resource, manager, .. } if *resource == PODS && *manager == SCHEDULER => {
+            unscheduled(after)
+        }
         Step::Create { .. }
         | Step::Update { .. }
         | Step::Apply { .. }

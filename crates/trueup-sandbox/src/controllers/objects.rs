@@ -1,5 +1,8 @@
 //! Steps that controllers take, and what their objects have in common.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use sha2::{Digest, Sha256};
 use trueup_object::{Map, Timestamp, Value};
 
@@ -231,6 +234,26 @@ pub fn is_ready(pod: &Value) -> bool {
     pod.list_at(&["status", "conditions"]).iter().any(|condition| {
         condition.str_at(&["type"]) == Some("Ready") && condition.str_at(&["status"]) == Some("True")
     })
+}
+
+/// When a pod counts as available: it has to have been ready for so long.
+fn available_time(pod: &Value, min_ready_seconds: i64) -> Option<Timestamp> {
+    let ready = condition(pod.list_at(&["status", "conditions"]), "Ready")?;
+    let since = ready.str_at(&["lastTransitionTime"])?.parse::<Timestamp>().ok()?;
+    let wait = Duration::from_secs(u64::try_from(min_ready_seconds).unwrap_or_default());
+    since.checked_add(wait).ok()
+}
+
+pub fn is_available(pod: &Value, min_ready_seconds: i64, now: Timestamp) -> bool {
+    is_ready(pod)
+        && (min_ready_seconds == 0 || available_time(pod, min_ready_seconds).is_some_and(|time| time <= now))
+}
+
+/// When the next of a workload's pods that are ready becomes available.
+pub fn next_available(workload: &Value, pods: &[Arc<Value>], now: Timestamp) -> Option<Timestamp> {
+    let seconds = int(workload, &["spec", "minReadySeconds"]);
+    let ready = pods.iter().filter(|pod| is_ready(pod));
+    ready.filter_map(|pod| available_time(pod, seconds)).filter(|time| *time > now).min()
 }
 
 /// Letters that are safe in names, from what a value is: the same value gives the same letters.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use trueup_object::{Timestamp, Value};
 
+use super::events::SCHEDULER;
 use super::objects::{self, Condition, PODS, Step, condition, text};
 use super::volumes::Wait;
 use crate::fates::Fate;
@@ -64,8 +65,7 @@ fn refused(pod: &Value, message: &str, now: Timestamp) -> Option<Step> {
     let all = others.cloned().chain([value]).collect();
     let mut changed = pod.clone();
     changed.set_at(&["status", "conditions"], Value::List(all));
-    let manager = "kube-scheduler";
-    Some(Step::Update { resource: PODS, object: changed, manager, subresource: Some("status") })
+    Some(Step::Update { resource: PODS, object: changed, manager: SCHEDULER, subresource: Some("status") })
 }
 
 /// How many nodes say no, and why, in the scheduler's words.

@@ -14,6 +14,7 @@ mod limits;
 mod policies;
 mod reading;
 mod requests;
+mod rollouts;
 mod volumes;
 mod watching;
 mod webhooks;

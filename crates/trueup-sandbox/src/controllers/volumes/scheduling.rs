@@ -5,9 +5,8 @@ use std::sync::Arc;
 use trueup_object::Value;
 
 use super::{COMPLETED, Found, NO_PROVISIONER, SELECTED_NODE, best, claims_of, is_bound_to, to_claim};
+use crate::controllers::events::SCHEDULER;
 use crate::controllers::objects::{CLAIMS, Step, annotation, is_deleting, text};
-
-const SCHEDULER: &str = "kube-scheduler";
 
 /// Why a pod is not put on a node yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
