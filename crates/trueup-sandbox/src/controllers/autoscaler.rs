@@ -5,12 +5,14 @@
 //! at: nothing scales by itself within the bounds, and stories play the metrics by writing `/scale` under the controller's name.
 
 mod measured;
+mod unavailable;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use trueup_object::{Map, Timestamp, Value};
 
+use super::events::Event;
 use super::objects::{
     self, AUTOSCALERS, CONTROLLER_MANAGER, Condition, Resource, Step, condition, int, text,
 };
@@ -18,6 +20,7 @@ use crate::clock::wire_time;
 use crate::metrics::Metrics;
 
 pub use measured::History;
+use unavailable::Unavailable;
 
 /// The resources that can be scaled here, by the kind that an autoscaler names.
 const TARGETS: [Resource; 3] = [objects::DEPLOYMENTS, objects::STATEFUL_SETS, objects::REPLICA_SETS];
@@ -59,7 +62,10 @@ pub fn reconcile(
         );
         let unable =
             Condition { kind: "AbleToScale", status: "False", reason: "FailedGetScale", message: &message };
-        return with_status(scaler, 0, 0, &[unable], now);
+        let why =
+            message.trim_start_matches("the HPA controller was unable to get the target's current scale: ");
+        let event = told(scaler, "FailedGetScale", why.to_owned());
+        return with_status(scaler, 0, 0, &[unable], now).into_iter().chain([event]).collect();
     };
     let current = int(live, &["spec", "replicas"]);
     if current == 0 {
@@ -72,16 +78,21 @@ pub fn reconcile(
     let least = scaler.int_at(&["spec", "minReplicas"]).unwrap_or(1);
     let wanted = current.min(int(scaler, &["spec", "maxReplicas"])).max(least);
     if wanted != current {
-        let mut scaled = scaler.clone();
-        scaled.set_at(&["status", "lastScaleTime"], wire_time(now).into());
-        scaled.set_at(&["status", "currentReplicas"], current.into());
-        scaled.set_at(&["status", "desiredReplicas"], wanted.into());
-        let status = scaled.get("status").cloned().unwrap_or_default();
-        let told = Step::status(AUTOSCALERS, scaler, status);
-        return std::iter::once(scale(resource, live, wanted)).chain(told).collect();
+        return bounded(scaler, (resource, live, current), wanted, now);
     }
     let pods: Vec<&Value> = measured.pods.iter().map(Arc::as_ref).collect();
-    match measured::propose(scaler, &pods, current, measured.usages) {
+    let unavailable = unavailable::unavailable(scaler);
+    let of_resources =
+        |metric: &Value| matches!(metric.str_at(&["type"]), Some("Resource" | "ContainerResource"));
+    let proposal = measured::propose(scaler, &pods, current, measured.usages);
+    if let Some(unavailable) = &unavailable {
+        // What is known may ask for more, and never for less than what is not known might.
+        let fewer = matches!(&proposal, Some(Ok(proposal)) if proposal.replicas < current);
+        if fewer || !scaler.list_at(&["spec", "metrics"]).iter().any(of_resources) {
+            return without(scaler, current, unavailable, now);
+        }
+    }
+    match proposal {
         Some(Ok(proposal)) => {
             return by_metrics(scaler, (resource, live, current), &proposal, measured.history, now);
         }
@@ -110,6 +121,53 @@ pub fn reconcile(
     with_status(scaler, current, current, &[able, active, limited], now)
 }
 
+/// A target outside its bounds is scaled into them, whatever the metrics say.
+fn bounded(
+    scaler: &Value,
+    (resource, live, current): (Resource, &Value, i64),
+    wanted: i64,
+    now: Timestamp,
+) -> Vec<Step> {
+    let mut scaled = scaler.clone();
+    scaled.set_at(&["status", "lastScaleTime"], wire_time(now).into());
+    scaled.set_at(&["status", "currentReplicas"], current.into());
+    scaled.set_at(&["status", "desiredReplicas"], wanted.into());
+    let status = scaled.get("status").cloned().unwrap_or_default();
+    let status = Step::status(AUTOSCALERS, scaler, status);
+    let why = if wanted < current { "above Spec.MaxReplicas" } else { "below Spec.MinReplicas" };
+    let event = rescale_told(scaler, wanted, &format!("Current number of replicas {why}"));
+    std::iter::once(scale(resource, live, wanted)).chain(status).chain([event]).collect()
+}
+
+/// Without its metrics an autoscaler leaves everything as it is.
+fn without(scaler: &Value, current: i64, why: &Unavailable, now: Timestamp) -> Vec<Step> {
+    let able = able("SucceededGetScale", "the HPA controller was able to get the target's current scale");
+    let message = format!("the HPA was unable to compute the replica count: {}", why.message);
+    let active = Condition { kind: "ScalingActive", status: "False", reason: why.reason, message: &message };
+    let mut nothing = Value::Map(Map::new());
+    nothing.set_at(&["type"], "".into());
+    let mut changed = scaler.clone();
+    let listed = scaler.list_at(&["spec", "metrics"]).iter().map(|_| nothing.clone()).collect();
+    changed.set_at(&["status", "currentMetrics"], Value::List(listed));
+    let desired = int(scaler, &["status", "desiredReplicas"]);
+    let status = status_of(&changed, current, desired, &[able, active], now);
+    let first = told(scaler, why.reason, why.message.clone());
+    let second = told(scaler, "FailedComputeMetricsReplicas", why.computed.clone());
+    Step::status(AUTOSCALERS, scaler, status).into_iter().chain([first, second]).collect()
+}
+
+const COMPONENT: &str = "horizontal-pod-autoscaler";
+
+fn told(scaler: &Value, reason: &'static str, message: String) -> Step {
+    Step::Tell(Event::told(scaler, AUTOSCALERS, COMPONENT, reason, message, true))
+}
+
+fn rescale_told(scaler: &Value, replicas: i64, why: &str) -> Step {
+    let message = format!("New size: {replicas}; reason: {why}");
+    let event = Event::told(scaler, AUTOSCALERS, COMPONENT, "SuccessfulRescale", message, false);
+    Step::Tell(event.each_time())
+}
+
 fn by_metrics(
     scaler: &Value,
     (resource, live, current): (Resource, &Value, i64),
@@ -136,8 +194,15 @@ fn by_metrics(
         able(decision.able.0, decision.able.1)
     };
     let status = status_of(&told, current, decision.replicas, &[able, active, limited], now);
-    let step = scales.then(|| scale(resource, live, decision.replicas));
-    step.into_iter().chain(Step::status(AUTOSCALERS, scaler, status)).collect()
+    let steps = scales.then(|| {
+        let why = if decision.replicas > current {
+            format!("{} above target", proposal.metric)
+        } else {
+            "All metrics below target".to_owned()
+        };
+        [scale(resource, live, decision.replicas), rescale_told(scaler, decision.replicas, &why)]
+    });
+    steps.into_iter().flatten().chain(Step::status(AUTOSCALERS, scaler, status)).collect()
 }
 
 fn able(reason: &'static str, message: &'static str) -> Condition<'static> {

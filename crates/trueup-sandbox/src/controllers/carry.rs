@@ -4,21 +4,12 @@ use trueup_object::Value;
 
 use super::Loop;
 use super::events::{self, Event};
-use super::objects::{self, Step, text};
+use super::objects::{Step, text};
 use crate::api::{Change, DeleteOptions, Propagation, Target};
 use crate::registry::ServedResource;
 use crate::state::Name;
 use crate::status::ApiStatus;
 use crate::write::{FieldValidation, PatchKind, WriteVerb};
-
-/// How often the same is told of the same object.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Times {
-    /// At each step: it is counted.
-    Each,
-    /// It only says how things stand, however often that is looked at.
-    Once,
-}
 
 impl Loop {
     /// Carries out a step, and tells about it. One that is refused was decided on an older state; the change that made it
@@ -26,7 +17,7 @@ impl Loop {
     pub(super) fn perform(&self, step: &Step) {
         let Some(resource) = step.resource() else {
             if let Step::Tell(event) = step {
-                self.tell(event, Times::Once);
+                self.tell(event);
             }
             return;
         };
@@ -47,7 +38,7 @@ impl Loop {
         match self.carry_out(step, served) {
             Ok(after) => {
                 if let Some(event) = events::of(step, before.as_deref(), &after) {
-                    self.tell(&event, Times::Each);
+                    self.tell(&event);
                 }
             }
             Err(status) => tracing::debug!(
@@ -125,27 +116,27 @@ impl Loop {
         self.api.change(&change).map(|changed| changed.response)
     }
 
-    fn tell(&self, event: &Event, times: Times) {
+    fn tell(&self, event: &Event) {
         let kinds = self.api.registry().kinds();
-        let resource = Event::RESOURCE;
+        let resource = event.resource();
         let Some(served) = kinds.resource(resource.group, resource.version, resource.plural) else { return };
         // Names of events follow from their time, so that a list of them is in its order.
         let time = u64::try_from(self.now().as_nanosecond()).unwrap_or_default();
         self.told.set(time.max(self.told.get() + 1));
         let object = event.object(self.told.get(), self.now());
         let namespace = text(&object, "namespace");
-        let (known, _) = self.api.store().list(&resource.id(), namespace);
+        let (known, _) = self.api.store().list(&served.storage(), namespace);
         // Nothing is told in a namespace that goes.
         let _ = match known.iter().find(|known| events::is_same(known, &object)) {
-            Some(_) if times == Times::Once => return,
+            Some(_) if event.is_told_once() => return,
             Some(known) => {
                 let again = events::again(known, self.now());
                 let target = Target::object(served, namespace, text(known, "name"));
-                self.write(target, WriteVerb::Update, &again, objects::CONTROLLER_MANAGER)
+                self.write(target, WriteVerb::Update, &again, event.manager())
             }
             None => {
                 let target = Target::collection(served, namespace);
-                self.write(target, WriteVerb::Create, &object, objects::CONTROLLER_MANAGER)
+                self.write(target, WriteVerb::Create, &object, event.manager())
             }
         };
     }

@@ -3,13 +3,19 @@
 use trueup_object::{Timestamp, Value};
 
 use super::objects::{
-    CRON_JOBS, DEPLOYMENTS, EVENTS, JOBS, KUBELET, PODS, REPLICA_SETS, Resource, STATEFUL_SETS, Step,
-    condition, int, text,
+    CONTROLLER_MANAGER, CRON_JOBS, DEPLOYMENTS, EVENTS, JOBS, KUBELET, PODS, REPLICA_SETS, Resource,
+    STATEFUL_SETS, Step, condition, int, text,
 };
 use crate::clock::wire_time;
 
 /// The name under which the scheduler writes.
 pub const SCHEDULER: &str = "kube-scheduler";
+
+/// The name under which it tells of what it does.
+const SCHEDULER_COMPONENT: &str = "default-scheduler";
+
+/// Events in the newer of their two groups, in which they are the same objects with other names for their fields.
+const NEWER_EVENTS: Resource = Resource { group: "events.k8s.io", ..EVENTS };
 
 /// An event about an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +25,8 @@ pub struct Event {
     reason: &'static str,
     message: String,
     is_warning: bool,
+    /// It only says how things stand, however often that is looked at, and is told once.
+    once: bool,
 }
 
 /// What is told once a step is done: `before` is the object that was there, `after` what the step left.
@@ -27,8 +35,8 @@ pub fn of(step: &Step, before: Option<&Value>, after: &Value) -> Option<Event> {
         Step::Bind { pod, node } => {
             let message =
                 format!("Successfully assigned {}/{} to {node}", text(pod, "namespace"), text(pod, "name"));
-            let (about, component) = (pod.clone(), "default-scheduler");
-            Some(Event { about, component, reason: "Scheduled", message, is_warning: false })
+            let (about, component) = (pod.clone(), SCHEDULER_COMPONENT);
+            Some(Event { about, component, reason: "Scheduled", message, is_warning: false, once: false })
         }
         Step::Create { resource, .. } | Step::Update { resource, .. } if *resource == REPLICA_SETS => {
             scaled(before, after)
@@ -39,7 +47,7 @@ pub fn of(step: &Step, before: Option<&Value>, after: &Value) -> Option<Event> {
             let about = controller(after).filter(|about| about.str_at(&["kind"]) == Some(CRON_JOBS.kind))?;
             let message = format!("Created job {}", text(after, "name"));
             let (component, reason) = ("cronjob-controller", "SuccessfulCreate");
-            Some(Event { about, component, reason, message, is_warning: false })
+            Some(Event { about, component, reason, message, is_warning: false, once: false })
         }
         Step::Update { resource, .. } if *resource == JOBS => completed(before, after),
         Step::Update { resource, manager, .. } if *resource == PODS && *manager == KUBELET => {
@@ -93,7 +101,7 @@ fn pod(pod: &Value, created: bool) -> Option<Event> {
         (false, false) => format!("Deleted pod: {name}"),
     };
     let reason = if created { "SuccessfulCreate" } else { "SuccessfulDelete" };
-    Some(Event { about, component, reason, message, is_warning: false })
+    Some(Event { about, component, reason, message, is_warning: false, once: false })
 }
 
 /// What a kubelet tells of a container that does not run.
@@ -116,7 +124,7 @@ fn failing(before: Option<&Value>, pod: &Value) -> Option<Event> {
         }
         Some(_) | None => return None,
     };
-    Some(Event { about: pod.clone(), component: KUBELET, reason, message, is_warning: true })
+    Some(Event { about: pod.clone(), component: KUBELET, reason, message, is_warning: true, once: false })
 }
 
 /// What the scheduler tells of a pod that it has no node for.
@@ -124,8 +132,8 @@ fn unscheduled(pod: &Value) -> Option<Event> {
     let scheduled = condition(pod.list_at(&["status", "conditions"]), "PodScheduled")?;
     let message = scheduled.str_at(&["message"]).filter(|message| !message.is_empty())?.to_owned();
     let unable = scheduled.str_at(&["reason"]) == Some("Unschedulable");
-    let (component, reason) = ("default-scheduler", "FailedScheduling");
-    unable.then(|| Event { about: pod.clone(), component, reason, message, is_warning: true })
+    let (component, reason) = (SCHEDULER_COMPONENT, "FailedScheduling");
+    unable.then(|| Event { about: pod.clone(), component, reason, message, is_warning: true, once: false })
 }
 
 fn scaled(before: Option<&Value>, after: &Value) -> Option<Event> {
@@ -139,7 +147,7 @@ fn scaled(before: Option<&Value>, after: &Value) -> Option<Event> {
     };
     let message = format!("Scaled {direction} replica set {} from {old} to {new}", text(after, "name"));
     let (component, reason) = ("deployment-controller", "ScalingReplicaSet");
-    Some(Event { about, component, reason, message, is_warning: false })
+    Some(Event { about, component, reason, message, is_warning: false, once: false })
 }
 
 fn completed(before: Option<&Value>, after: &Value) -> Option<Event> {
@@ -150,22 +158,45 @@ fn completed(before: Option<&Value>, after: &Value) -> Option<Event> {
     let (about, component) = (after.clone(), "job-controller");
     if news("Complete").is_some() {
         let message = "Job completed".to_owned();
-        return Some(Event { about, component, reason: "Completed", message, is_warning: false });
+        return Some(Event {
+            about,
+            component,
+            reason: "Completed",
+            message,
+            is_warning: false,
+            once: false,
+        });
     }
-    let failed = news("Failed")?;
-    let message = failed.str_at(&["message"]).unwrap_or_default().to_owned();
-    let reason = match failed.str_at(&["reason"]) {
-        Some("BackoffLimitExceeded") => "BackoffLimitExceeded",
-        Some("DeadlineExceeded") => "DeadlineExceeded",
-        Some(_) | None => "PodFailurePolicy",
+    if let Some(failed) = news("Failed") {
+        let message = failed.str_at(&["message"]).unwrap_or_default().to_owned();
+        let reasons = [
+            "BackoffLimitExceeded",
+            "DeadlineExceeded",
+            "MaxFailedIndexesExceeded",
+            "FailedIndexes",
+            "PodFailurePolicy",
+        ];
+        let told = failed.str_at(&["reason"]).unwrap_or_default();
+        let reason = reasons.into_iter().find(|reason| *reason == told)?;
+        return Some(Event { about, component, reason, message, is_warning: true, once: false });
+    }
+    let suspended = |job: &Value| ending(job, "Suspended")?.str_at(&["status"]).map(|it| it == "True");
+    let (was, is) = (before.and_then(suspended), suspended(after));
+    let reason = match (was, is) {
+        (None | Some(false), Some(true)) => "Suspended",
+        (Some(true), Some(false)) => "Resumed",
+        (None | Some(_), None | Some(_)) => return None,
     };
-    Some(Event { about, component, reason, message, is_warning: true })
+    let message = if reason == "Suspended" { "Job suspended" } else { "Job resumed" }.to_owned();
+    Some(Event { about, component, reason, message, is_warning: false, once: false })
 }
 
 /// Whether two events tell the same, and so are one that is counted.
 pub fn is_same(known: &Value, new: &Value) -> bool {
     let same = |path: &[&str]| known.at(path) == new.at(path);
-    same(&["involvedObject", "uid"])
+    // The scheduler counts only what it tells of an unchanged pod, and it looks at none of these twice.
+    new.at(&["involvedObject"]).is_some()
+        && same(&["involvedObject", "uid"])
         && same(&["involvedObject", "name"])
         && same(&["involvedObject", "kind"])
         && same(&["reason"])
@@ -183,8 +214,6 @@ pub fn again(known: &Value, now: Timestamp) -> Value {
 }
 
 impl Event {
-    pub const RESOURCE: Resource = EVENTS;
-
     /// Something that no step says.
     pub fn told(
         object: &Value,
@@ -200,14 +229,70 @@ impl Event {
         for key in ["namespace", "name", "uid", "resourceVersion"] {
             about.set_at(&["metadata", key], text(object, key).into());
         }
-        Self { about, component, reason, message, is_warning }
+        Self { about, component, reason, message, is_warning, once: true }
+    }
+
+    /// It is told at each occasion, and counted.
+    pub fn each_time(self) -> Self {
+        Self { once: false, ..self }
+    }
+
+    pub fn is_told_once(&self) -> bool {
+        self.once
+    }
+
+    /// The scheduler uses the newer group.
+    pub fn resource(&self) -> Resource {
+        if self.component == SCHEDULER_COMPONENT { NEWER_EVENTS } else { EVENTS }
+    }
+
+    /// The name under which it is written.
+    pub fn manager(&self) -> &'static str {
+        match self.component {
+            SCHEDULER_COMPONENT => SCHEDULER,
+            KUBELET => KUBELET,
+            _ => CONTROLLER_MANAGER,
+        }
+    }
+
+    /// An event as the newer group has it.
+    fn newer(&self, number: u64, now: Timestamp) -> Value {
+        let about = &self.about;
+        let mut event = NEWER_EVENTS.object(&self.namespace());
+        let mut set = |path: &[&str], value: Value| {
+            event.set_at(path, value);
+        };
+        set(&["metadata", "name"], format!("{}.{number:016x}", text(about, "name")).into());
+        for key in ["apiVersion", "kind"] {
+            set(&["regarding", key], about.get(key).cloned().unwrap_or_default());
+        }
+        for key in ["name", "namespace", "uid", "resourceVersion"] {
+            if !text(about, key).is_empty() {
+                set(&["regarding", key], text(about, key).into());
+            }
+        }
+        set(&["type"], if self.is_warning { "Warning" } else { "Normal" }.into());
+        set(&["reason"], self.reason.into());
+        set(&["note"], self.message.clone().into());
+        set(&["action"], if self.is_warning { "Scheduling" } else { "Binding" }.into());
+        set(&["reportingController"], self.component.into());
+        set(&["reportingInstance"], format!("{}-sandbox", self.component).into());
+        set(&["eventTime"], now.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string().into());
+        event
+    }
+
+    fn namespace(&self) -> String {
+        let namespace = text(&self.about, "namespace");
+        if namespace.is_empty() { "default" } else { namespace }.to_owned()
     }
 
     /// The object to be created; `number` makes its name.
     pub fn object(&self, number: u64, now: Timestamp) -> Value {
-        let Self { about, component, reason, message, is_warning } = self;
-        let namespace = text(about, "namespace");
-        let mut event = EVENTS.object(if namespace.is_empty() { "default" } else { namespace });
+        if self.component == SCHEDULER_COMPONENT {
+            return self.newer(number, now);
+        }
+        let Self { about, component, reason, message, is_warning, once: _ } = self;
+        let mut event = EVENTS.object(&self.namespace());
         let mut set = |path: &[&str], value: Value| {
             event.set_at(path, value);
         };

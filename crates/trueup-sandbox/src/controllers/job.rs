@@ -3,6 +3,8 @@
 //! Each pod has a finalizer until it is counted, so that none counts twice or never: first its uid is noted in the status, then
 //! its finalizer goes, then it is in the count.
 
+mod policy;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +16,7 @@ use super::objects::{
 };
 use super::replica_set::{N_PODS_MAX, is_active};
 use crate::clock::wire_time;
+use policy::Verdict;
 
 pub const TRACKING: &str = "batch.kubernetes.io/job-tracking";
 const INDEX: &str = "batch.kubernetes.io/job-completion-index";
@@ -33,6 +36,10 @@ struct Run<'v> {
     completions: Option<i64>,
     parallelism: i64,
     indexed: bool,
+    /// The indexes that have failed for good.
+    failed_indexes: BTreeSet<i64>,
+    /// Failed pods that are as if they had never been.
+    ignored: Vec<&'v Value>,
     suspended: bool,
 }
 
@@ -52,15 +59,14 @@ pub fn reconcile(job: &Value, pods: &[Arc<Value>], now: Timestamp) -> Vec<Step> 
         }
         return steps;
     }
-    let run = Run::new(job, &pods);
+    let run = Run::new(job, &pods, now);
     let noted = run.noted();
     let mut steps: Vec<Step> =
         pods.iter().filter(|pod| noted.contains(text(pod, "uid"))).filter_map(|pod| released(pod)).collect();
     let ending = run.ending(&pods, now);
-    if let Some(ending) = &ending {
-        if ending.kind == "Failed" {
-            steps.extend(run.active.iter().flat_map(|pod| ended(pod)));
-        }
+    steps.extend(run.ignored.iter().filter_map(|pod| released(pod)));
+    if ending.is_some() {
+        steps.extend(run.active.iter().flat_map(|pod| ended(pod)));
     } else {
         steps.extend(run.adjusted(&pods, now));
     }
@@ -74,8 +80,13 @@ pub fn due(job: &Value, pods: &[Arc<Value>], now: Timestamp) -> Option<Timestamp
         return ttl_end(job);
     }
     let pods: Vec<&Value> = pods.iter().map(Arc::as_ref).collect();
-    let retry = retry_time(job, &pods).filter(|time| *time > now);
-    deadline(job).into_iter().chain(retry).min()
+    let retries: Vec<Timestamp> = if policy::is_per_index(job) {
+        let indexes: BTreeSet<i64> = pods.iter().filter_map(|pod| index_of(pod)).collect();
+        indexes.into_iter().filter_map(|index| policy::retry_of(job, index, &pods)).collect()
+    } else {
+        retry_time(job, &pods).into_iter().collect()
+    };
+    deadline(job).into_iter().chain(retries.into_iter().filter(|time| *time > now)).min()
 }
 
 /// Whether a condition of a job says that it is over.
@@ -145,14 +156,15 @@ fn index_of(pod: &Value) -> Option<i64> {
 }
 
 impl<'v> Run<'v> {
-    fn new(job: &'v Value, pods: &[&'v Value]) -> Self {
+    fn new(job: &'v Value, pods: &[&'v Value], now: Timestamp) -> Self {
         let succeeded_pod = |pod: &Value| pod.str_at(&["status", "phase"]) == Some("Succeeded");
         let over = |pod: &Value| !is_active(pod);
-        let uncounted = pods
-            .iter()
-            .filter(|pod| over(pod) && is_tracked(pod))
-            .map(|pod| (*pod, succeeded_pod(pod)))
-            .collect();
+        let counts =
+            |pod: &&&'v Value| over(pod) && is_tracked(pod) && !policy::awaits_successor(job, pod, pods, now);
+        let is_ignored = |pod: &Value| !succeeded_pod(pod) && policy::verdict(job, pod) == Verdict::Ignore;
+        let (ignored, counted): (Vec<&Value>, Vec<&Value>) =
+            pods.iter().filter(counts).copied().partition(|pod| is_ignored(pod));
+        let uncounted = counted.into_iter().map(|pod| (pod, succeeded_pod(pod))).collect();
         Self {
             job,
             active: pods.iter().copied().filter(|pod| is_active(pod)).collect(),
@@ -162,6 +174,8 @@ impl<'v> Run<'v> {
             completions: job.int_at(&["spec", "completions"]),
             parallelism: job.int_at(&["spec", "parallelism"]).unwrap_or(1),
             indexed: job.str_at(&["spec", "completionMode"]) == Some("Indexed"),
+            failed_indexes: policy::failed_indexes(job, pods),
+            ignored,
             suspended: job.at(&["spec", "suspend"]).and_then(Value::as_bool) == Some(true),
         }
     }
@@ -204,17 +218,31 @@ impl<'v> Run<'v> {
     fn ending(&self, pods: &[&Value], now: Timestamp) -> Option<Ending> {
         let failed =
             |reason, message: &str| Some(Ending { kind: "Failed", reason, message: message.to_owned() });
-        if let Some(message) = self.failure_policy(pods) {
+        let mut fallen = pods.iter().filter(|pod| pod.str_at(&["status", "phase"]) == Some("Failed"));
+        let message = fallen.find_map(|pod| match policy::verdict(self.job, pod) {
+            Verdict::FailJob(message) => Some(message),
+            Verdict::FailIndex | Verdict::Ignore | Verdict::Count => None,
+        });
+        if let Some(message) = message {
             return failed("PodFailurePolicy", &message);
         }
         let limit = self.job.int_at(&["spec", "backoffLimit"]).unwrap_or(6);
-        let done = if self.indexed { self.done_indexes(pods).len() } else { 0 };
-        let done = if self.indexed { i64::try_from(done).unwrap_or_default() } else { self.all(true) };
-        if self.job.at(&["spec", "backoffLimitPerIndex"]).is_none() && self.all(false) > limit {
+        let indexes = if self.indexed { self.done_indexes(pods) } else { BTreeSet::new() };
+        let done = i64::try_from(indexes.len()).unwrap_or_default();
+        let done = if self.indexed { done } else { self.all(true) };
+        if let Some((reason, message)) =
+            policy::index_failure(self.job, self.failed_indexes.len(), indexes.len())
+        {
+            return failed(reason, message);
+        }
+        if !policy::is_per_index(self.job) && self.all(false) > limit {
             return failed("BackoffLimitExceeded", "Job has reached the specified backoff limit");
         }
         if !self.suspended && deadline(self.job).is_some_and(|end| end <= now) {
             return failed("DeadlineExceeded", "Job was active longer than specified deadline");
+        }
+        if let Some(message) = policy::success(self.job, &indexes).filter(|_| !self.suspended) {
+            return Some(Ending { kind: "Complete", reason: "SuccessPolicy", message });
         }
         let complete = !self.suspended && self.is_complete(done);
         complete.then(|| Ending {
@@ -222,40 +250,6 @@ impl<'v> Run<'v> {
             reason: "CompletionsReached",
             message: "Reached expected number of succeeded pods".to_owned(),
         })
-    }
-
-    /// What a rule that fails the job says of a pod that it meets.
-    fn failure_policy(&self, pods: &[&Value]) -> Option<String> {
-        let rules = self.job.list_at(&["spec", "podFailurePolicy", "rules"]);
-        let failed = pods.iter().filter(|pod| pod.str_at(&["status", "phase"]) == Some("Failed"));
-        for pod in failed {
-            let statuses = pod.list_at(&["status", "containerStatuses"]);
-            for (index, rule) in rules.iter().enumerate() {
-                let met = statuses.iter().find_map(|status| {
-                    let code = status.int_at(&["state", "terminated", "exitCode"])?;
-                    let name = status.str_at(&["name"]).unwrap_or_default();
-                    let wanted = rule.str_at(&["onExitCodes", "containerName"]);
-                    let listed = rule
-                        .list_at(&["onExitCodes", "values"])
-                        .iter()
-                        .any(|value| value.as_int() == Some(code));
-                    let fits = rule.get("onExitCodes").is_some()
-                        && code != 0
-                        && wanted.is_none_or(|wanted| wanted == name)
-                        && listed == (rule.str_at(&["onExitCodes", "operator"]) == Some("In"));
-                    fits.then(|| (name.to_owned(), code))
-                });
-                let Some((name, code)) = met else { continue };
-                if rule.str_at(&["action"]) == Some("FailJob") {
-                    let whole = format!("{}/{}", text(pod, "namespace"), text(pod, "name"));
-                    return Some(format!(
-                        "Container {name} for pod {whole} failed with exit code {code} matching FailJob rule at index {index}"
-                    ));
-                }
-                break;
-            }
-        }
-        None
     }
 
     fn done_indexes(&self, pods: &[&Value]) -> BTreeSet<i64> {
@@ -267,7 +261,8 @@ impl<'v> Run<'v> {
 
     /// Pods that are too few or too many.
     fn adjusted(&self, pods: &[&Value], now: Timestamp) -> Vec<Step> {
-        let left = self.completions.map_or(i64::MAX, |completions| completions - self.all(true));
+        let over = self.all(true) + i64::try_from(self.failed_indexes.len()).unwrap_or_default();
+        let left = self.completions.map_or(i64::MAX, |completions| completions - over);
         // Without a number nothing new begins once one has succeeded.
         let open = self.completions.is_some() || self.all(true) == 0;
         let have = i64::try_from(self.active.len()).unwrap_or(i64::MAX);
@@ -282,7 +277,8 @@ impl<'v> Run<'v> {
             let excess = usize::try_from(have - wanted).unwrap_or_default();
             return self.active.iter().rev().take(excess).flat_map(|pod| ended(pod)).collect();
         }
-        if retry_time(self.job, pods).is_some_and(|time| time > now) {
+        let per_index = policy::is_per_index(self.job);
+        if !per_index && retry_time(self.job, pods).is_some_and(|time| time > now) {
             return Vec::new();
         }
         let missing = usize::try_from(wanted - have).unwrap_or_default();
@@ -291,8 +287,20 @@ impl<'v> Run<'v> {
         }
         let mut taken = self.done_indexes(pods);
         taken.extend(self.active.iter().filter_map(|pod| index_of(pod)));
-        let free = (0..self.completions.unwrap_or_default()).filter(|index| !taken.contains(index));
-        free.take(missing).map(|index| Step::create(PODS, self.pod(Some(index)))).collect()
+        taken.extend(&self.failed_indexes);
+        let waits =
+            |index: i64| per_index && policy::retry_of(self.job, index, pods).is_some_and(|time| time > now);
+        let free = (0..self.completions.unwrap_or_default())
+            .filter(|index| !taken.contains(index) && !waits(*index));
+        let made = free.take(missing).map(|index| {
+            let mut pod = self.pod(Some(index));
+            if per_index {
+                let failures = policy::failures_of(self.job, index, pods);
+                pod.set_at(&["metadata", "annotations", policy::FAILURES], failures.to_string().into());
+            }
+            Step::create(PODS, pod)
+        });
+        made.collect()
     }
 
     fn pod(&self, index: Option<i64>) -> Value {
@@ -326,13 +334,21 @@ impl<'v> Run<'v> {
 
     fn status(&self, pods: &[&Value], ending: Option<&Ending>, now: Timestamp) -> Value {
         let mut status = self.job.get("status").cloned().unwrap_or_else(|| Value::Map(Map::new()));
-        let failed = ending.is_some_and(|ending| ending.kind == "Failed");
-        let active = if failed { 0 } else { i64::try_from(self.active.len()).unwrap_or(i64::MAX) };
+        let over = ending.is_some();
+        let active = if over { 0 } else { i64::try_from(self.active.len()).unwrap_or(i64::MAX) };
         set_count(&mut status, "active", active);
-        let ready = if failed { 0 } else { count(self.active.iter().copied(), is_ready) };
+        let ready = if over { 0 } else { count(self.active.iter().copied(), is_ready) };
         status.set_at(&["ready"], ready.into());
         status.set_at(&["terminating"], 0.into());
-        self.count(&mut status, pods, ending.is_some());
+        self.count(&mut status, pods, over);
+        if ending.is_some_and(|ending| ending.kind == "Failed") {
+            // What ran then has failed with it.
+            let n_active = i64::try_from(self.active.len()).unwrap_or(i64::MAX);
+            set_count(&mut status, "failed", self.all(false).saturating_add(n_active));
+        }
+        if policy::is_per_index(self.job) {
+            status.set_at(&["failedIndexes"], write_indexes(&self.failed_indexes).into());
+        }
         if self.indexed {
             let done = write_indexes(&self.done_indexes(pods));
             if !done.is_empty() {

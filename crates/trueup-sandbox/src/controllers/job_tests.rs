@@ -64,7 +64,13 @@ impl World {
 
     /// All pods that run end.
     fn end(&mut self, phase: &str, exit_code: i64, now: i64) {
-        for pod in self.pods.iter_mut().filter(|pod| is_active(pod)) {
+        self.end_of(None, phase, exit_code, now);
+    }
+
+    /// Those of one index end.
+    fn end_of(&mut self, index: Option<i64>, phase: &str, exit_code: i64, now: i64) {
+        let ends = |pod: &Value| is_active(pod) && (index.is_none() || index_of(pod) == index);
+        for pod in self.pods.iter_mut().filter(|pod| ends(pod)) {
             let mut ended = Value::clone(pod);
             ended.set_at(&["status", "phase"], phase.into());
             let status = format!(
@@ -124,7 +130,7 @@ fn a_deadline_ends_what_runs_and_a_finished_job_goes_in_time() {
     world.settle(0);
     assert_eq!(due(&world.job, &world.pods, at(0)), Some(at(5)));
     world.settle(5);
-    assert_eq!((world.counts(), world.reason(), world.pods.len()), ((0, 0, 0), "DeadlineExceeded", 0));
+    assert_eq!((world.counts(), world.reason(), world.pods.len()), ((0, 0, 1), "DeadlineExceeded", 0));
     assert_eq!(due(&world.job, &world.pods, at(5)), Some(at(12)));
     world.settle(11);
     assert!(!world.gone);
@@ -169,4 +175,100 @@ fn a_suspended_job_has_no_pods() {
     world.job.set_at(&["spec", "suspend"], false.into());
     world.settle(2);
     assert_eq!(world.counts(), (2, 0, 0));
+}
+
+/// An indexed job of three with more of a spec.
+fn indexed(more: &str) -> World {
+    let mut world = World::new(&format!(
+        r#"{{"completions":3,"parallelism":3,"completionMode":"Indexed",{more},"template":{{"spec":{{"containers":[{{"name":"c"}}]}}}}}}"#
+    ));
+    world.settle(0);
+    world
+}
+
+fn status<'w>(world: &'w World, key: &str) -> Option<&'w str> {
+    world.job.str_at(&["status", key])
+}
+
+#[test]
+fn indexes_fail_by_themselves() {
+    let mut world = indexed(r#""backoffLimitPerIndex":1"#);
+    assert_eq!(status(&world, "failedIndexes"), Some(""));
+    world.end_of(Some(0), "Failed", 1, 0);
+    world.end_of(Some(1), "Succeeded", 0, 0);
+    world.settle(0);
+    // One that failed is not counted before there is another.
+    assert_eq!((world.counts(), status(&world, "failedIndexes")), ((1, 1, 0), Some("")));
+    assert_eq!(due(&world.job, &world.pods, at(0)), Some(at(10)));
+    world.settle(10);
+    assert_eq!(world.counts(), (2, 1, 1));
+    let again = world.pods.iter().rfind(|pod| index_of(pod) == Some(0)).unwrap();
+    assert_eq!(objects::annotation(again, policy::FAILURES), "1");
+    world.end_of(Some(0), "Failed", 1, 11);
+    world.settle(11);
+    assert_eq!((world.counts(), status(&world, "failedIndexes")), ((1, 1, 2), Some("0")));
+    world.end_of(Some(2), "Succeeded", 0, 12);
+    world.settle(12);
+    assert_eq!((world.counts(), world.reason()), ((0, 2, 2), "FailedIndexes"));
+}
+
+#[test]
+fn a_job_fails_with_more_indexes_than_may() {
+    let mut world = indexed(r#""backoffLimitPerIndex":0,"maxFailedIndexes":0"#);
+    world.end_of(Some(0), "Failed", 1, 0);
+    world.settle(0);
+    assert_eq!((world.counts(), world.reason()), ((0, 0, 3), "MaxFailedIndexesExceeded"));
+    assert_eq!(status(&world, "failedIndexes"), Some("0"));
+}
+
+#[test]
+fn rules_fail_an_index_at_once_or_ignore_a_pod() {
+    let mut world = indexed(
+        r#""backoffLimitPerIndex":5,"podFailurePolicy":{"rules":[{"action":"FailIndex","onExitCodes":{"operator":"In","values":[42]}}]}"#,
+    );
+    world.end_of(Some(1), "Failed", 42, 0);
+    world.settle(0);
+    assert_eq!((world.counts(), status(&world, "failedIndexes")), ((2, 0, 1), Some("1")));
+    let mut world = World::new(
+        r#"{"completions":1,"parallelism":1,"backoffLimit":0,"template":{},"podFailurePolicy":{"rules":[
+            {"action":"Ignore","onExitCodes":{"operator":"NotIn","values":[1]}},
+            {"action":"FailJob","onPodConditions":[{"type":"DisruptionTarget"}]}]}}"#,
+    );
+    world.settle(0);
+    world.end("Failed", 42, 0);
+    world.settle(0);
+    assert!(ended_as(&world.job).is_none() && world.pods.iter().all(|pod| !is_tracked(pod)));
+    world.settle(10);
+    assert_eq!((world.counts(), world.n_created), ((1, 0, 0), 2));
+    world.end("Failed", 1, 11);
+    for pod in &mut world.pods {
+        let mut disrupted = Value::clone(pod);
+        let conditions = r#"[{"type":"DisruptionTarget","status":"True"}]"#;
+        disrupted.set_at(&["status", "conditions"], value(conditions));
+        *pod = Arc::new(disrupted);
+    }
+    world.settle(11);
+    assert_eq!(world.reason(), "PodFailurePolicy");
+    let failed = condition(world.job.list_at(&["status", "conditions"]), "Failed").unwrap();
+    let message = "Pod n/p2 has condition DisruptionTarget matching FailJob rule at index 1";
+    assert_eq!(failed.str_at(&["message"]), Some(message));
+}
+
+#[test]
+fn enough_is_what_the_success_policy_says() {
+    for (rule, ends) in [
+        (r#"{"succeededIndexes":"0"}"#, &[0][..]),
+        (r#"{"succeededCount":2}"#, &[0, 2]),
+        (r#"{"succeededIndexes":"0-1","succeededCount":1}"#, &[1]),
+    ] {
+        let mut world = indexed(&format!(r#""successPolicy":{{"rules":[{rule}]}}"#));
+        for (index, at) in ends.iter().zip(1..) {
+            assert!(ended_as(&world.job).is_none(), "{rule}");
+            world.end_of(Some(*index), "Succeeded", 0, at);
+            world.settle(at);
+        }
+        let done = i64::try_from(ends.len()).unwrap();
+        assert_eq!((world.counts(), world.reason()), ((0, done, 0), "SuccessPolicy"), "{rule}");
+        assert_eq!(world.pods.len(), ends.len());
+    }
 }

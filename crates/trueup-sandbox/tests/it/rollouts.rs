@@ -166,3 +166,77 @@ async fn a_namespace_says_what_holds_it() {
     merge(&maps, "b", json!({"metadata": {"finalizers": null}})).await;
     until("the namespace is gone", || async { namespaces.get_opt("team").await.unwrap().is_none() }).await;
 }
+
+#[tokio::test]
+async fn an_autoscaler_tells_how_it_scaled_and_which_metrics_it_cannot_have() {
+    let world = world().await;
+    let deployments = api(&world, "Deployment", "deployments");
+    deployments
+        .create(&PostParams::default(), &workload("Deployment", &json!({"replicas": 8})))
+        .await
+        .unwrap();
+    let scalers = world.dynamic(
+        "autoscaling/v2",
+        "HorizontalPodAutoscaler",
+        "horizontalpodautoscalers",
+        Some("default"),
+    );
+    let scaler = object(json!({"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler",
+        "metadata": {"name": "web"}, "spec": {"maxReplicas": 5,
+            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"},
+            "metrics": [{"type": "External", "external": {"metric": {"name": "queue"},
+                "target": {"type": "AverageValue", "averageValue": "10"}}}]}}));
+    scalers.create(&PostParams::default(), &scaler).await.unwrap();
+    until("it says what it cannot have", || async {
+        told(&scalers, "web", "ScalingActive").await["reason"] == "FailedGetExternalMetric"
+    })
+    .await;
+    let live = scalers.get("web").await.unwrap();
+    assert_eq!(
+        (&live.data["status"]["currentReplicas"], &live.data["status"]["desiredReplicas"]),
+        (&json!(5), &json!(5))
+    );
+    let events = world.dynamic("events.k8s.io/v1", "Event", "events", Some("default"));
+    until("it is told", || async {
+        let all = events.list(&ListParams::default()).await.unwrap().items;
+        let notes: Vec<&str> = all.iter().filter_map(|event| event.data["note"].as_str()).collect();
+        notes.contains(&"New size: 5; reason: Current number of replicas above Spec.MaxReplicas")
+            && notes
+                .iter()
+                .any(|note| note.starts_with("invalid metrics (1 invalid out of 1), first error is: "))
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn events_of_both_groups_are_the_same_objects() {
+    let world = world().await;
+    let pods = api(&world, "Pod", "pods");
+    let pod = object(json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "lone"},
+        "spec": {"containers": [{"name": "app", "image": "shop/a:1"}]}}));
+    pods.create(&PostParams::default(), &pod).await.unwrap();
+    let core = world.dynamic("v1", "Event", "events", Some("default"));
+    let newer = world.dynamic("events.k8s.io/v1", "Event", "events", Some("default"));
+    let scheduled = |api: Api<DynamicObject>| async move {
+        let all = api.list(&ListParams::default()).await.unwrap().items;
+        all.into_iter().find(|event| event.data["reason"] == "Scheduled")
+    };
+    until("it is told", || async { scheduled(core.clone()).await.is_some() }).await;
+    let (old, new) = (scheduled(core.clone()).await.unwrap(), scheduled(newer.clone()).await.unwrap());
+    assert_eq!(old.metadata.uid, new.metadata.uid);
+    assert_eq!(
+        (&old.data["action"], &old.data["reportingComponent"]),
+        (&json!("Binding"), &json!("default-scheduler"))
+    );
+    assert_eq!(
+        (&old.data["source"], &old.data["count"], &old.data["firstTimestamp"]),
+        (&json!({}), &Value::Null, &Value::Null)
+    );
+    assert_eq!(new.data["note"], "Successfully assigned default/lone to sandbox-0");
+    assert_eq!(new.data["regarding"]["name"], "lone");
+    let name = old.metadata.name.clone().unwrap();
+    // A series that one group counts is seen in the other.
+    let series = json!({"series": {"count": 2, "lastObservedTime": "2026-03-01T10:00:00.000000Z"}});
+    merge(&newer, &name, series.clone()).await;
+    assert_eq!(core.get(&name).await.unwrap().data["series"], series["series"]);
+}
