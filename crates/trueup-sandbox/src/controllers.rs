@@ -232,6 +232,15 @@ impl Loop {
         let namespace = &change.name.namespace;
         if objects::VOLUMES.is(&change.resource) || change.resource == storage_classes() {
             self.enqueue_all(objects::CLAIMS, "");
+            // Pods may wait for a volume that no claim has yet.
+            let (pods, _) = self.api.store().list(&objects::PODS.id(), "");
+            let waits = |pod: &&Arc<Value>| {
+                volumes::claims_of(pod).next().is_some()
+                    && pod.str_at(&["spec", "nodeName"]).is_none_or(str::is_empty)
+            };
+            for pod in pods.iter().filter(waits) {
+                self.enqueue(objects::PODS.id(), Name::new(text(pod, "namespace"), text(pod, "name")));
+            }
         } else if objects::CLAIMS.is(&change.resource) {
             self.enqueue_all(objects::VOLUMES, "");
             self.enqueue_all(objects::PODS, namespace);

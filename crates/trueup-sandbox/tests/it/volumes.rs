@@ -128,6 +128,31 @@ async fn claims_of_the_default_class_get_volumes_for_their_pods() {
 }
 
 #[tokio::test]
+async fn a_pod_waits_for_a_volume_that_its_claim_waits_for_it_to_choose() {
+    let world = world(None).await;
+    let classes = world.dynamic("storage.k8s.io/v1", "StorageClass", "storageclasses", None);
+    let pods = world.dynamic("v1", "Pod", "pods", Some("default"));
+    let post = PostParams::default();
+    let local = object(
+        json!({"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": "local"},
+        "provisioner": "kubernetes.io/no-provisioner", "volumeBindingMode": "WaitForFirstConsumer"}),
+    );
+    classes.create(&post, &local).await.unwrap();
+    claims(&world).create(&post, &claim("data", Some("local"))).await.unwrap();
+    pods.create(&post, &user("user", "data")).await.unwrap();
+    until("the pod says what it waits for", || async {
+        let live = pods.get("user").await.unwrap();
+        let message = live.data["status"]["conditions"][0]["message"].as_str().unwrap_or_default().to_owned();
+        message.contains("1 node(s) didn't find available persistent volumes to bind")
+    })
+    .await;
+    let mut disk = volume("disk", "Retain");
+    disk.data["spec"]["storageClassName"] = json!("local");
+    volumes(&world).create(&post, &disk).await.unwrap();
+    reaches(&pods, "user", "Running").await;
+}
+
+#[tokio::test]
 async fn a_volume_is_released_reclaimed_or_lost() {
     let world = world(None).await;
     let (claims, volumes) = (claims(&world), volumes(&world));

@@ -3,6 +3,7 @@
 
 mod audit;
 mod both;
+mod controllers;
 mod differential;
 mod dry_run;
 mod expressions;
