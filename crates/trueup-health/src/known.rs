@@ -34,11 +34,11 @@ fn node(live: &Value) -> Option<Health> {
     find(live, "Ready").filter(|ready| says(ready, "Unknown")).map(|ready| Health::degraded(message(ready)))
 }
 
-/// A suspended one is so before it has a status, and one that ran says by its times whether the last run succeeded. Whether
-/// one that runs now or has never succeeded is well cannot be told.
+/// A suspended one is well, as Argo CD has it, lest the whole application count as suspended (argo-cd#24428). One that ran says
+/// by its times whether the last run succeeded. Whether one that runs now or has never succeeded is well cannot be told.
 fn cron_job(live: &Value) -> Option<Health> {
     if live.at(&["spec", "suspend"]).and_then(Value::as_bool) == Some(true) {
-        return Some(Health::new(HealthStatus::Suspended, "it is suspended"));
+        return Some(Health::new(HealthStatus::Healthy, "it is suspended"));
     }
     let time = |name: &str| live.str_at(&["status", name]);
     let scheduled = time("lastScheduleTime")?;

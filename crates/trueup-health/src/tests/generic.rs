@@ -173,10 +173,10 @@ fn kinds_that_mean_more_than_their_conditions() {
     check(
         "batch/v1/CronJob",
         &[
-            ("{spec: {suspend: true}}", Suspended, "it is suspended"),
+            ("{spec: {suspend: true}}", Healthy, "it is suspended"),
             (
                 "{spec: {suspend: true}, status: {lastScheduleTime: '2026-11-21T10:00:00Z'}}",
-                Suspended,
+                Healthy,
                 "it is suspended",
             ),
             (&times(before, ""), Degraded, "did not succeed"),
