@@ -151,3 +151,29 @@ async fn objects_of_all_namespaces_are_listed_by_namespace_and_name() {
         .collect();
     assert_eq!(names, ["default/z", "kube-system/a"]);
 }
+
+#[tokio::test]
+async fn who_prefers_protobuf_and_takes_json_gets_json() {
+    let world = World::start().await;
+    world.create_config_map("a", &json!({"b": "c"})).await;
+    let ask = async |accept: &str| {
+        let request = http::Request::get("/api/v1/namespaces/default/configmaps")
+            .header("accept", accept)
+            .body(kube::client::Body::empty())
+            .unwrap();
+        let answer = world.client.send(request).await.unwrap();
+        let kind = answer.headers()["content-type"].to_str().unwrap().to_owned();
+        (answer.status().as_u16(), kind)
+    };
+    let json = "application/json".to_owned();
+    // As clients of built-in kinds ask, of lists, of whole objects and of columns.
+    for accept in [
+        "application/vnd.kubernetes.protobuf,application/json",
+        "application/vnd.kubernetes.protobuf;q=0.9,*/*",
+        "application/vnd.kubernetes.protobuf;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1;g=meta.k8s.io",
+    ] {
+        assert_eq!(ask(accept).await, (200, json.clone()), "{accept}");
+    }
+    // A real server has it for built-in kinds, and refuses it so for custom ones.
+    assert_eq!(ask("application/vnd.kubernetes.protobuf").await, (406, json));
+}

@@ -11,7 +11,7 @@ use trueup_testkit::http::{BodyKind, Client, Method, Reply};
 use crate::world::plane;
 
 /// Long enough for a loaded machine; nothing waits this long when all is well.
-const DEADLINE: Duration = Duration::from_secs(10);
+const DEADLINE: Duration = Duration::from_secs(60);
 
 /// The control plane first.
 pub struct Worlds {

@@ -184,7 +184,10 @@ async fn webhooks_are_asked_and_heard_the_same() {
     let stage = Stage::open(&cases).await;
     for case in &cases {
         let name = case.str_at(&["name"]).unwrap();
-        let namespace = yaml(&format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: {name}}}}}"));
+        let mut namespace = yaml(&format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: {name}}}}}"));
+        if let Some(labels) = case.get("labels") {
+            namespace.set_at(&["metadata", "labels"], labels.clone());
+        }
         for (index, client) in worlds.clients.iter().enumerate() {
             client.write(Method::POST, "/api/v1/namespaces", BodyKind::Json, &namespace).await.unwrap();
             for (hook, entry) in case.get("hooks").and_then(Value::as_map).into_iter().flat_map(Map::iter) {
