@@ -6,6 +6,7 @@
 
 use std::cell::RefCell;
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use zstd::bulk::{Compressor, Decompressor};
 use zstd::dict::{DecoderDictionary, EncoderDictionary};
@@ -28,6 +29,15 @@ thread_local! {
         RefCell::new(Decompressor::with_prepared_dictionary(&READ_AFTER).ok());
 }
 
+/// Whether everything stays as it is.
+static PLAIN: AtomicBool = AtomicBool::new(false);
+
+/// From now on nothing is compressed in this process. A simulation has dozens of objects, each for a moment: what it would save is
+/// nothing, and reading it again and again a tenth of its time.
+pub fn leave_plain() {
+    PLAIN.store(true, Ordering::Relaxed);
+}
+
 /// Bytes, compressed where that makes them fewer. Equal bytes are packed as equal ones.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Packed {
@@ -38,6 +48,9 @@ pub struct Packed {
 
 /// Compresses bytes; `None` where that does not make them fewer.
 pub fn pack(bytes: &[u8]) -> Option<Vec<u8>> {
+    if PLAIN.load(Ordering::Relaxed) {
+        return None;
+    }
     let packed = PACKER.with_borrow_mut(|packer| packer.as_mut()?.compress(bytes).ok());
     // A library that fails has run out of memory; the bytes themselves are then as good.
     packed.filter(|packed| packed.len() < bytes.len())

@@ -15,6 +15,7 @@ use crate::foreign::{self, Sighting};
 use crate::installation::Installation;
 use crate::mailbox::Depth;
 use crate::staff::{application_kind, project_kind};
+use crate::state::AppState;
 
 /// What there is of an Application.
 pub enum Found {
@@ -30,18 +31,29 @@ pub enum Found {
         object: Value,
         conditions: Vec<Condition>,
     },
-    Valid(Seen),
+    Valid(Box<Seen>),
 }
 
 /// A valid Application in one of its versions, packed: parsed it costs twenty times as much, and a turn waits for Git and for
 /// its place.
+#[derive(Clone)]
 pub struct Seen {
     observed: Arc<Observed>,
     pub app: Arc<App>,
     pub uid: Text,
     pub resource_version: Text,
     /// The kinds of the objects that its status tells of.
-    pub reported: BTreeSet<GroupKind>,
+    pub reported: Arc<BTreeSet<GroupKind>>,
+    traces: Arc<foreign::Traces>,
+    surroundings: Surroundings,
+}
+
+/// What an Application is read together with.
+#[derive(Clone, PartialEq)]
+struct Surroundings {
+    unsupported: Vec<Unsupported>,
+    counts: Level,
+    tracking: Arc<Tracking>,
 }
 
 impl Seen {
@@ -49,10 +61,23 @@ impl Seen {
     pub fn application(&self) -> Option<Application> {
         Application::parse(self.observed.value().ok()?).ok()
     }
+
+    /// What the version is to a turn now: another controller's, or ours.
+    fn found(self, installation: &Installation, known: Option<&Sighting>) -> Found {
+        let sighting = foreign::sighting(&self.traces, known, installation.now());
+        let Some(sighting) = sighting.filter(|_| !installation.settings.take_over) else {
+            return Found::Valid(Box::new(self));
+        };
+        match self.application() {
+            Some(application) => Found::Foreign { application: Box::new(application), sighting },
+            None => Found::Unknown,
+        }
+    }
 }
 
-/// Finds the Application of a key in the home cluster. `seen` is another controller that was seen to write it before.
-pub fn find(installation: &Installation, key: &AppKey, seen: Option<&Sighting>) -> Found {
+/// Finds the Application of a worker in the home cluster. A version that the last turn has read is not read again.
+pub fn find(installation: &Installation, state: &AppState) -> Found {
+    let (key, known) = (&state.key, state.foreign.as_ref());
     let home = &installation.sites.home.cluster;
     let gvk = application_kind();
     let name = ObjectName { namespace: key.namespace.clone(), name: key.name.clone() };
@@ -65,27 +90,36 @@ pub fn find(installation: &Installation, key: &AppKey, seen: Option<&Sighting>) 
             return if complete { Found::Gone } else { Found::Unknown };
         }
     };
+    if let Some(seen) = state.seen.as_ref().filter(|seen| Arc::ptr_eq(&seen.observed, &observed))
+        && seen.surroundings == surroundings(installation, &seen.app.project)
+    {
+        return seen.clone().found(installation, known);
+    }
     let Ok(object) = observed.value() else { return Found::Unknown };
     match trueup_api::read_app(object.clone(), &installation.settings.namespace) {
         Err(refusal) => Found::Invalid { object, conditions: refusal.conditions },
         Ok((application, mut app)) => {
-            let sighting = foreign::sighting(&application, seen, installation.now());
-            if let (Some(sighting), false) = (sighting, installation.settings.take_over) {
-                return Found::Foreign { application: Box::new(application), sighting };
-            }
-            let (unsupported, counts) = project(installation, &app.project);
-            app.unsupported.extend(unsupported);
-            app.project_counts = counts;
-            app.tracking = Tracking::clone(&installation.configured.tracking());
-            Found::Valid(Seen {
+            let surroundings = surroundings(installation, &app.project);
+            app.unsupported.extend(surroundings.unsupported.iter().cloned());
+            app.project_counts = surroundings.counts.clone();
+            app.tracking = Tracking::clone(&surroundings.tracking);
+            let seen = Seen {
                 observed,
                 app: Arc::new(app),
                 uid: application.metadata.uid.clone(),
                 resource_version: application.metadata.resource_version.clone(),
-                reported: reported(application.status()),
-            })
+                reported: Arc::new(reported(application.status())),
+                traces: Arc::new(foreign::Traces::of(&application)),
+                surroundings,
+            };
+            seen.found(installation, known)
         }
     }
+}
+
+fn surroundings(installation: &Installation, project_name: &str) -> Surroundings {
+    let (unsupported, counts) = project(installation, project_name);
+    Surroundings { unsupported, counts, tracking: installation.configured.tracking() }
 }
 
 fn reported(status: &Value) -> BTreeSet<GroupKind> {

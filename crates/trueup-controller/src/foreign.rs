@@ -44,12 +44,29 @@ impl Sighting {
     }
 }
 
+/// What one version of an Application shows of other controllers.
+#[derive(Debug, Clone)]
+pub struct Traces {
+    uid: Text,
+    written: Option<(Text, Timestamp)>,
+    condition: Option<StatusCondition>,
+}
+
+impl Traces {
+    pub fn of(application: &Application) -> Self {
+        Self {
+            uid: application.metadata.uid.clone(),
+            written: written(&application.object),
+            condition: condition(application),
+        }
+    }
+}
+
 /// The other controller that is at work on an Application now, if any.
-pub fn sighting(application: &Application, known: Option<&Sighting>, now: Timestamp) -> Option<Sighting> {
-    let uid = &application.metadata.uid;
-    let condition = condition(application);
+pub fn sighting(traces: &Traces, known: Option<&Sighting>, now: Timestamp) -> Option<Sighting> {
+    let Traces { uid, written, condition } = traces;
     let known = known.filter(|known| known.uid == *uid).cloned();
-    let seen = match (known, written(&application.object), &condition) {
+    let seen = match (known, written.clone(), condition) {
         (Some(known), Some((manager, time)), _) => {
             let last = known.last.max(time);
             Some(Sighting { manager, last, ..known })
@@ -160,6 +177,10 @@ fn patch(application: &Application, message: String, now: Timestamp) -> Value {
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+
+    fn sighting(found: &Application, known: Option<&Sighting>, now: Timestamp) -> Option<Sighting> {
+        super::sighting(&Traces::of(found), known, now)
+    }
 
     const STATUS: &str = r#"{"f:status":{"f:sync":{}}}"#;
     const MANAGER: &str = "argocd-application-controller";

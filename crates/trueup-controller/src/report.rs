@@ -93,7 +93,10 @@ pub fn prepare(
     if app.refresh.is_some() {
         patch.set_at(&["metadata", "annotations", REFRESH], Value::Null);
     }
-    if let Some(status) = merge_patch(&previous.to_value(), &next.to_value()) {
+    // Most looks find what was found before.
+    if next != previous
+        && let Some(status) = merge_patch(&previous.to_value(), &next.to_value())
+    {
         patch.set_at(&["status"], status);
     }
     if !patch.is_null() {

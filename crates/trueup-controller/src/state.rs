@@ -19,6 +19,7 @@ use trueup_engine::tracking::Tracking;
 use trueup_ledger::Seq;
 use trueup_object::{Gvk, ResourceKey, Text};
 
+use crate::applications::Seen;
 use crate::foreign::Sighting;
 use crate::packed::{PackedMemory, PackedTargets};
 use crate::report::Report;
@@ -29,6 +30,8 @@ use crate::turn::confirm::Confirmations;
 pub struct AppState {
     pub key: AppKey,
     pub app: Option<Arc<App>>,
+    /// The Application as the last turn has read it.
+    pub seen: Option<Box<Seen>>,
     /// The uid of the Application: another one under the same name begins anew.
     pub uid: Text,
     /// The resourceVersion of the Application at the last turn.
@@ -172,6 +175,7 @@ impl AppState {
         Self {
             key,
             app: None,
+            seen: None,
             uid: Text::default(),
             version: Text::default(),
             sources: Vec::new(),

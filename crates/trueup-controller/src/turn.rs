@@ -63,7 +63,7 @@ const REPORT_RETRY_MAX: SignedDuration = SignedDuration::from_secs(120);
 /// Takes one turn.
 pub async fn take(installation: &Installation, state: &mut AppState, woken: Depth) -> Next {
     let now = installation.now();
-    let next = match applications::find(installation, &state.key, state.foreign.as_ref()) {
+    let next = match applications::find(installation, state) {
         Found::Gone => {
             applications::forget(installation, &state.key).await;
             return Next::Gone;
@@ -82,7 +82,11 @@ pub async fn take(installation: &Installation, state: &mut AppState, woken: Dept
             let sent = report::unknown(installation, state, &object, &conditions, false).await;
             Next::At(report_retry(state, sent, now))
         }
-        Found::Valid(seen) => valid(installation, state, &seen, woken, now).await,
+        Found::Valid(seen) => {
+            let next = valid(installation, state, &seen, woken, now).await;
+            state.seen = Some(seen);
+            next
+        }
     };
     let reading = gather::reading(state.app.as_deref(), state.asked_at.unwrap_or(now));
     installation.routes.note_reading(&state.key, reading);

@@ -67,6 +67,7 @@ pub struct Outcome {
 
 /// Plays a story.
 pub fn play(story: &Story, play: Play) -> Outcome {
+    trueup_cluster::pack::leave_plain();
     let (outcome, panicked) = panics::heard(|| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
         runtime.map_err(|error| error.to_string())?.block_on(whole(story, play))

@@ -140,6 +140,8 @@ pub struct Judge {
     known: BTreeMap<String, Known>,
     /// Since when an object has been seen to be as Git wants it, undisturbed.
     agreed_since: BTreeMap<ResourceKey, u64>,
+    /// For which targets of an application that was last cleared of what they do not declare.
+    agreed_on: BTreeMap<String, Arc<Targets>>,
     /// When a controller changed back what others had changed.
     corrections: BTreeMap<(ResourceKey, String), Vec<(u64, u64)>>,
     /// Since when nothing fails; none while something does.
@@ -187,6 +189,7 @@ impl Judge {
             maybe_added: BTreeSet::new(),
             known: BTreeMap::new(),
             agreed_since: BTreeMap::new(),
+            agreed_on: BTreeMap::new(),
             corrections: BTreeMap::new(),
             calm_since: None,
             faulty_since: Some(0),

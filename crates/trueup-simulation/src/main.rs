@@ -12,6 +12,9 @@ use trueup_simulation::generate::generate;
 use trueup_simulation::story::Story;
 use trueup_simulation::{Outcome, Play, demanded, play, shrink};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Plays the whole controller in simulated time, from seeds.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask simulate", bin_name = "cargo xtask simulate")]

@@ -95,9 +95,15 @@ impl Judge {
                 self.agreed_since.remove(key);
             }
         }
-        let declared = |key: &ResourceKey| targets.objects.contains_key(key);
-        let (owners, app) = (&self.declared_by, app);
-        self.agreed_since.retain(|key, _| owners.get(key).is_none_or(|owner| owner != app) || declared(key));
+        let is_new = |known: &Arc<Targets>| !Arc::ptr_eq(known, &targets);
+        if self.agreed_on.get(app).is_none_or(is_new) {
+            let declared = |key: &ResourceKey| targets.objects.contains_key(key);
+            let (owners, app) = (&self.declared_by, app);
+            let is_kept =
+                |key: &ResourceKey| owners.get(key).is_none_or(|owner| owner != app) || declared(key);
+            self.agreed_since.retain(|key, _| is_kept(key));
+            self.agreed_on.insert(app.to_owned(), targets);
+        }
     }
 
     /// The status must not say Synced for long while something differs.
