@@ -105,15 +105,21 @@ fn served(seed: u64, objects: usize) -> Result<()> {
     // The first task is not on a worker: the two threads are those of the aim.
     let figures = runtime.block_on(async move { tokio::spawn(sandbox::measure(seed, objects)).await? })?;
     let [first, median] = figures.starts.map(|time| time.as_secs_f64() * 1e3);
-    println!("start: {first:.1} ms at first, {median:.1} ms after that (median of 20)");
-    for (what, rate) in &figures.rates {
-        println!("{what}: {rate:.0} in a second on {} threads", sandbox::THREADS);
-    }
     let [before, with, after] = figures.resident.map(|bytes| bytes as f64 / 1e6);
+    let threads = sandbox::THREADS;
+    println!("| What | by the clock | by the time of {threads} processors | aim |");
+    println!("|---|---|---|---|");
+    println!("| start, the first of the process | {first:.1} ms | | 50 ms |");
+    println!("| start, median of 20 more | {median:.1} ms | | 50 ms |");
+    for sandbox::Rate { what, by_clock, by_processor, aim } in &figures.rates {
+        let aim = aim.map(|aim| format!("{aim:.0}")).unwrap_or_default();
+        println!("| {what} in a second | {by_clock:.0} | {by_processor:.0} | {aim} |");
+    }
+    println!("| resident with {} objects | {with:.1} MB | | 200 MB |", figures.objects);
     println!(
-        "memory: {with:.1} MB with {} objects ({:.1} KB for each above the {before:.1} MB before them), {after:.1} MB in the end",
-        figures.objects,
-        (with - before) * 1e3 / figures.objects as f64
+        "| of that for each object | {:.1} KB | | |",
+        (with - before) * 1e3 / figures.objects.max(1) as f64
     );
+    println!("| resident after all requests | {after:.1} MB | | |");
     Ok(())
 }

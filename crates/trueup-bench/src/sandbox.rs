@@ -35,9 +35,30 @@ pub struct Figures {
     pub objects: usize,
     /// Resident, in bytes: before the first object, with all of them, and after every request of the bench.
     pub resident: [usize; 3],
-    /// What was done, and how often in a second.
-    pub rates: Vec<(&'static str, f64)>,
+    pub rates: Vec<Rate>,
 }
+
+/// How often something was done.
+#[derive(Debug, Clone, Copy)]
+pub struct Rate {
+    pub what: &'static str,
+    /// In a second of the clock.
+    pub by_clock: f64,
+    /// In a second of as many processors as there are threads: what the clock would say if nobody else used them.
+    pub by_processor: f64,
+    /// What is wanted.
+    pub aim: Option<f64>,
+}
+
+impl Rate {
+    fn times(self, factor: f64) -> Self {
+        Self { by_clock: self.by_clock * factor, by_processor: self.by_processor * factor, ..self }
+    }
+}
+
+/// Writes and reads that are wanted in a second.
+const WRITES_AIM: f64 = 5_000.0;
+const READS_AIM: f64 = 20_000.0;
 
 /// Measures everything with so many objects: a quarter Deployments, a quarter Services, the rest ConfigMaps of 2 KB.
 pub async fn measure(seed: u64, objects: usize) -> Result<Figures> {
@@ -45,13 +66,19 @@ pub async fn measure(seed: u64, objects: usize) -> Result<Figures> {
     let options = SandboxOptions { seed, workloads: Workloads::Untouched, ..SandboxOptions::default() };
     let sandbox = Sandbox::in_process(options).context("start a sandbox")?;
     let door = Arc::new(sandbox.door("admin"));
-    let mut rate = |what, rate| figures.rates.push((what, rate));
+    let mut rate = |what, aim, rate: Rate| figures.rates.push(Rate { what, aim, ..rate });
+    let (writes, reads) = (Some(WRITES_AIM), Some(READS_AIM));
     figures.resident[0] = status("VmRSS")?;
-    rate("creates", timed(objects, |n| ask(&door, Method::POST, &collection(n), JSON, object(n, 0))).await?);
+    rate(
+        "creates",
+        writes,
+        timed(objects, |n| ask(&door, Method::POST, &collection(n), JSON, object(n, 0))).await?,
+    );
     figures.resident[1] = status("VmRSS")?;
     let n = objects.min(10_000);
     rate(
         "server-side applies",
+        writes,
         timed(n, |n| {
             let path = format!("{}?fieldManager=one&force=true", named(n));
             ask(&door, Method::PATCH, &path, "application/apply-patch+yaml", object(n, 1))
@@ -60,6 +87,7 @@ pub async fn measure(seed: u64, objects: usize) -> Result<Figures> {
     );
     rate(
         "merge patches",
+        writes,
         timed(n, |n| {
             let patch = format!(r#"{{"metadata":{{"annotations":{{"touched":"{n}"}}}}}}"#);
             ask(&door, Method::PATCH, &named(n), "application/merge-patch+json", patch)
@@ -68,6 +96,7 @@ pub async fn measure(seed: u64, objects: usize) -> Result<Figures> {
     );
     rate(
         "updates of status",
+        writes,
         timed(n, |n| {
             let patch =
                 format!(r#"{{"status":{{"observedGeneration":{n},"replicas":3,"readyReplicas":3}}}}"#);
@@ -78,13 +107,15 @@ pub async fn measure(seed: u64, objects: usize) -> Result<Figures> {
     );
     rate(
         "gets",
+        reads,
         timed(n * 4, |number| ask(&door, Method::GET, &named(number % n), JSON, String::new())).await?,
     );
     let pages = timed(100, |_| {
         let path = format!("/api/v1/configmaps?limit={PAGE_OBJECTS}");
         ask(&door, Method::GET, &path, JSON, String::new())
     });
-    rate("objects in listed pages", pages.await? * objects.div_ceil(2).min(PAGE_OBJECTS) as f64);
+    let each = objects.div_ceil(2).min(PAGE_OBJECTS) as f64;
+    rate("objects in listed pages", None, pages.await?.times(each));
     figures.resident[2] = status("VmRSS")?;
     drop(door);
     sandbox.shutdown().await;
@@ -106,11 +137,11 @@ async fn starts(seed: u64) -> Result<[Duration; 2]> {
 }
 
 /// Does something so many times, several at the same time, and says how often in a second.
-async fn timed<F>(n: usize, deed: impl Fn(usize) -> F) -> Result<f64>
+async fn timed<F>(n: usize, deed: impl Fn(usize) -> F) -> Result<Rate>
 where
     F: Future<Output = Result<()>> + Send + 'static,
 {
-    let began = Instant::now();
+    let (began, used) = (Instant::now(), processor_time()?);
     let mut tasks = tokio::task::JoinSet::new();
     for number in 0..n {
         if tasks.len() == CLIENTS {
@@ -121,7 +152,22 @@ where
     while let Some(ended) = tasks.join_next().await {
         ended??;
     }
-    Ok(n as f64 / began.elapsed().as_secs_f64())
+    let used = (processor_time()? - used).max(1.0 / TICKS);
+    let by_processor = n as f64 / used * THREADS as f64;
+    Ok(Rate { what: "", by_clock: n as f64 / began.elapsed().as_secs_f64(), by_processor, aim: None })
+}
+
+/// Linux counts processor time in hundredths of a second wherever it tells of it.
+const TICKS: f64 = 100.0;
+
+/// Seconds that all threads of this process have computed, for themselves and in the kernel.
+fn processor_time() -> Result<f64> {
+    let text = std::fs::read_to_string("/proc/self/stat").context("read /proc/self/stat")?;
+    // The second word is the name of the program, in parentheses, and may hold anything.
+    let (_, words) = text.rsplit_once(')').context("find the name in /proc/self/stat")?;
+    let times = words.split_whitespace().skip(11).take(2);
+    let ticks: u64 = times.map(str::parse::<u64>).sum::<Result<u64, _>>().context("read the times")?;
+    Ok(ticks as f64 / TICKS)
 }
 
 /// One request, whose answer is read to its end.
