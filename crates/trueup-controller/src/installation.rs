@@ -19,6 +19,7 @@ use crate::board::Board;
 use crate::clock::SharedClock;
 use crate::complaints::Complaints;
 use crate::configured::Configured;
+use crate::past::Past;
 use crate::routes::Routes;
 use crate::site::{self, News, Site};
 use crate::sources::Renders;
@@ -40,6 +41,7 @@ pub struct Installation {
     pub configured: Configured,
     pub watchdog: Watchdog,
     pub interrupted: Interrupted,
+    pub past: Past,
 }
 
 /// Intents without an outcome, by application: whoever meant to act was interrupted.

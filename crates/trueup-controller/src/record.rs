@@ -7,7 +7,7 @@ use trueup_engine::look::Comparison;
 use trueup_engine::memory::{Layered, Secrecy};
 use trueup_engine::operation::StepOutcome;
 use trueup_engine::plan::{Action, Precondition, Step};
-use trueup_ledger::{Fact, HandedOver, IntendedAction, Ledger, LedgerError, NewEntry, Seq, Write};
+use trueup_ledger::{Corrected, Fact, HandedOver, IntendedAction, Ledger, LedgerError, NewEntry, Seq, Write};
 use trueup_object::{ResourceKey, Text};
 
 use crate::clock::SharedClock;
@@ -19,6 +19,8 @@ pub struct Recorder<'a> {
     pub app: &'a AppKey,
     /// Why the steps are taken, in words.
     pub reason: &'a str,
+    /// Whether policy alone takes them.
+    pub by_policy: bool,
     /// The look that the plan was made from.
     pub comparison: &'a Comparison,
     /// The commit whose targets are applied.
@@ -78,12 +80,15 @@ impl Recorder<'_> {
             Action::Apply { .. } => IntendedAction::Apply,
             Action::Delete { .. } => IntendedAction::Delete,
         };
-        let paths =
-            step.corrects.iter().filter_map(|correction| correction.path.as_ref()).map(ToString::to_string);
+        let corrects = step.corrects.iter().map(|correction| Corrected {
+            path: correction.path.as_ref().map(ToString::to_string),
+            opponent: correction.opponent.clone(),
+        });
         let fact = Fact::Intended {
             action,
             reason: self.reason.to_owned(),
-            paths: paths.collect(),
+            by_policy: self.by_policy,
+            corrects: corrects.collect(),
             revision: self.revision.clone(),
             uid,
             resource_version,

@@ -25,6 +25,7 @@ use crate::applications;
 use crate::board::AppCard;
 use crate::complaints::Matter;
 use crate::installation::Installation;
+use crate::mailbox::Depth;
 use crate::staff::{application_kind, report_kind};
 use crate::state::{AppState, Finished};
 use crate::turn::act::Scene;
@@ -41,6 +42,8 @@ pub struct Report {
     events: Vec<ReportedEvent>,
     /// The Application tells of the last operation already.
     pub operation_is_told: bool,
+    /// The request that was carried out is taken off the Application.
+    pub clears_request: bool,
 }
 
 impl Report {
@@ -72,17 +75,18 @@ pub fn prepare(
     next.summary.images = images(targets);
     next.source_types = app.sources.iter().map(|_| Text::from("Directory")).collect();
     let mut events = transition_events(installation, application, &previous, verdict, now);
-    let mut patch = Value::default();
+    let (mut patch, mut clears_request) = (Value::default(), false);
     if let Some(operation) = told_operation(state) {
         next.operation_state = Some(operation_state(operation, application, &compared_to));
     }
-    if let Some(Finished { operation: Some(operation), resource_version }) = &state.finished
+    if let Some(Finished { operation: Some(operation), resource_version, .. }) = &state.finished
         && *resource_version == application.metadata.resource_version
     {
         push_history(&mut next, operation, &compared_to, app.history_limit);
         events.push(operation_event(installation, application, operation, now));
         if application.operation.is_some() && !operation.request.initiated_by.automated {
             patch.set_at(&["operation"], Value::Null);
+            clears_request = true;
             // The request that was carried out is cleared, and none that came meanwhile.
             let version = application.metadata.resource_version.clone();
             patch.set_at(&["metadata", "resourceVersion"], version.into());
@@ -90,7 +94,7 @@ pub fn prepare(
     }
     next.carry_over(&previous, now);
     let operation_is_told = next.operation_state == previous.operation_state;
-    if app.refresh.is_some() {
+    if app.refresh.is_some() && state.inquiry.refreshing() == Depth::Live {
         patch.set_at(&["metadata", "annotations", REFRESH], Value::Null);
     }
     // Most looks find what was found before.
@@ -114,6 +118,7 @@ pub fn prepare(
         drift_report,
         events,
         operation_is_told,
+        clears_request,
     }
 }
 
@@ -134,7 +139,7 @@ fn unserved(targets: &TargetSet, live: &LiveSet) -> Option<Condition> {
 
 /// Writes what was prepared. What cannot be written is written by a later turn; says whether all but the Events was written.
 pub async fn send(installation: &Installation, report: Report) -> bool {
-    let Report { key: Some(key), patch, drift_report, events, operation_is_told: _ } = report else {
+    let Report { key: Some(key), patch, drift_report, events, .. } = report else {
         return true;
     };
     let wire = &installation.sites.home.cluster.connection().wire;
@@ -229,10 +234,12 @@ pub async fn unknown(
     next.set_conditions(conditions);
     next.carry_over(&previous, now);
     let mut patch = Value::default();
-    if object.at(&["metadata", "annotations", REFRESH]).is_some() {
+    let is_refreshed = state.inquiry.refreshing() == Depth::Live;
+    if is_refreshed && object.at(&["metadata", "annotations", REFRESH]).is_some() {
         patch.set_at(&["metadata", "annotations", REFRESH], Value::Null);
     }
-    if let Some(finished) = object.get("operation").filter(|operation| !operation.is_null()) {
+    let asked = object.get("operation").filter(|operation| !operation.is_null());
+    if let Some(finished) = asked.filter(|_| !state.inquiry.is_awaited()) {
         // Nothing can be synced: the request ends here, or it would wait for ever.
         let failed = failed_operation(finished, conditions, now);
         patch.set_at(&["operation"], Value::Null);
@@ -463,7 +470,8 @@ mod tests {
         let mut ended = engine::OperationState::begin(SyncRequest::default(), at);
         ended.finish(OperationPhase::Succeeded, "done".to_owned(), at);
         let mut state = AppState::new(AppKey::new("argocd", "web"));
-        state.finished = Some(Finished { operation: Some(ended), resource_version: Text::from("1") });
+        state.finished =
+            Some(Finished { operation: Some(ended), resource_version: Text::from("1"), is_cleared: false });
         assert_eq!(told_operation(&state).map(|it| it.phase), Some(OperationPhase::Succeeded));
         state.running = Some(Running::new(SyncRequest::default(), at));
         assert_eq!(told_operation(&state).map(|it| it.phase), Some(OperationPhase::Running));

@@ -20,6 +20,7 @@ use crate::complaints::Complaints;
 use crate::configured::{self, Configured};
 use crate::installation::{Installation, Interrupted, Settings, Sites};
 use crate::mailbox::{Depth, Mailbox};
+use crate::past::Past;
 use crate::routes::Routes;
 use crate::site::{self, News, Site, is_scaler};
 use crate::sources::Renders;
@@ -136,6 +137,7 @@ pub async fn run(options: Options, board: Board, ended: CancellationToken) -> Re
         configured,
         watchdog,
         interrupted: Interrupted::default(),
+        past: Past::default(),
     });
     let keeper =
         Keeper::start(candidate).map_err(|error| StartError::Thread { message: error.to_string() })?;
@@ -202,6 +204,9 @@ async fn lead(
             (None, true) => {
                 if let Err(error) = installation.interrupted.read(&installation.ledger).await {
                     tracing::error!(%error, "what was interrupted cannot be read from the ledger and stays open");
+                }
+                if let Err(error) = installation.past.read(&installation.ledger, installation.now()).await {
+                    tracing::error!(%error, "what was done of late cannot be read from the ledger; fights begin anew");
                 }
                 crew = Some(Crew::begin(&installation, &mut hired));
             }

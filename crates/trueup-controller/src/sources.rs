@@ -4,17 +4,23 @@
 //! A commit that touches nothing of what the sources read costs one comparison of identities: what was rendered stands
 //! (performance: key by what is read, never by commit).
 
+use std::collections::BTreeMap;
+
 use tokio::sync::{Semaphore, SemaphorePermit};
 use trueup_engine::app::{App, Source, Unsupported};
-use trueup_engine::desired::{Rendered, ResolvedRevision};
-use trueup_engine::source::{CommitFacts, CommitId, ReadSet, Revision};
+use trueup_engine::desired::{self, Rendered, ResolvedRevision, Scope};
+use trueup_engine::source::{CommitFacts, CommitId, ReadSet, Revision, SourceErrorKind};
+use trueup_engine::tracking::Tracking;
+use trueup_object::Gvk;
 use trueup_render::{RenderError, Rendering};
 use trueup_repo::{Freshness, Repositories, SourceError};
+
+use crate::packed::PackedTargets;
 
 /// What one source was read from last time.
 #[derive(Debug, Clone)]
 pub struct SourceRead {
-    source: Source,
+    pub source: Source,
     commit: CommitId,
     read_set: ReadSet,
     facts: Option<CommitFacts>,
@@ -28,11 +34,40 @@ pub enum Answer<'a> {
     Fresh(Fresh<'a>),
 }
 
+/// The same, ready to be kept.
+#[derive(Debug)]
+pub enum Read {
+    Same(Vec<ResolvedRevision>),
+    Fresh(Box<Settled>),
+}
+
+/// Targets as they are kept, and under which circumstances they were settled.
+#[derive(Debug)]
+pub struct Settled {
+    pub targets: PackedTargets,
+    pub scopes: BTreeMap<Gvk, Scope>,
+    pub marked_by: Tracking,
+}
+
 /// Manifests as rendered. They keep their place until they are packed or dropped.
 pub struct Fresh<'a> {
     pub rendered: Vec<Rendered>,
     pub unsupported: Vec<Unsupported>,
     _place: Option<SemaphorePermit<'a>>,
+}
+
+impl Fresh<'_> {
+    /// Settles and packs what was rendered, and gives its place free. `scope_of` is as the cluster has it now.
+    pub fn settle(self, app: &App, scope_of: impl Fn(&Gvk) -> Scope) -> Settled {
+        let mut scopes = BTreeMap::new();
+        for manifest in self.rendered.iter().flat_map(|rendered| &rendered.manifests) {
+            scopes.entry(manifest.gvk().clone()).or_insert_with(|| scope_of(manifest.gvk()));
+        }
+        let known = |gvk: &Gvk| scopes.get(gvk).copied().unwrap_or(Scope::Unknown);
+        let mut targets = desired::settle(app, self.rendered, known);
+        targets.unsupported.extend(self.unsupported);
+        Settled { targets: PackedTargets::new(&targets), scopes, marked_by: app.tracking.clone() }
+    }
 }
 
 /// Places for reading and rendering. Parsed manifests cost ten times what they cost packed, and at a start every application
@@ -58,7 +93,11 @@ pub enum SourcesFailure {
     /// A source of a kind that this build cannot render: the application is read-only, by name.
     Unsupported(Unsupported),
     /// Cause and remedy. What was known before stands for a while.
-    Failed { message: String },
+    Failed {
+        message: String,
+        /// Git has answered, and will say the same of the same commit.
+        is_answer: bool,
+    },
 }
 
 /// How Git is asked.
@@ -165,14 +204,31 @@ fn revision(read: &SourceRead) -> ResolvedRevision {
 }
 
 fn failed(source: &Source, error: &SourceError) -> SourcesFailure {
-    SourcesFailure::Failed { message: format!("failed to {}; {}", error.naming(&source.repo), error.hint()) }
+    let message = format!("failed to {}; {}", error.naming(&source.repo), error.hint());
+    let is_answer = match error.kind() {
+        SourceErrorKind::UnknownRevision
+        | SourceErrorKind::MissingPath
+        | SourceErrorKind::NotADirectory
+        | SourceErrorKind::TooLarge
+        | SourceErrorKind::Unsupported
+        | SourceErrorKind::InvalidAddress => true,
+        SourceErrorKind::Unreachable
+        | SourceErrorKind::TimedOut
+        | SourceErrorKind::Authentication
+        | SourceErrorKind::NotARepository
+        | SourceErrorKind::ToolMissing
+        | SourceErrorKind::Storage
+        | SourceErrorKind::Internal => false,
+    };
+    SourcesFailure::Failed { message, is_answer }
 }
 
 fn unrendered(error: &RenderError) -> SourcesFailure {
     match error {
         RenderError::Unsupported(unsupported) => SourcesFailure::Unsupported(unsupported.clone()),
         RenderError::Pattern { .. } | RenderError::TooLarge { .. } => {
-            SourcesFailure::Failed { message: format!("failed to {error}; {}", error.hint()) }
+            let message = format!("failed to {error}; {}", error.hint());
+            SourcesFailure::Failed { message, is_answer: true }
         }
     }
 }

@@ -15,12 +15,14 @@ use trueup_engine::look::Comparison;
 use trueup_engine::operation::OperationState;
 use trueup_engine::plan::{Pace, SyncPlan};
 use trueup_engine::policy::LastSync;
+use trueup_engine::source::Revision;
 use trueup_engine::tracking::Tracking;
 use trueup_ledger::Seq;
 use trueup_object::{Gvk, ResourceKey, Text};
 
 use crate::applications::Seen;
 use crate::foreign::Sighting;
+use crate::inquiry::Inquiry;
 use crate::packed::{PackedMemory, PackedTargets};
 use crate::report::Report;
 use crate::sources::SourceRead;
@@ -36,6 +38,10 @@ pub struct AppState {
     pub uid: Text,
     /// The resourceVersion of the Application at the last turn.
     pub version: Text,
+    /// What is being asked of Git beside the turns.
+    pub inquiry: Inquiry,
+    /// For which revision Git was last asked, where it is another than the sources name.
+    pub asked_revision: Option<Revision>,
     pub sources: Vec<SourceRead>,
     pub targets: Option<PackedTargets>,
     /// The scopes with which the targets were settled.
@@ -96,7 +102,7 @@ pub struct AppState {
     /// For which those were that track what this one declares.
     pub owners_asked: Option<Timestamp>,
     pub started_at: Option<Timestamp>,
-    /// How long asking Git has taken in the present turn.
+    /// How long asking Git has taken since the last look.
     pub asking: Duration,
     /// Steps that were done and not yet seen in a watch event.
     pub open_intents: Vec<(Seq, ResourceKey)>,
@@ -135,6 +141,8 @@ pub struct Finished {
     /// The version of the Application from which the request was read: while it is the one observed, its `operation`
     /// field is the old request.
     pub resource_version: Text,
+    /// The request was taken off the Application. Before, an equal one is the same.
+    pub is_cleared: bool,
 }
 
 impl Running {
@@ -178,6 +186,8 @@ impl AppState {
             seen: None,
             uid: Text::default(),
             version: Text::default(),
+            inquiry: Inquiry::default(),
+            asked_revision: None,
             sources: Vec::new(),
             targets: None,
             scopes: BTreeMap::new(),

@@ -1,7 +1,7 @@
 //! One turn of an application's worker: gather, look, plan, act, report.
 //!
 //! A turn never learns why it was asked for. Whatever woke it, it looks at the whole application and does what is to be
-//! done now.
+//! done now. It never waits for Git, which is asked beside it.
 
 pub(crate) mod act;
 pub(crate) mod cascade;
@@ -12,10 +12,10 @@ mod restore;
 pub(crate) mod verdict;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use trueup_engine::app::{App, RefreshLevel};
 use trueup_engine::condition::{Condition, ConditionType};
 use trueup_engine::desired::TargetSet;
 use trueup_engine::live::LiveSet;
@@ -27,7 +27,7 @@ use trueup_object::ResourceKey;
 
 use crate::applications::{self, Found, Seen};
 use crate::foreign;
-use crate::installation::{Installation, spread};
+use crate::installation::Installation;
 use crate::mailbox::Depth;
 use crate::report::{self, Report};
 use crate::site::Site;
@@ -61,7 +61,7 @@ const REPORT_RETRY: SignedDuration = SignedDuration::from_secs(2);
 const REPORT_RETRY_MAX: SignedDuration = SignedDuration::from_secs(120);
 
 /// Takes one turn.
-pub async fn take(installation: &Installation, state: &mut AppState, woken: Depth) -> Next {
+pub async fn take(installation: &Arc<Installation>, state: &mut AppState, woken: Depth) -> Next {
     let now = installation.now();
     let next = match applications::find(installation, state) {
         Found::Gone => {
@@ -88,13 +88,15 @@ pub async fn take(installation: &Installation, state: &mut AppState, woken: Dept
             next
         }
     };
-    let reading = gather::reading(state.app.as_deref(), state.asked_at.unwrap_or(now));
-    installation.routes.note_reading(&state.key, reading);
+    // Who has never asked and is asking has read nothing yet.
+    if let Some(at) = state.asked_at.or_else(|| (!state.inquiry.is_under_way()).then_some(now)) {
+        installation.routes.note_reading(&state.key, gather::reading(state.app.as_deref(), at));
+    }
     next
 }
 
 async fn valid(
-    installation: &Installation,
+    installation: &Arc<Installation>,
     state: &mut AppState,
     seen: &Seen,
     woken: Depth,
@@ -107,7 +109,7 @@ async fn valid(
         state.uid = seen.uid.clone();
     }
     state.foreign = None;
-    let (depth, polled) = depth_of(state, app, woken, now);
+    let sources_changed = state.app.as_ref().is_none_or(|known| known.sources != app.sources);
     state.version = seen.resource_version.clone();
     state.app = Some(app.clone());
     state.again = false;
@@ -115,7 +117,8 @@ async fn valid(
         tracing::error!(application = %state.key, %error, "the ledger cannot be read; nothing is decided");
         return Next::At(Some(now + LEDGER_RETRY));
     }
-    act::take_up_request(state, app, &seen.resource_version, now);
+    let answered = gather::answered(state, app, now);
+    let taken_up = act::take_up_request(state, app, &seen.resource_version, now);
     let site = match installation.sites.find(&app.destination.cluster).await {
         Ok(site) => site,
         Err(condition) => {
@@ -123,24 +126,21 @@ async fn valid(
             return blind(installation, state, seen, condition, now).await;
         }
     };
-    restore::restore(installation, state, seen, &site).await;
-    let begun = tokio::time::Instant::now();
-    let failure = gather::targets(installation, state, &site, app, depth, polled).await;
-    if depth > Depth::Live {
-        state.poll_at = Some(next_poll(installation, state, now));
+    let occasion = gather::Occasion { woken, sources_changed, taken_up };
+    if let Some(wish) = gather::wish(state, &site, app, &occasion, answered.as_ref(), now) {
+        state.inquiry.wish(wish);
     }
-    verdict::note_failure(&mut state.source_failing, failure, now);
-    // What was waited for before its place is no work of this application's but the question to Git.
-    let asking = begun.elapsed();
+    gather::inquire(installation, state, &site, seen, now);
+    verdict::note_overdue(state, now);
+    let is_usable = gather::is_usable(state, &site, app);
     match (&state.targets, state.source_failing.clone()) {
-        (Some(targets), _) => {
+        (Some(targets), failing) if is_usable || failing.is_some() => {
             let asked = gather::ask(installation, state, &site, seen, targets).await;
-            state.asking = asking;
             judged(installation, state, seen, &site, asked).await
         }
         (None, Some(failing)) => blind(installation, state, seen, failing.condition, now).await,
-        // Targets are there or their failure is.
-        (None, None) => Next::At(due(state, now)),
+        // The answer wakes the worker.
+        (Some(_) | None, _) => Next::At(due(state, now)),
     }
 }
 
@@ -164,7 +164,10 @@ async fn blind(
     if stands {
         conditions.extend(verdict::stale_warning(state));
     }
-    state.running = None;
+    // What waits for Git goes on waiting.
+    if !state.inquiry.is_awaited() {
+        state.running = None;
+    }
     let sent = report::unknown(installation, state, &application.object, &conditions, stands).await;
     Next::At(due_after(state, sent, now))
 }
@@ -230,6 +233,7 @@ async fn judged(
         act::Scene { installation, site, app, settings: &settings, targets: &targets, live: &live, now };
     // The ledger gets this before anything that is intended; nothing waits for the disk.
     let found = installation.ledger.hand_over(found).await;
+    let clears_request = report.clears_request;
     // The status is written while the cluster is being changed: neither waits for the other.
     let (outcome, sent, remembered) = tokio::join!(
         act::carry_out(&scene, intention),
@@ -238,6 +242,9 @@ async fn judged(
     );
     if !remembered {
         state.memory = None;
+    }
+    if let Some(finished) = state.finished.as_mut().filter(|_| sent && clears_request) {
+        finished.is_cleared = true;
     }
     act::take_note(&scene, state, outcome);
     if seen.app.deleting
@@ -249,8 +256,9 @@ async fn judged(
     if state.again { Next::Again } else { Next::At(due_after(state, sent, now)) }
 }
 
-fn note_duration(scene: &act::Scene<'_>, state: &AppState, taken: Duration) {
-    let millis = u64::try_from((state.asking + taken).as_millis()).unwrap_or(u64::MAX);
+fn note_duration(scene: &act::Scene<'_>, state: &mut AppState, taken: Duration) {
+    let asking = std::mem::take(&mut state.asking);
+    let millis = u64::try_from((asking + taken).as_millis()).unwrap_or(u64::MAX);
     scene.installation.board.update(|shown| {
         let looks = shown.looks.entry(state.key.clone()).or_default();
         looks.0 += 1;
@@ -332,31 +340,6 @@ fn compare(
     scene.installation.watchdog.watch(limit, || look(&input))
 }
 
-/// The depth that the Application, the timer and the wake-up ask for together, and whether the timer alone asks Git.
-fn depth_of(state: &AppState, app: &App, woken: Depth, now: Timestamp) -> (Depth, bool) {
-    let refresh = match app.refresh {
-        Some(RefreshLevel::Hard) => Depth::Hard,
-        Some(RefreshLevel::Normal) => Depth::Git,
-        None => Depth::Live,
-    };
-    let retried = state.source_retry_at.is_some_and(|at| at <= now);
-    let polled = if retried || state.poll_at.is_none_or(|at| at <= now) { Depth::Git } else { Depth::Live };
-    let sources_changed = state.app.as_ref().is_none_or(|known| known.sources != app.sources);
-    // What was asked for a moment ago is synced as Git has it now.
-    let asked = app.operation.is_some() && state.running.is_none();
-    let changed = if sources_changed || asked { Depth::Git } else { Depth::Live };
-    let asked = woken.max(refresh).max(changed);
-    let known = state.targets.is_some() || state.source_failing.is_some();
-    (asked.max(polled), asked == Depth::Live && known)
-}
-
-fn next_poll(installation: &Installation, state: &AppState, now: Timestamp) -> Timestamp {
-    let settings = &installation.settings;
-    let jitter = settings.poll_jitter.mul_f64(spread(&state.key));
-    let wait = SignedDuration::try_from(settings.poll + jitter).unwrap_or(SignedDuration::from_secs(120));
-    now.saturating_add(wait).unwrap_or(Timestamp::MAX)
-}
-
 /// As `due`; what could not be written is tried again.
 fn due_after(state: &mut AppState, sent: bool, now: Timestamp) -> Option<Timestamp> {
     let again = report_retry(state, sent, now);
@@ -382,8 +365,12 @@ fn due(state: &AppState, now: Timestamp) -> Option<Timestamp> {
     let held_back = state.heal_after.filter(|at| *at > now);
     let confirms = state.confirmations.wake_at(now);
     let limited = state.limited_until.filter(|at| *at > now);
+    // While Git is being asked, its answer wakes the worker.
+    let asked = if state.inquiry.is_under_way() { None } else { state.poll_at };
+    let overdue = state.inquiry.overdue().map(|(_, told_at)| told_at).filter(|at| *at > now);
     fights
-        .chain(state.poll_at)
+        .chain(asked)
+        .chain(overdue)
         .chain(state.source_retry_at)
         .chain(stale)
         .chain(running)

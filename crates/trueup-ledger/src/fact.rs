@@ -43,8 +43,10 @@ pub enum Fact {
         action: IntendedAction,
         /// Why: a commit, self-heal, an operation and who asked for it.
         reason: String,
-        /// Paths that the change corrects.
-        paths: Vec<String>,
+        /// Whether the application's policy does it, and nobody asked for it.
+        by_policy: bool,
+        /// What of the cluster's doing it undoes.
+        corrects: Vec<Corrected>,
         /// The commit whose target is applied.
         revision: Option<Text>,
         /// What the object must still be.
@@ -57,6 +59,15 @@ pub enum Fact {
     Refused { intent: Seq, reason: String },
     /// The object's own watch event showed the change, which alone proves it.
     Confirmed { intent: Seq, resource_version: Option<Text> },
+}
+
+/// A path that a change puts back to what Git says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Corrected {
+    /// `None`: that the object is there.
+    pub path: Option<String>,
+    /// Whose value goes, where that is known.
+    pub opponent: Option<Text>,
 }
 
 /// What an intent will do to its object.

@@ -161,6 +161,15 @@ impl FileStorage {
         rows.fetch_all(&self.readers).await?.iter().map(stored_entry).collect()
     }
 
+    pub async fn carried_out(&self, before: i64, limit: i64) -> Result<Vec<StoredEntry>, LedgerError> {
+        let sql = "SELECT seq, time, app, object, kind, intent, evidence, body FROM entries AS intents \
+                   WHERE kind = 'intended' AND seq < ? AND EXISTS (SELECT 1 FROM entries AS outcomes \
+                   WHERE outcomes.intent = intents.seq AND outcomes.kind IN ('done', 'confirmed')) \
+                   ORDER BY seq DESC LIMIT ?";
+        let rows = sqlx::query(sql).bind(before).bind(limit);
+        rows.fetch_all(&self.readers).await?.iter().map(stored_entry).collect()
+    }
+
     pub async fn evidence(&self, seq: i64) -> Result<Option<Vec<u8>>, LedgerError> {
         let sql = "SELECT evidence.body FROM entries JOIN evidence ON evidence.id = entries.evidence \
                    WHERE entries.seq = ?";

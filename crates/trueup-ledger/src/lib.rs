@@ -23,7 +23,7 @@ mod writer;
 pub use claim::Claim;
 pub use disk::{MemoryDisk, PendingWrite, WriteFate};
 pub use error::LedgerError;
-pub use fact::{Entry, Fact, IntendedAction, NewEntry, Seq, StoredEvidence};
+pub use fact::{Corrected, Entry, Fact, IntendedAction, NewEntry, Seq, StoredEvidence};
 pub use key::DigestKey;
 pub use ledger::{HandedOver, Ledger, Write};
 pub use memory::{AppMemory, Circumstances};

@@ -75,6 +75,15 @@ impl Ledger {
         })
     }
 
+    /// Intents that were carried out, from the newest back, beginning before one where one is given. At most a thousand.
+    pub async fn carried_out(&self, before: Option<Seq>) -> Result<Vec<Entry>, LedgerError> {
+        let before = before.map_or(i64::MAX, Seq::number);
+        entries(match &self.storage {
+            Storage::File(file) => file.carried_out(before, ENTRIES_MAX as i64).await?,
+            Storage::Disk(disk) => disk.read(|tables| tables.carried_out(before, ENTRIES_MAX)).await?,
+        })
+    }
+
     /// What an entry's effect was about to overwrite.
     pub async fn evidence(&self, seq: Seq) -> Result<Option<StoredEvidence>, LedgerError> {
         let body = match &self.storage {

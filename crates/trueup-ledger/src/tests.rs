@@ -23,7 +23,8 @@ use trueup_object::{FieldPath, GroupKind, ResourceKey, Timestamp, Value};
 
 use crate::schema::migrate;
 use crate::{
-    Circumstances, Entry, Fact, IntendedAction, Ledger, LedgerError, MemoryDisk, NewEntry, Seq, Write,
+    Circumstances, Corrected, Entry, Fact, IntendedAction, Ledger, LedgerError, MemoryDisk, NewEntry, Seq,
+    Write,
 };
 
 fn time(second: i64) -> Timestamp {
@@ -50,7 +51,11 @@ fn intent(second: i64, evidence: Option<Evidence>) -> NewEntry {
         fact: Fact::Intended {
             action: IntendedAction::Apply,
             reason: "self-heal".to_owned(),
-            paths: vec![".spec.replicas".to_owned()],
+            by_policy: true,
+            corrects: vec![
+                Corrected { path: Some(".spec.replicas".to_owned()), opponent: Some("kubectl-edit".into()) },
+                Corrected { path: None, opponent: None },
+            ],
             revision: Some("0123456".into()),
             uid: Some("u-1".into()),
             resource_version: Some("41".into()),
@@ -178,6 +183,7 @@ macro_rules! on_both {
 on_both! {
     what_was_written_is_there_after_reopening,
     intents_without_an_outcome_are_found,
+    intents_that_were_carried_out_are_found,
     memory_is_replaced_and_forgotten,
     an_object_without_a_base_is_remembered_so,
     a_request_is_written_whole_or_not_at_all,
@@ -232,6 +238,27 @@ async fn intents_without_an_outcome_are_found(kept: Kept) {
     ledger.append(entry(4, refused)).await.unwrap();
     let unfinished = ledger.unfinished().await.unwrap();
     assert_eq!(unfinished.iter().map(|entry| entry.seq).collect::<Vec<_>>(), [seqs[0], seqs[2]]);
+}
+
+async fn intents_that_were_carried_out_are_found(kept: Kept) {
+    let ledger = kept.open().await;
+    let mut seqs = Vec::new();
+    for second in 0..4 {
+        seqs.push(ledger.append(intent(second, None)).await.unwrap());
+    }
+    let (uid, resource_version) = (None, None);
+    let outcomes = [
+        Fact::Done { intent: seqs[0], uid, resource_version },
+        Fact::Refused { intent: seqs[1], reason: "the object changed meanwhile".to_owned() },
+        // One that was interrupted and then seen to have come about.
+        Fact::Confirmed { intent: seqs[3], resource_version: None },
+    ];
+    for outcome in outcomes {
+        ledger.append(entry(5, outcome)).await.unwrap();
+    }
+    let numbers = |found: Vec<Entry>| found.iter().map(|entry| entry.seq).collect::<Vec<_>>();
+    assert_eq!(numbers(ledger.carried_out(None).await.unwrap()), [seqs[3], seqs[0]]);
+    assert_eq!(numbers(ledger.carried_out(Some(seqs[3])).await.unwrap()), [seqs[0]]);
 }
 
 async fn memory_is_replaced_and_forgotten(kept: Kept) {

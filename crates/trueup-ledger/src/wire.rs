@@ -11,7 +11,7 @@ use trueup_engine::evidence::Evidence;
 use trueup_object::{Map, ResourceKey, Text, Timestamp, Value};
 
 use crate::error::LedgerError;
-use crate::fact::{Fact, IntendedAction, Seq, StoredEvidence};
+use crate::fact::{Corrected, Fact, IntendedAction, Seq, StoredEvidence};
 
 /// The version of the bodies written by this build.
 pub const BODY_VERSION: i64 = 1;
@@ -39,10 +39,13 @@ pub fn fact_to_json(fact: &Fact) -> String {
             put("differences", Some(Value::List(differences.iter().cloned().map(Value::Str).collect())));
             put("message", Some(message.as_str().into()));
         }
-        Fact::Intended { action, reason, paths, revision, uid, resource_version } => {
+        Fact::Intended { action, reason, by_policy, corrects, revision, uid, resource_version } => {
             put("action", Some(action.as_str().into()));
             put("reason", Some(reason.as_str().into()));
-            put("paths", Some(Value::List(paths.iter().map(|path| path.as_str().into()).collect())));
+            put("byPolicy", Some((*by_policy).into()));
+            put("paths", Some(Value::List(corrects.iter().map(|it| or_null(it.path.as_deref())).collect())));
+            let opponents = corrects.iter().map(|it| or_null(it.opponent.as_deref()));
+            put("opponents", Some(Value::List(opponents.collect())));
             put("revision", text(revision));
             put("uid", text(uid));
             put("resourceVersion", text(resource_version));
@@ -73,7 +76,9 @@ pub fn fact_from(kind: &str, intent: Option<i64>, body: &str) -> Result<Fact, Le
             action: IntendedAction::parse(&string("action"))
                 .ok_or_else(|| unreadable(format!("an unknown action {:?}", string("action"))))?,
             reason: string("reason"),
-            paths: words("paths").map(str::to_owned).collect(),
+            // What older builds wrote has neither.
+            by_policy: body.at(&["byPolicy"]).and_then(Value::as_bool) == Some(true),
+            corrects: corrected(body.list_at(&["paths"]), body.list_at(&["opponents"])),
             revision: text("revision"),
             uid: text("uid"),
             resource_version: text("resourceVersion"),
@@ -85,6 +90,20 @@ pub fn fact_from(kind: &str, intent: Option<i64>, body: &str) -> Result<Fact, Le
         "confirmed" => Fact::Confirmed { intent: intent()?, resource_version: text("resourceVersion") },
         other => return Err(unreadable(format!("an unknown kind of entry {other:?}"))),
     })
+}
+
+fn or_null(text: Option<&str>) -> Value {
+    text.map_or(Value::Null, Value::from)
+}
+
+fn corrected(paths: &[Value], opponents: &[Value]) -> Vec<Corrected> {
+    let opponents = opponents.iter().map(Some).chain(std::iter::repeat(None));
+    let both = paths.iter().zip(opponents);
+    let corrected = both.map(|(path, opponent)| Corrected {
+        path: path.as_str().map(str::to_owned),
+        opponent: opponent.and_then(Value::as_str).map(Text::from),
+    });
+    corrected.collect()
 }
 
 pub fn evidence_to_json(evidence: &Evidence) -> String {

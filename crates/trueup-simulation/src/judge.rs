@@ -124,6 +124,15 @@ struct AppFacts {
     named: BTreeMap<String, u64>,
 }
 
+/// A controller changed back what others had changed.
+#[derive(Debug, Clone, Copy)]
+struct Correction {
+    at_ms: u64,
+    /// Whose disk remembers it.
+    replica: Replica,
+    incarnation: u64,
+}
+
 /// Judges one run.
 #[derive(Debug)]
 pub struct Judge {
@@ -143,7 +152,7 @@ pub struct Judge {
     /// For which targets of an application that was last cleared of what they do not declare.
     agreed_on: BTreeMap<String, Arc<Targets>>,
     /// When a controller changed back what others had changed.
-    corrections: BTreeMap<(ResourceKey, String), Vec<(u64, u64)>>,
+    corrections: BTreeMap<(ResourceKey, String), Vec<Correction>>,
     /// Since when nothing fails; none while something does.
     calm_since: Option<u64>,
     /// Since when faults have gone on without a calm time between them.

@@ -14,7 +14,7 @@ use trueup_engine::live::LiveSet;
 use trueup_engine::look::Comparison;
 use trueup_engine::operation::{self, Effect, OperationPhase, OperationState, StepOutcome, StepResult};
 use trueup_engine::plan::{Action, HeldReason, PlanContext, SyncPlan, limit_conditions, limits_until, plan};
-use trueup_engine::policy::{self, Authority, LastSync, NotNow};
+use trueup_engine::policy::{self, Asked, Authority, LastSync, NotNow};
 use trueup_engine::status::SyncStatus;
 use trueup_ledger::Seq;
 use trueup_object::{Gvk, ResourceKey, Value};
@@ -54,6 +54,8 @@ pub struct Intention {
     pub reason: String,
     /// A step of an operation, or a heal that needs none.
     pub heals: bool,
+    /// Nobody asked for it.
+    pub by_policy: bool,
     /// What was found about the objects of the plan.
     pub comparison: Comparison,
 }
@@ -76,18 +78,30 @@ pub struct Outcome {
     pub intents: Vec<(Seq, ResourceKey)>,
 }
 
-/// Takes up what `operation` asks for, unless it was taken up before.
-pub fn take_up_request(state: &mut AppState, app: &App, resource_version: &str, now: Timestamp) {
-    let Some(request) = &app.operation else { return };
-    let is_finished =
-        state.finished.as_ref().is_some_and(|finished| finished.resource_version == resource_version);
+/// Takes up what `operation` asks for, unless it was taken up before. Returns whether there was something to take up.
+pub fn take_up_request(state: &mut AppState, app: &App, resource_version: &str, now: Timestamp) -> bool {
+    let Some(request) = &app.operation else {
+        state.finished.iter_mut().for_each(|finished| finished.is_cleared = true);
+        return false;
+    };
+    if let Some(finished) = &mut state.finished {
+        let is_same = |operation: &OperationState| operation.request == *request;
+        if !finished.is_cleared && finished.operation.as_ref().is_some_and(is_same) {
+            // Somebody was quicker than its end, which is written on what is there now.
+            finished.resource_version = resource_version.into();
+        }
+        if finished.resource_version == resource_version {
+            return false;
+        }
+    }
     let is_running =
         state.running.as_ref().is_some_and(|running| !running.operation.request.initiated_by.automated);
-    if is_finished || is_running {
-        return;
+    if is_running {
+        return false;
     }
     // A person goes before the policy: a new plan may replace an old one at any time.
     state.running = Some(Running::new(request.clone(), now));
+    true
 }
 
 /// What is to be done now.
@@ -140,8 +154,9 @@ fn go_on(scene: &Scene<'_>, state: &mut AppState, comparison: &Comparison) -> Op
         }
     }
     let running = state.running.as_mut()?;
-    let is_served = is_served_now(scene, &mut state.missed_kinds);
-    if running.wake_at.is_some_and(|at| at > scene.now) && !is_served {
+    let is_served = !state.inquiry.is_awaited() && is_served_now(scene, &mut state.missed_kinds);
+    let is_early = running.wake_at.is_some_and(|at| at > scene.now) && !is_served;
+    if is_early || state.inquiry.is_awaited() {
         return None;
     }
     if let Some(failing) = &state.source_failing {
@@ -183,8 +198,9 @@ fn go_on(scene: &Scene<'_>, state: &mut AppState, comparison: &Comparison) -> Op
 fn by_policy(scene: &Scene<'_>, state: &mut AppState, comparison: &Comparison) -> Option<Intention> {
     state.policy_conditions.clear();
     state.limited_until = None;
-    // What the server has not confirmed yet is not acted on: its answer wakes the worker.
-    if state.source_failing.is_some() || scene.app.deleting || confirm::is_open(state) {
+    // What the server or Git has not answered yet is not acted on: the answer wakes the worker.
+    let is_open = state.inquiry.is_awaited() || confirm::is_open(state);
+    if state.source_failing.is_some() || scene.app.deleting || is_open {
         return None;
     }
     if is_served_now(scene, &mut state.missed_kinds) {
@@ -273,7 +289,8 @@ fn planned(
         SyncPlan { steps: Vec::new(), held: plan.held }
     };
     let comparison = concerned(comparison, &plan);
-    Intention { plan, mode, reason: reason.to_owned(), heals, comparison }
+    let by_policy = authority.asked == Asked::Policy;
+    Intention { plan, mode, reason: reason.to_owned(), heals, by_policy, comparison }
 }
 
 /// What a look found about the objects that a plan changes: their evidence.
@@ -333,6 +350,7 @@ pub async fn carry_out(scene: &Scene<'_>, intention: Option<Intention>) -> Optio
         clock: &scene.installation.clock,
         app: &scene.app.key,
         reason: &intention.reason,
+        by_policy: intention.by_policy,
         comparison: &intention.comparison,
         revision: revisions(scene.targets).into_iter().next(),
         schemas: layered(&schemas),
@@ -352,8 +370,6 @@ pub fn take_note(scene: &Scene<'_>, state: &mut AppState, outcome: Option<Outcom
     let Some(Outcome { intention, results, intents }) = outcome else { return };
     let now = scene.installation.now();
     state.open_intents.extend(intents);
-    let by_policy = intention.heals
-        || state.running.as_ref().is_some_and(|running| running.operation.request.initiated_by.automated);
     for (step, result) in intention.plan.steps.iter().zip(&results) {
         let StepOutcome::Done(effect) = &result.outcome else { continue };
         if intention.mode == Mode::DryRun || *effect == Effect::Unchanged {
@@ -366,7 +382,7 @@ pub fn take_note(scene: &Scene<'_>, state: &mut AppState, outcome: Option<Outcom
                 now,
             );
         }
-        if by_policy {
+        if intention.by_policy {
             state.pace.note(step, now);
         }
     }
@@ -474,14 +490,11 @@ fn finish(scene: &Scene<'_>, state: &mut AppState, plan: &SyncPlan, phase: Opera
         state.just_synced.extend(kept.map(|held| held.key.clone()));
     }
     count(scene, state, &running.operation, phase);
-    // A sync of a revision that somebody named looked at that revision: what the sources name is looked at next.
-    if running.operation.request.revision.is_some() {
-        state.poll_at = None;
-    }
     // What the policy has to say comes next, with the outcome known.
     state.last_message.clone_from(&running.operation.message);
     let resource_version = state.version.clone();
-    state.finished = Some(Finished { operation: Some(running.operation), resource_version });
+    state.finished =
+        Some(Finished { operation: Some(running.operation), resource_version, is_cleared: false });
     state.again = true;
 }
 

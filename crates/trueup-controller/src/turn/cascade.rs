@@ -66,6 +66,7 @@ pub fn decide(scene: &Scene<'_>, application: &Application, comparison: &Compari
         mode: Mode::Real,
         reason: "the Application is being deleted".to_owned(),
         heals: true,
+        by_policy: false,
     })
 }
 

@@ -1,14 +1,15 @@
 //! Gathering: what is remembered, what Git wants, what is live.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use trueup_cluster::wire::WireError;
 use trueup_cluster::{KindScope, Lookup, ObjectName};
-use trueup_engine::app::{App, ClusterName};
+use trueup_engine::app::{App, AppKey, ClusterName, RefreshLevel};
 use trueup_engine::condition::{Condition, ConditionType};
-use trueup_engine::desired::{self, Scope, TargetSet};
+use trueup_engine::desired::{Scope, TargetSet};
 use trueup_engine::live::LiveSet;
 use trueup_engine::memory::SchemaSet;
 use trueup_engine::source::Revision;
@@ -18,14 +19,15 @@ use trueup_object::{GroupKind, Gvk, ResourceKey, Text};
 use trueup_repo::Freshness;
 
 use crate::applications::Seen;
-use crate::installation::Installation;
+use crate::inquiry::{self, Answered, Wish};
+use crate::installation::{Installation, spread};
 use crate::mailbox::Depth;
 use crate::packed::{PackedMemory, PackedTargets};
 use crate::routes::{Named, Reading};
 use crate::site::{Site, scaler_kinds};
-use crate::sources::{self, Answer, Fresh, Question, SourcesFailure};
+use crate::sources::{self, Answer, Question, Read, Settled, SourceRead, SourcesFailure};
 use crate::state::AppState;
-use crate::turn::verdict;
+use crate::turn::{restore, verdict};
 
 /// What was asked of the cluster before a look.
 pub struct Asked {
@@ -40,6 +42,18 @@ const POLL_SHARED: Duration = Duration::from_secs(10);
 
 /// So do those that try a failed source again.
 const RETRY_SHARED: Duration = Duration::from_secs(2);
+
+/// What is rendered anew because the cluster has become another need not be asked for anew: polls do that.
+const RENDERED_ANEW: Duration = Duration::from_secs(180);
+
+/// Why a turn is taken, as far as it concerns Git.
+pub struct Occasion {
+    pub woken: Depth,
+    /// The Application names other sources than at the last turn.
+    pub sources_changed: bool,
+    /// Somebody has just asked for a sync.
+    pub taken_up: bool,
+}
 
 /// The wait after a source could not be read, doubled each time.
 const SOURCE_RETRY_BASE: SignedDuration = SignedDuration::from_secs(5);
@@ -60,6 +74,9 @@ pub async fn memory(installation: &Installation, state: &mut AppState) -> Result
     state.context = if contexts.len() == 1 { contexts.first().map(|found| Text::clone(found)) } else { None };
     state.memory = Some(PackedMemory::new(stored.objects));
     state.interrupted.extend(installation.interrupted.take(&state.key));
+    if let Some((fights, pace)) = installation.past.take(&state.key) {
+        (state.fights, state.pace) = (fights, pace);
+    }
     Ok(())
 }
 
@@ -83,68 +100,186 @@ pub fn keep_context(state: &mut AppState, site: &Site) {
     state.context = Some(version);
 }
 
-/// Asks Git and renders where the depth asks for it or nothing is known yet. What was known stays where that fails; the
-/// failure is returned.
-pub async fn targets(
-    installation: &Installation,
-    state: &mut AppState,
-    site: &Site,
-    app: &App,
-    depth: Depth,
-    polled: bool,
-) -> Option<Condition> {
-    let failing = state.source_failing.as_ref().map(|failing| failing.condition.clone());
-    let known = match &state.targets {
-        Some(_) => stands(state, site, app),
-        // A source that could not be read is not asked at every event: its own timer does that.
-        None => failing.is_some(),
+/// Takes over what Git has answered since the last turn; returns for whom. What was known stays where the sources could not be
+/// read.
+pub fn answered(state: &mut AppState, app: &App, now: Timestamp) -> Option<Wish> {
+    let Answered { wish, begun_at, answer } = state.inquiry.take()?;
+    state.asked_at = Some(begun_at);
+    let read = match answer {
+        Some(answer) => {
+            state.asking += answer.took;
+            state.restored |= answer.is_restored;
+            if answer.restored.is_some() {
+                state.memory = answer.restored;
+            }
+            if answer.app.sources != app.sources || answer.revision != wanted_revision(state) {
+                // Something else is wanted by now; who waited for this waits for that.
+                state.inquiry.wish(wish);
+                return None;
+            }
+            state.sources = answer.reads;
+            answer.read
+        }
+        // The panic itself is in the log.
+        None => Err(SourcesFailure::Failed {
+            message: "failed to read the sources: a bug of the controller; see its log".to_owned(),
+            is_answer: false,
+        }),
     };
-    if depth == Depth::Live && known {
-        return failing;
-    }
-    let revision = wanted_revision(state);
-    let question = Question {
-        repositories: &installation.repositories,
-        renders: &installation.renders,
-        app,
-        revision: revision.as_ref(),
-        // A poll may share the answer of another application's; a refresh wants to know what is there now.
-        freshness: match (polled, &state.source_failing) {
-            (true, None) => Freshness::Within(POLL_SHARED),
-            (true, Some(_)) => Freshness::Within(RETRY_SHARED),
-            (false, _) => Freshness::Now,
-        },
-        may_stand: depth < Depth::Hard && state.targets.is_some() && stands(state, site, app),
-    };
-    let asked_at = installation.now();
-    let answer = sources::ask(&question, &mut state.sources).await;
-    state.asked_at = Some(asked_at);
-    note_answer(state, &answer, installation.now());
-    match answer {
-        Ok(Answer::Same(revisions)) => {
+    note_answer(state, &read, now);
+    let failure = match read {
+        Ok(Read::Same(revisions)) => {
             if let Some(targets) = &mut state.targets {
                 targets.revisions = revisions;
             }
             None
         }
-        Ok(Answer::Fresh(fresh)) => {
-            take_fresh(state, site, app, fresh, installation.now());
+        Ok(Read::Fresh(settled)) => {
+            take_over(state, *settled, now);
             None
         }
         Err(SourcesFailure::Unsupported(unsupported)) => {
             state.targets = None;
             Some(trueup_api::unsupported_condition(&[unsupported]))
         }
-        Err(SourcesFailure::Failed { message }) => {
+        Err(SourcesFailure::Failed { message, .. }) => {
             Some(Condition::new(ConditionType::ComparisonError, message))
         }
+    };
+    verdict::note_failure(&mut state.source_failing, failure, begun_at);
+    Some(wish)
+}
+
+/// What Git is to be asked now: what somebody asks for, what has become other than it was read for, and what is due.
+pub fn wish(
+    state: &AppState,
+    site: &Site,
+    app: &App,
+    occasion: &Occasion,
+    answered: Option<&Wish>,
+    now: Timestamp,
+) -> Option<Wish> {
+    let refresh = match app.refresh {
+        Some(RefreshLevel::Hard) => Depth::Hard,
+        Some(RefreshLevel::Normal) => Depth::Git,
+        None => Depth::Live,
+    };
+    let heard = state.inquiry.refreshing().max(answered.map_or(Depth::Live, |wish| wish.refresh));
+    let refresh = if refresh > heard { refresh } else { Depth::Live };
+    // What was asked for a moment ago is synced as Git has it now.
+    let is_awaited =
+        occasion.sources_changed || occasion.taken_up || state.asked_revision != wanted_revision(state);
+    let depth = occasion.woken.max(refresh).max(if is_awaited { Depth::Git } else { Depth::Live });
+    if depth > Depth::Live {
+        return Some(Wish { depth, freshness: Freshness::Now, refresh, is_awaited });
     }
+    if state.inquiry.is_under_way() {
+        return None;
+    }
+    let by_itself =
+        |freshness, is_awaited| Some(Wish { depth: Depth::Git, freshness, refresh: Depth::Live, is_awaited });
+    // A source that could not be read is not asked at every event: its own timer does that.
+    let is_retried = state.source_retry_at.is_some_and(|at| at <= now);
+    if state.source_failing.is_none() && !is_usable(state, site, app) {
+        return by_itself(Freshness::Within(RENDERED_ANEW), true);
+    }
+    let is_due = is_retried || state.poll_at.is_none_or(|at| at <= now);
+    let shared = if state.source_failing.is_some() { RETRY_SHARED } else { POLL_SHARED };
+    if is_due { by_itself(Freshness::Within(shared), false) } else { None }
+}
+
+/// Asks Git what is wished for, unless it is being asked already.
+pub fn inquire(
+    installation: &Arc<Installation>,
+    state: &mut AppState,
+    site: &Arc<Site>,
+    seen: &Seen,
+    now: Timestamp,
+) {
+    let Some(wish) = state.inquiry.due() else { return };
+    let revision = wanted_revision(state);
+    let errand = Errand {
+        installation: installation.clone(),
+        site: site.clone(),
+        app: seen.app.clone(),
+        revision: revision.clone(),
+        wish,
+        may_stand: wish.depth < Depth::Hard && is_usable(state, site, &seen.app),
+        earlier: state.sources.clone(),
+        lost: restore::what_was_lost(state, seen),
+    };
+    state.asked_revision = revision;
+    state.source_retry_at = None;
+    state.poll_at = Some(next_poll(installation, &state.key, now));
+    let owner = (installation.staff.clone(), state.key.clone());
+    state.inquiry.begin(wish, now, owner, errand.run());
+}
+
+/// Everything that asking Git takes.
+struct Errand {
+    installation: Arc<Installation>,
+    site: Arc<Site>,
+    app: Arc<App>,
+    revision: Option<Revision>,
+    wish: Wish,
+    may_stand: bool,
+    earlier: Vec<SourceRead>,
+    lost: Option<restore::Lost>,
+}
+
+impl Errand {
+    async fn run(self) -> inquiry::Answer {
+        let Self { installation, site, app, revision, wish, may_stand, earlier: mut reads, lost } = self;
+        let begun = tokio::time::Instant::now();
+        let restored = match lost {
+            Some(lost) => restore::restore(&installation, &site, &app.key, &lost).await,
+            None => Ok(None),
+        };
+        let restored = match restored {
+            Ok(restored) => restored,
+            // Without its past nothing of the application is to be decided: it is asked for again.
+            Err(failure) => {
+                return inquiry::Answer {
+                    app,
+                    revision,
+                    reads,
+                    read: Err(failure),
+                    restored: None,
+                    is_restored: false,
+                    took: begun.elapsed(),
+                };
+            }
+        };
+        let question = Question {
+            repositories: &installation.repositories,
+            renders: &installation.renders,
+            app: &app,
+            revision: revision.as_ref(),
+            freshness: wish.freshness,
+            may_stand,
+        };
+        let read = match sources::ask(&question, &mut reads).await {
+            Ok(Answer::Same(revisions)) => Ok(Read::Same(revisions)),
+            Ok(Answer::Fresh(fresh)) => {
+                Ok(Read::Fresh(Box::new(fresh.settle(&app, |gvk| scope(&site, gvk)))))
+            }
+            Err(failure) => Err(failure),
+        };
+        inquiry::Answer { app, revision, reads, read, restored, is_restored: true, took: begun.elapsed() }
+    }
+}
+
+fn next_poll(installation: &Installation, key: &AppKey, now: Timestamp) -> Timestamp {
+    let settings = &installation.settings;
+    let jitter = settings.poll_jitter.mul_f64(spread(key));
+    let wait = SignedDuration::try_from(settings.poll + jitter).unwrap_or(SignedDuration::from_secs(120));
+    now.saturating_add(wait).unwrap_or(Timestamp::MAX)
 }
 
 /// Sets when a source that failed is asked again: soon, then more and more seldom; the poll is the upper limit. What
 /// this build cannot render changes with a commit only, which the poll finds.
-fn note_answer(state: &mut AppState, answer: &Result<Answer<'_>, SourcesFailure>, now: Timestamp) {
-    match answer {
+fn note_answer(state: &mut AppState, read: &Result<Read, SourcesFailure>, now: Timestamp) {
+    match read {
         Ok(_) | Err(SourcesFailure::Unsupported(_)) => {
             state.source_failures = 0;
             state.source_retry_at = None;
@@ -158,24 +293,22 @@ fn note_answer(state: &mut AppState, answer: &Result<Answer<'_>, SourcesFailure>
     }
 }
 
-/// Packs what was rendered, and gives its place free.
-fn take_fresh(state: &mut AppState, site: &Site, app: &App, fresh: Fresh<'_>, now: Timestamp) {
-    let mut scopes = BTreeMap::new();
-    for manifest in fresh.rendered.iter().flat_map(|rendered| &rendered.manifests) {
-        scopes.entry(manifest.gvk().clone()).or_insert_with(|| scope(site, manifest.gvk()));
-    }
-    let scope_of = |gvk: &Gvk| scopes.get(gvk).copied().unwrap_or(Scope::Unknown);
-    let mut targets = desired::settle(app, fresh.rendered, scope_of);
-    targets.unsupported.extend(fresh.unsupported);
-    let packed = PackedTargets::new(&targets);
+fn take_over(state: &mut AppState, settled: Settled, now: Timestamp) {
+    let Settled { targets, scopes, marked_by } = settled;
     // What was derived from equal targets stands.
-    if !state.targets.as_ref().is_some_and(|known| known.wants_the_same(&packed)) {
+    if !state.targets.as_ref().is_some_and(|known| known.wants_the_same(&targets)) {
         state.remembered = false;
         state.changed_at = Some(now);
     }
-    state.targets = Some(packed);
+    state.targets = Some(targets);
     state.scopes = scopes;
-    state.marked_by = app.tracking.clone();
+    state.marked_by = marked_by;
+}
+
+/// Whether a look can go by what is known of Git: it was read from the sources of now, and would be settled the same.
+pub fn is_usable(state: &AppState, site: &Site, app: &App) -> bool {
+    let read = state.sources.iter().map(|read| &read.source);
+    state.targets.is_some() && read.eq(&app.sources) && stands(state, site, app)
 }
 
 /// Whether the targets would be settled the same today: objects are marked as they were, and each kind still has its

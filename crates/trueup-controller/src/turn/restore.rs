@@ -7,7 +7,7 @@
 use jiff::Timestamp;
 use trueup_api::Application;
 use trueup_api::status::{ApplicationStatus, ComparedTo, HistoryEntry};
-use trueup_engine::app::App;
+use trueup_engine::app::{App, AppKey};
 use trueup_engine::memory::{self, MemoryContext};
 use trueup_engine::policy::LastSync;
 use trueup_engine::source::Revision;
@@ -18,47 +18,60 @@ use crate::applications::Seen;
 use crate::installation::Installation;
 use crate::packed::PackedMemory;
 use crate::site::Site;
-use crate::sources::{self, Answer, Question};
+use crate::sources::{self, Answer, Question, SourcesFailure};
 use crate::state::AppState;
 use crate::turn::gather;
 use crate::turn::verdict::layered;
 
-/// Rebuilds what was lost, once after a start, where there is nothing better.
-pub async fn restore(installation: &Installation, state: &mut AppState, seen: &Seen, site: &Site) {
-    if std::mem::replace(&mut state.restored, true) {
-        return;
-    }
-    let Some((app, deployed_at)) = what_was_lost(state, seen) else { return };
+/// What is to be read again: the application as it was last deployed, and when that was.
+pub struct Lost {
+    app: App,
+    deployed_at: Timestamp,
+}
+
+/// Rebuilds what was lost. Nothing where Git has it no longer; an error where Git cannot be read now.
+pub async fn restore(
+    installation: &Installation,
+    site: &Site,
+    key: &AppKey,
+    lost: &Lost,
+) -> Result<Option<PackedMemory>, SourcesFailure> {
+    let Lost { app, deployed_at } = lost;
     let question = Question {
         repositories: &installation.repositories,
         renders: &installation.renders,
-        app: &app,
+        app,
         revision: None,
         freshness: Freshness::Now,
         may_stand: false,
     };
-    let answer = sources::ask(&question, &mut Vec::new()).await;
-    let Ok(Answer::Fresh(fresh)) = answer else {
-        tracing::warn!(application = %state.key, "the revision that was last synced cannot be read any more");
-        return;
+    let fresh = match sources::ask(&question, &mut Vec::new()).await {
+        Ok(Answer::Fresh(fresh)) => fresh,
+        Err(failure @ SourcesFailure::Failed { is_answer: false, .. }) => return Err(failure),
+        Ok(Answer::Same(_)) | Err(SourcesFailure::Failed { .. } | SourcesFailure::Unsupported(_)) => {
+            tracing::warn!(application = %key, "the revision that was last synced cannot be read any more");
+            return Ok(None);
+        }
     };
-    let targets = trueup_engine::desired::settle(&app, fresh.rendered, |gvk: &Gvk| gather::scope(site, gvk));
+    let targets = trueup_engine::desired::settle(app, fresh.rendered, |gvk: &Gvk| gather::scope(site, gvk));
     let settings = installation.configured.settings().unwrap_or_default();
     let schemas = site.schemas(&settings);
     let context = MemoryContext {
         schemas: layered(&schemas),
         secrecy: settings.secrecy(installation.secret_key()),
-        now: deployed_at,
+        now: *deployed_at,
     };
     let restored =
         targets.targets.values().map(|target| (target.key.clone(), memory::restore(&context, target)));
-    state.memory = Some(PackedMemory::new(restored.collect()));
-    tracing::info!(application = %state.key, "what was last synced was read from Git again: the state folder has nothing");
+    tracing::info!(application = %key, "what was last synced was read from Git again: the state folder has nothing");
+    Ok(Some(PackedMemory::new(restored.collect())))
 }
 
-/// Takes over how the last sync ended; returns the application as it was last deployed, and when that was, where nothing of it is
-/// remembered.
-fn what_was_lost(state: &mut AppState, seen: &Seen) -> Option<(App, Timestamp)> {
+/// Takes over how the last sync ended, until that was done once after a start; returns what is to be rebuilt, where nothing of it is remembered.
+pub fn what_was_lost(state: &mut AppState, seen: &Seen) -> Option<Lost> {
+    if state.restored {
+        return None;
+    }
     let application = seen.application()?;
     let status = ApplicationStatus::of(application.status());
     if state.last_sync.is_none() {
@@ -68,7 +81,8 @@ fn what_was_lost(state: &mut AppState, seen: &Seen) -> Option<(App, Timestamp)> 
     }
     let is_empty = state.memory.as_ref().is_some_and(|memory| memory.keys().next().is_none());
     let last = status.history.last().filter(|_| is_empty)?;
-    Some((at_revisions(&application, &seen.app, last)?, last.deployed_at))
+    let app = at_revisions(&application, &seen.app, last)?;
+    Some(Lost { app, deployed_at: last.deployed_at })
 }
 
 /// The application with its sources at the commits that were deployed; nothing where the sources are others now.

@@ -29,6 +29,18 @@ pub fn note_failure(known: &mut Option<Failing>, failure: Option<Condition>, now
     *known = failure.map(|condition| Failing { since, condition });
 }
 
+/// Takes note of a question to Git that has had no answer for long: what is known is as old as it.
+pub fn note_overdue(state: &mut AppState, now: Timestamp) {
+    let Some((since, told_at)) = state.inquiry.overdue() else { return };
+    if state.source_failing.is_none() && told_at <= now {
+        let why = format!(
+            "the sources have not been read since {since:.0}: Git has not answered yet; it is waited for, and \
+             its server may be slow or its history large"
+        );
+        state.source_failing = Some(Failing { since, condition: Condition::comparison_error(why) });
+    }
+}
+
 /// Takes note of kinds that cannot be observed, or that all can be again.
 pub fn note_blind_spot(state: &mut AppState, fresh: &Comparison, live: &LiveSet, now: Timestamp) {
     let cause = blind_spot(fresh, live).map(Condition::comparison_error);

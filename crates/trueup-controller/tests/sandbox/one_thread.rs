@@ -16,7 +16,7 @@ use trueup_controller::{Board, Options, RuntimeClock, StartError, Stores};
 use trueup_engine::source::RepoUrl;
 use trueup_ledger::{Ledger, MemoryDisk};
 use trueup_object::{Timestamp, Value};
-use trueup_repo::{Edit, MemoryMirrors, MemoryRemotes, NewCommit, Repositories};
+use trueup_repo::{Conduct, Edit, MemoryMirrors, MemoryRemotes, NewCommit, Outage, Repositories};
 use trueup_sandbox::{Clock, Sandbox, SandboxOptions};
 
 use crate::world::{config_map, deployment, value};
@@ -227,4 +227,179 @@ fn two_runs_ask_the_same_at_the_same_times() {
 
 fn shown((at, method, address, body): &Asked) -> String {
     format!("{at:?} {method} {address} {}", String::from_utf8_lossy(body))
+}
+
+/// How late Git answers: far later than anything that a cluster tells.
+const GIT_DELAY: Duration = Duration::from_secs(20);
+
+/// Well before Git has answered.
+const SOON: Duration = Duration::from_secs(3);
+
+impl World {
+    fn slow_git(&self, delay: Duration) {
+        let conduct = Conduct { delay, ..Conduct::default() };
+        self.remotes.set_conduct(&RepoUrl::parse(REPOSITORY).unwrap(), conduct);
+    }
+
+    async fn tell(&self, app: &str, patch: &str) {
+        let path = format!("{APPLICATIONS}/{app}?fieldManager=kubectl");
+        self.wire.write(Method::PATCH, &path, BodyKind::MergePatch, patch.into()).await.unwrap();
+    }
+
+    async fn app(&self, name: &str) -> Value {
+        self.get(&format!("{APPLICATIONS}/{name}")).await.unwrap()
+    }
+}
+
+fn is_refreshed(app: &Value) -> bool {
+    app.at(&["metadata", "annotations", "argocd.argoproj.io/refresh"]).is_none()
+}
+
+/// Plays what a test does on one thread in a time of its own.
+fn in_its_own_time(test: impl Future<Output = ()>) {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_time().start_paused(true).build().unwrap().block_on(test);
+}
+
+#[test]
+fn what_is_live_is_looked_at_while_git_is_asked() {
+    in_its_own_time(async {
+        let world = World::new(Duration::from_millis(1)).await;
+        let (controller, ended) = world.control();
+        world.until_all_synced().await;
+        world.slow_git(GIT_DELAY);
+        world.tell("web", r#"{"metadata":{"annotations":{"argocd.argoproj.io/refresh":"normal"}}}"#).await;
+        sleep(SOON).await;
+        let asked_at = Instant::now();
+        world.scale(5).await;
+        world.until_replicas(2).await;
+        assert!(asked_at.elapsed() < SOON, "healed after {:?}", asked_at.elapsed());
+        assert!(
+            !is_refreshed(&world.app("web").await),
+            "the look that was asked for is over when Git has answered"
+        );
+        world.until(&format!("{APPLICATIONS}/web"), is_refreshed).await;
+        assert!(asked_at.elapsed() > GIT_DELAY - SOON - SOON, "{:?}", asked_at.elapsed());
+        ended.cancel();
+        assert!(controller.await.is_ok_and(|ended| ended.is_ok()));
+    });
+}
+
+#[test]
+fn a_sync_that_was_asked_for_waits_for_what_git_has_now() {
+    in_its_own_time(async {
+        let world = World::new(Duration::from_millis(1)).await;
+        let (controller, ended) = world.control();
+        world.until_all_synced().await;
+        world.slow_git(GIT_DELAY);
+        world.commit(&[("apps/web/deployment.yaml", &deployment(3))]);
+        world.tell("web", r#"{"operation":{"sync":{}}}"#).await;
+        sleep(SOON).await;
+        // What is known is still looked at; nothing is done before the answer.
+        world.scale(5).await;
+        sleep(SOON).await;
+        let app = world.app("web").await;
+        assert_eq!(app.str_at(&["status", "sync", "status"]), Some("OutOfSync"));
+        assert_eq!(app.str_at(&["status", "operationState", "phase"]), Some("Running"));
+        world.until_replicas(3).await;
+        let path = format!("{APPLICATIONS}/web");
+        world
+            .until(&path, |app| app.str_at(&["status", "operationState", "phase"]) == Some("Succeeded"))
+            .await;
+        let tip = world.remotes.branch(&RepoUrl::parse(REPOSITORY).unwrap(), "main").unwrap().to_string();
+        let app = world.app("web").await;
+        assert_eq!(app.str_at(&["status", "operationState", "syncResult", "revision"]), Some(&*tip));
+        ended.cancel();
+        assert!(controller.await.is_ok_and(|ended| ended.is_ok()));
+    });
+}
+
+/// The last verdict stands for 180 s from when Git was asked, and says that it is old; the answer sets it right.
+#[test]
+fn an_answer_that_does_not_come_makes_the_verdict_old_and_then_unknown() {
+    in_its_own_time(async {
+        let world = World::new(Duration::from_millis(1)).await;
+        let (controller, ended) = world.control();
+        world.until_all_synced().await;
+        world.commit(&[("apps/web/deployment.yaml", &deployment(3))]);
+        // The listing takes less than its limit, and the fetch after it as long as a large history does.
+        world.slow_git(Duration::from_secs(29));
+        world.tell("web", r#"{"metadata":{"annotations":{"argocd.argoproj.io/refresh":"normal"}}}"#).await;
+        sleep(SOON).await;
+        world.slow_git(Duration::from_secs(250));
+        let path = format!("{APPLICATIONS}/web");
+        let has = |app: &Value, kind: &str| {
+            app.list_at(&["status", "conditions"]).iter().any(|it| it.str_at(&["type"]) == Some(kind))
+        };
+        world.until(&path, |app| has(app, "StaleWarning")).await;
+        assert_eq!(world.app("web").await.str_at(&["status", "sync", "status"]), Some("Synced"));
+        world.until(&path, |app| app.str_at(&["status", "sync", "status"]) == Some("Unknown")).await;
+        assert!(has(&world.app("web").await, "ComparisonError"));
+        world.slow_git(Duration::ZERO);
+        world.until_replicas(3).await;
+        world.until_all_synced().await;
+        assert!(!has(&world.app("web").await, "ComparisonError"));
+        ended.cancel();
+        assert!(controller.await.is_ok_and(|ended| ended.is_ok()));
+    });
+}
+
+/// What a controller has corrected is in its ledger: one that begins anew goes on backing off, and names whom it fights.
+#[test]
+fn a_fight_goes_on_after_a_crash() {
+    in_its_own_time(async {
+        let world = World::new(Duration::from_millis(1)).await;
+        let (first, _) = world.control();
+        world.until_all_synced().await;
+        for _ in 0..7 {
+            world.scale(5).await;
+            world.until_replicas(2).await;
+        }
+        first.abort();
+        world.disk.crash();
+        assert!(first.await.is_err());
+        world.scale(5).await;
+        let (second, ended) = world.control();
+        world
+            .until(&format!("{APPLICATIONS}/web"), |app| {
+                let conditions = app.list_at(&["status", "conditions"]).iter();
+                let messages = conditions.filter_map(|it| {
+                    (it.str_at(&["type"]) == Some("FightWarning")).then(|| it.str_at(&["message"]))?
+                });
+                messages.into_iter().any(|message| message.contains("kubectl-edit"))
+            })
+            .await;
+        world.until_replicas(2).await;
+        ended.cancel();
+        assert!(second.await.is_ok_and(|ended| ended.is_ok()));
+    });
+}
+
+/// The second controller has never led, and Git cannot be read when it first does: what the first one deployed is looked for again,
+/// or what somebody changed by hand would pass as a difference that Git made.
+#[test]
+fn a_past_that_cannot_be_read_at_first_is_read_later() {
+    in_its_own_time(async {
+        let world = World::new(Duration::from_millis(1)).await;
+        world.tell("web", r#"{"spec":{"syncPolicy":{"automated":{"selfHeal":false}}}}"#).await;
+        let (first, ended) = world.control();
+        world.until_all_synced().await;
+        ended.cancel();
+        assert!(first.await.is_ok_and(|ended| ended.is_ok()));
+        let outage = Conduct { outage: Some(Outage::Unreachable), ..Conduct::default() };
+        let repository = RepoUrl::parse(REPOSITORY).unwrap();
+        world.remotes.set_conduct(&repository, outage);
+        world.scale(5).await;
+        let world = World { disk: MemoryDisk::new([8; 32]), mirrors: MemoryMirrors::default(), ..world };
+        let (second, ended) = world.control();
+        sleep(Duration::from_secs(30)).await;
+        world.remotes.set_conduct(&repository, Conduct::default());
+        let path = format!("{APPLICATIONS}/web");
+        world.until(&path, |app| app.str_at(&["status", "sync", "status"]) == Some("OutOfSync")).await;
+        sleep(Duration::from_secs(150)).await;
+        let replicas = world.get(DEPLOYMENT).await.and_then(|live| live.int_at(&["spec", "replicas"]));
+        assert_eq!(replicas, Some(5), "changed by hand, in an application that does not heal");
+        ended.cancel();
+        assert!(second.await.is_ok_and(|ended| ended.is_ok()));
+    });
 }

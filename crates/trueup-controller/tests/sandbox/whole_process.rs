@@ -183,8 +183,10 @@ fn no_file_leaks(folder: &Path) {
 async fn two_hundred_applications_of_one_repository_start_without_an_error() {
     let test = "whole_process::two_hundred_applications_of_one_repository_start_without_an_error";
     if let Some(log) = output_of(test, "warn") {
-        let errors: Vec<&str> =
-            log.lines().filter(|line| line.contains("ERROR") || line.contains("WARN")).take(10).collect();
+        // On a machine that has much else to do the Lease may be late, which is no fault of the start.
+        let is_late = |line: &&str| line.contains("trueup_cluster::lease") && line.contains("in time");
+        let told = log.lines().filter(|line| line.contains("ERROR") || line.contains("WARN"));
+        let errors: Vec<&str> = told.filter(|line| !is_late(line)).take(10).collect();
         assert_eq!(errors, Vec::<&str>::new());
         return;
     }

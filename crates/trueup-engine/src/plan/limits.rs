@@ -7,9 +7,9 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
-use trueup_object::{PathElement, ResourceKey};
+use trueup_object::{FieldPath, PathElement, ResourceKey};
 
-use super::{Action, Correction, Held, HeldReason, PlanContext, Step, SyncPlan};
+use super::{Action, Held, HeldReason, PlanContext, Step, SyncPlan};
 use crate::condition::{Condition, ConditionType};
 use crate::look::Presence;
 use crate::policy::Asked;
@@ -57,11 +57,23 @@ impl Pace {
     pub fn note(&mut self, step: &Step, now: Timestamp) {
         self.restarts.retain(|time| is_recent(*time, now));
         self.prunes.retain(|time| is_recent(*time, now));
-        if restarts_pods(step) {
-            self.restarts.push(now);
+        self.remember(&step.key, is_prune(step), step.corrects.iter().map(|it| it.path.as_ref()), now);
+    }
+
+    /// Remembers what was done to an object at some time, as a record tells it: whether it was pruned, and the paths that were
+    /// corrected.
+    pub fn remember<'p>(
+        &mut self,
+        key: &ResourceKey,
+        is_prune: bool,
+        mut corrected: impl Iterator<Item = Option<&'p FieldPath>>,
+        at: Timestamp,
+    ) {
+        if corrected.any(|path| starts_pods(key, path)) {
+            self.restarts.push(at);
         }
-        if is_prune(step) {
-            self.prunes.push(now);
+        if is_prune {
+            self.prunes.push(at);
         }
     }
 
@@ -165,12 +177,14 @@ fn is_prune(step: &Step) -> bool {
 
 /// Whether a step undoes what the cluster moved in a way that starts pods anew. What a commit brings is no correction.
 fn restarts_pods(step: &Step) -> bool {
-    step.corrects.iter().any(|Correction { path, opponent: _ }| match path {
-        None => runs_pods(&step.key),
-        Some(path) => pod_template(&step.key).is_some_and(|template| match path.elements() {
-            [PathElement::Field(spec), PathElement::Field(name), ..] => spec == "spec" && name == template,
-            _ => false,
-        }),
+    step.corrects.iter().any(|correction| starts_pods(&step.key, correction.path.as_ref()))
+}
+
+fn starts_pods(key: &ResourceKey, path: Option<&FieldPath>) -> bool {
+    let Some(path) = path else { return runs_pods(key) };
+    pod_template(key).is_some_and(|template| match path.elements() {
+        [PathElement::Field(spec), PathElement::Field(name), ..] => spec == "spec" && name == template,
+        _ => false,
     })
 }
 

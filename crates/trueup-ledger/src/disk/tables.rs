@@ -130,6 +130,15 @@ impl Tables {
         entries.take(limit).cloned().collect()
     }
 
+    /// From the newest back.
+    pub fn carried_out(&self, before: i64, limit: usize) -> Vec<StoredEntry> {
+        let outcomes = self.entries.iter().filter(|entry| matches!(&*entry.kind, "done" | "confirmed"));
+        let done: BTreeSet<i64> = outcomes.filter_map(|entry| entry.intent).collect();
+        let intents =
+            self.entries.iter().rev().filter(|entry| entry.seq < before && done.contains(&entry.seq));
+        intents.take(limit).cloned().collect()
+    }
+
     pub fn evidence(&self, seq: i64) -> Option<Vec<u8>> {
         let index = usize::try_from(seq.checked_sub(1)?).ok()?;
         self.evidence.get((*self.evidence_of.get(index)?)?).cloned()

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use trueup_object::{ResourceKey, Value};
 
-use super::{AppFacts, Around, Judge, Property, is_held_by, is_operating};
+use super::{AppFacts, Around, Correction, Judge, Property, is_held_by, is_operating};
 use crate::oracle;
 use crate::story::{Policy, Replica};
 
@@ -205,7 +205,7 @@ impl Judge {
             self.forbid(now, key, message);
         }
         let corrected = self.corrections.entry((key.clone(), pointer.to_owned())).or_default();
-        corrected.push((now, effect.incarnation));
+        corrected.push(Correction { at_ms: now, replica: effect.replica, incarnation: effect.incarnation });
     }
 
     /// Whether Git has said the same of a path, or of an object as a whole, since the beginning.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use trueup_object::{ResourceKey, Value};
 
-use super::{Around, Judge, MOMENT_MS, POLL_MS, Property, STALE_MS};
+use super::{Around, Correction, Judge, MOMENT_MS, POLL_MS, Property, STALE_MS};
 use crate::oracle::{self, Difference, Gap, Targets, View};
 use crate::story::Policy;
 
@@ -170,11 +170,14 @@ impl Judge {
     fn fights(&mut self, now: u64) {
         let mut found = Vec::new();
         for ((key, pointer), times) in &mut self.corrections {
-            times.retain(|(at, _)| now.saturating_sub(*at) < WINDOW_MS);
-            let Some((last, incarnation)) = times.last().copied() else { continue };
-            let recent: Vec<u64> =
-                times.iter().filter(|(_, it)| *it == incarnation).map(|(at, _)| *at).collect();
-            if recent.len() > CORRECTIONS_IN_WINDOW_MAX {
+            times.retain(|correction| now.saturating_sub(correction.at_ms) < WINDOW_MS);
+            let Some(last) = times.last().copied() else { continue };
+            let own: Vec<Correction> =
+                times.iter().filter(|it| it.replica == last.replica).copied().collect();
+            let recent: Vec<u64> = own.iter().map(|it| it.at_ms).collect();
+            // One that ends before its correction is recorded does not know of it when it begins anew.
+            let lives: BTreeSet<u64> = own.iter().map(|it| it.incarnation).collect();
+            if recent.len() > CORRECTIONS_IN_WINDOW_MAX + lives.len() - 1 {
                 let message = format!("{key} {pointer} was corrected {} times in ten minutes", recent.len());
                 found.push((key.clone(), message));
             }
@@ -187,7 +190,11 @@ impl Judge {
                     .iter()
                     .any(|(message, at)| message.starts_with(&place) && at + MOMENT_MS >= *fifth)
             });
-            if !named && recent.len() > UNNAMED_MAX && now > last + MOMENT_MS && self.calm_since.is_some() {
+            if !named
+                && recent.len() > UNNAMED_MAX
+                && now > last.at_ms + MOMENT_MS
+                && self.calm_since.is_some()
+            {
                 let message = format!(
                     "{key} {pointer} was corrected {} times in ten minutes, and no FightWarning tells who undoes it",
                     recent.len()

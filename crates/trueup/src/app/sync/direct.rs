@@ -171,6 +171,7 @@ async fn steps(
         clock: &clock,
         app: &scene.app.key,
         reason: "a sync by command, without a controller",
+        by_policy: false,
         comparison: &seen.comparison,
         revision: Some(Text::from(scene.revision.as_str())),
         schemas: scene.schemas(),
