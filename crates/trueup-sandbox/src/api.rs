@@ -33,7 +33,7 @@ pub use change::{Admitted, Change, Changed, Proposal};
 pub use convert::{convert, shown_as};
 pub use delete::{DeleteOptions, Deleted, Propagation};
 pub use first::{create_first_objects, create_storage_class};
-pub use namespaces::{SYSTEM_NAMESPACES, create_system_namespaces};
+pub use namespaces::create_system_namespaces;
 pub use read::{ListOptions, Listing, RevisionMatch};
 pub use watch::{EventKind, WatchEvent, WatchOptions, WatchStream};
 
@@ -72,8 +72,11 @@ pub struct Target<'a> {
 pub struct WriteRecord {
     /// `create`, `update`, `patch`, `delete` or `deletecollection`.
     pub verb: Text,
+    /// The path of its URL.
     pub path: String,
+    /// Who made it.
     pub user: Text,
+    /// As whom the client introduced itself.
     pub user_agent: String,
     /// The status code of the answer.
     pub code: u16,

@@ -26,8 +26,11 @@ pub(crate) use webhook::post_batches;
 /// What is audited, and where to.
 #[derive(Debug, Clone)]
 pub struct AuditOptions {
+    /// Which requests, and how much of each.
     pub policy: AuditPolicy,
+    /// Where events are written to.
     pub log: Option<AuditLog>,
+    /// Where events are posted to.
     pub webhook: Option<AuditWebhook>,
 }
 

@@ -28,9 +28,11 @@ pub use rule::{After, Fault, Match, Rule, Step};
 pub struct Plan {
     /// Wait so long first.
     pub delay: Duration,
+    /// Then do this.
     pub then: Interference,
 }
 
+/// What happens instead of an answer, or to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Interference {
     /// Serve it.
@@ -45,7 +47,10 @@ pub enum Interference {
     /// Serve it, then drop the connection instead of answering.
     Cut,
     /// Serve it only if it says so, then leave the client waiting until the rules change.
-    Hang { serve: bool },
+    Hang {
+        /// Whether it has its effect.
+        serve: bool,
+    },
 }
 
 /// What becomes of a running watch.

@@ -25,5 +25,5 @@ mod watching;
 
 pub use documents::Documents;
 pub use listen::{ListenError, Listener};
-pub use reply::{Body, Cut};
+pub use reply::Body;
 pub use serve::Front;

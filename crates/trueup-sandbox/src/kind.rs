@@ -9,8 +9,6 @@ use trueup_object::{GroupKind, Gvk};
 
 use crate::structural::StructuralSchema;
 
-pub use complete::{COMPLETE_KINDS, is_complete};
-
 /// Whether objects of a kind live in a namespace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {

@@ -86,56 +86,46 @@
 //! # }
 //! ```
 
-#[doc(hidden)]
-pub mod admission;
+#![warn(missing_docs)]
+
+mod admission;
 mod amount;
 mod announced;
-#[doc(hidden)]
-pub mod api;
-#[doc(hidden)]
-pub mod audit;
-#[doc(hidden)]
-pub mod authorize;
+#[expect(missing_docs, reason = "of it only `internals` is reached")]
+mod api;
+mod audit;
+mod authorize;
 mod cel;
-#[doc(hidden)]
-pub mod clock;
-#[doc(hidden)]
-pub mod controllers;
-#[doc(hidden)]
-pub mod discovery;
-#[doc(hidden)]
-pub mod door;
+mod clock;
+mod controllers;
+mod discovery;
+mod door;
 pub mod fates;
 pub mod faults;
+#[expect(missing_docs, reason = "of it only `internals` is reached")]
+mod http;
+mod ids;
 #[doc(hidden)]
-pub mod http;
-#[doc(hidden)]
-pub mod ids;
-#[doc(hidden)]
-pub mod kind;
+pub mod internals;
+#[expect(missing_docs, reason = "of it only `internals` is reached")]
+mod kind;
 pub mod metrics;
-#[doc(hidden)]
-pub mod registry;
-#[doc(hidden)]
-pub mod sandbox;
-#[doc(hidden)]
-pub mod schedule;
-#[doc(hidden)]
-pub mod selector;
-#[doc(hidden)]
-pub mod state;
-#[doc(hidden)]
-pub mod status;
+mod registry;
+mod sandbox;
+mod schedule;
+#[expect(missing_docs, reason = "of it only `internals` is reached")]
+mod selector;
+#[expect(missing_docs, reason = "of it only `internals` is reached")]
+mod state;
+#[expect(missing_docs, reason = "of it only `internals` is reached")]
+mod status;
 mod storage_class;
-#[doc(hidden)]
-pub mod structural;
-#[doc(hidden)]
-pub mod table;
-#[doc(hidden)]
-pub mod write;
+mod structural;
+mod table;
+mod write;
 
 pub use api::WriteRecord;
-pub use audit::{AuditLog, AuditOptions, AuditPolicy, AuditWebhook};
+pub use audit::{AuditLog, AuditOptions, AuditPolicy, AuditWebhook, PolicyError, WebhookError};
 pub use clock::Clock;
 pub use controllers::Workloads;
 pub use door::Door;

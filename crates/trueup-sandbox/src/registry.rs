@@ -18,7 +18,7 @@ use crate::kind::{KindInfo, Scope};
 use crate::state::ResourceId;
 
 pub use builtin::Builtin;
-pub use definition::{Definition, DefinitionProblem};
+pub use definition::Definition;
 
 /// A resource in one version, with what discovery says of it.
 #[derive(Debug, Clone)]

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use trueup_object::{ResourceKey, Value};
-use trueup_sandbox::api::Api;
-use trueup_sandbox::state::{Change, ChangeKind, WatchCursor};
+use trueup_sandbox::internals::Api;
+use trueup_sandbox::internals::{Change, ChangeKind, WatchCursor};
 
 use crate::oracle::Live;
 use crate::templates::Template;
@@ -111,7 +111,7 @@ impl View {
 
     /// Who holds the Lease of the controllers; nobody where there is none.
     pub fn holder(&self) -> String {
-        use trueup_sandbox::state::{Name, ResourceId};
+        use trueup_sandbox::internals::{Name, ResourceId};
         let (resource, name) =
             (ResourceId::new("coordination.k8s.io", "leases"), Name::new("argocd", trueup_controller::LEASE));
         let lease = self.api.store().get(&resource, &name);

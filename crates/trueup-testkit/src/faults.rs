@@ -33,7 +33,7 @@ use trueup_object::Value;
 use trueup_sandbox::faults::{
     Attributes, Faults, Interference, Reading, Rule, WatchFate, broken_off, gone_event,
 };
-use trueup_sandbox::status::ApiStatus;
+use trueup_sandbox::internals::ApiStatus;
 
 use crate::http::Client;
 

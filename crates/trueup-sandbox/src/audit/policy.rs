@@ -62,20 +62,50 @@ pub struct AuditPolicy {
 /// A policy that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PolicyError {
+    /// It is neither YAML nor JSON.
     #[error("the audit policy is no YAML or JSON: {0}")]
     Unreadable(String),
+    /// It is something else.
     #[error("the audit policy is no Policy of audit.k8s.io/v1 but {found:?}")]
-    OtherKind { found: String },
+    OtherKind {
+        /// What it says that it is.
+        found: String,
+    },
+    /// It says nothing.
     #[error("the audit policy has no rules: nothing would be audited")]
     NoRules,
+    /// There is no such field.
     #[error("{at}: unknown field; known are {}", .known.join(", "))]
-    UnknownField { at: String, known: &'static [&'static str] },
+    UnknownField {
+        /// Where it stands.
+        at: String,
+        /// The fields that there are.
+        known: &'static [&'static str],
+    },
+    /// A value is none of those that there are.
     #[error("{at}: {found:?} is none of {}", .known.join(", "))]
-    NotSupported { at: String, found: String, known: Vec<&'static str> },
+    NotSupported {
+        /// Where it stands.
+        at: String,
+        /// The value.
+        found: String,
+        /// Those that there are.
+        known: Vec<&'static str>,
+    },
+    /// A value is of another type.
     #[error("{at}: must be {wanted}")]
-    WrongType { at: String, wanted: &'static str },
+    WrongType {
+        /// Where it stands.
+        at: String,
+        /// What is wanted, in words.
+        wanted: &'static str,
+    },
+    /// A rule is about resources and about other paths.
     #[error("{at}: a rule applies to resources or to other paths, not to both")]
-    Mixed { at: String },
+    Mixed {
+        /// The rule.
+        at: String,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

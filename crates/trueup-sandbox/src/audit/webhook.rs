@@ -26,12 +26,20 @@ pub struct AuditWebhook {
 /// A configuration of the webhook that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WebhookError {
+    /// It is no kubeconfig.
     #[error("the configuration of the audit webhook is no kubeconfig: {0}")]
     Unreadable(String),
+    /// Something is not there.
     #[error("the configuration of the audit webhook has no {0}")]
     Missing(&'static str),
+    /// A field is wrong.
     #[error("{field} in the configuration of the audit webhook: {why}")]
-    Bad { field: &'static str, why: String },
+    Bad {
+        /// The field.
+        field: &'static str,
+        /// What is wrong with it.
+        why: String,
+    },
 }
 
 const N_BATCH_MAX: usize = 400;

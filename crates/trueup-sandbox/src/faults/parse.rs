@@ -30,18 +30,47 @@ const MATCHES: [&str; 7] = ["verb", "group", "version", "kind", "namespace", "na
 /// A rule that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FaultError {
+    /// It is no object.
     #[error(
         "a fault must be an object such as {{\"kind\": \"status\", \"code\": 503}}, and this is none: {0}"
     )]
     NotARule(String),
+    /// Nobody knows such a fault.
     #[error("unknown fault {name:?}; known are {}", FAULTS.map(|(fault, _)| fault).join(", "))]
-    UnknownFault { name: String },
+    UnknownFault {
+        /// What it is called.
+        name: String,
+    },
+    /// A fault has no such setting.
     #[error("fault {fault} has no setting {key:?}; it has {}", .known.join(", "))]
-    UnknownKey { fault: &'static str, key: String, known: Vec<&'static str> },
+    UnknownKey {
+        /// The fault.
+        fault: &'static str,
+        /// The setting that it has not.
+        key: String,
+        /// Those that it has.
+        known: Vec<&'static str>,
+    },
+    /// A setting has a value that it cannot have.
     #[error("fault {fault}: {key} must be {wanted}, not {found}")]
-    BadValue { fault: &'static str, key: &'static str, wanted: &'static str, found: String },
+    BadValue {
+        /// The fault.
+        fault: &'static str,
+        /// The setting.
+        key: &'static str,
+        /// What it may be, in words.
+        wanted: &'static str,
+        /// What it is.
+        found: String,
+    },
+    /// One rule of a list is wrong.
     #[error("rule {index}: {error}")]
-    InList { index: usize, error: Box<FaultError> },
+    InList {
+        /// Its place, counted from 0.
+        index: usize,
+        /// What is wrong with it.
+        error: Box<FaultError>,
+    },
 }
 
 impl Rule {

@@ -9,7 +9,9 @@ pub struct Attributes<'a> {
     pub verb: &'a str,
     /// Empty for the core group.
     pub group: &'a str,
+    /// The version of the API.
     pub version: &'a str,
+    /// The resource: `configmaps`.
     pub plural: &'a str,
     /// Empty where only the path is known: then the plural tells.
     pub kind: &'a str,
@@ -17,7 +19,9 @@ pub struct Attributes<'a> {
     pub namespace: &'a str,
     /// Empty where the path names none.
     pub name: &'a str,
+    /// As whom the client introduces itself.
     pub user_agent: &'a str,
+    /// How it is asked for, where it is a list or watch.
     pub read: Reading,
 }
 
@@ -44,6 +48,7 @@ impl Attributes<'_> {
         }
     }
 
+    /// Whether it changes something.
     pub fn is_write(&self) -> bool {
         matches!(self.verb, "create" | "update" | "patch" | "delete" | "deletecollection")
     }

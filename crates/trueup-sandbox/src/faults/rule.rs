@@ -10,7 +10,9 @@ use super::Attributes;
 /// A fault and the requests that it meets.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rule {
+    /// What goes wrong.
     pub fault: Fault,
+    /// For which requests.
     pub on: Match,
 }
 
@@ -18,29 +20,62 @@ pub struct Rule {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Fault {
     /// Requests are served so much later.
-    Latency { time: Duration },
+    Latency {
+        /// How much later.
+        time: Duration,
+    },
     /// A share (0 to 1) of the requests is answered with this code, without being served.
-    Status { code: u16, retry_after: Option<u32>, share: f64 },
+    Status {
+        /// The code of the answer.
+        code: u16,
+        /// The seconds after which the client is asked to try again.
+        retry_after: Option<u32>,
+        /// Of the requests, from 0 to 1.
+        share: f64,
+    },
     /// Watches end after so many events, or so much time.
-    DropWatch { after: After },
+    DropWatch {
+        /// When they end.
+        after: After,
+    },
     /// The events of watches come so much later.
-    LateWatch { time: Duration },
+    LateWatch {
+        /// How much later.
+        time: Duration,
+    },
     /// The events of watches come twice.
     DuplicateEvents,
     /// A listing breaks off after so many objects: the page after them fails.
-    PartialList { keep: usize },
+    PartialList {
+        /// How many objects are served.
+        keep: usize,
+    },
     /// What is read is as it was so many resource versions ago.
-    StaleRead { versions: u64 },
+    StaleRead {
+        /// How many resource versions ago.
+        versions: u64,
+    },
     /// Whoever goes on from a resource version, by a watch or the next page of a list, learns that it is too old; so do the
     /// watches that run. As often as `times` says, or always.
-    Gone { times: Option<u64> },
+    Gone {
+        /// How often; always where it is not said.
+        times: Option<u64>,
+    },
     /// The next so many changes of existing objects fail as if somebody else had been faster.
-    Conflict { times: u64 },
+    Conflict {
+        /// How often.
+        times: u64,
+    },
     /// The effect happens, the answer is lost.
     Cut,
     /// The moment comes at which a controller is to be killed: the request hangs until the rules change, and
     /// [`super::Faults::kills`] tells. It comes once, at the change with this number among those that match.
-    KillControllerAt { step: Step, nth: u64 },
+    KillControllerAt {
+        /// How far the controller gets.
+        step: Step,
+        /// At which of the changes that match, counted from 1.
+        nth: u64,
+    },
 }
 
 /// How far a controller got when it is killed.
@@ -57,18 +92,26 @@ pub enum Step {
 /// When a watch ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum After {
+    /// After so many events.
     Events(u64),
+    /// After so much time.
     Time(Duration),
 }
 
 /// Which requests a rule meets; an empty list means any.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Match {
+    /// What is done: `get`, `list`, `watch`, `create`, `update`, `patch`, `delete`, `deletecollection`.
     pub verb: Vec<Text>,
+    /// Groups of the API; empty for the core group.
     pub group: Vec<Text>,
+    /// Versions of the API.
     pub version: Vec<Text>,
+    /// Kinds (`ConfigMap`) or resources (`configmaps`).
     pub kind: Vec<Text>,
+    /// Namespaces of objects; empty for objects in none.
     pub namespace: Vec<Text>,
+    /// Names of objects.
     pub name: Vec<Text>,
     /// Beginnings of the client's user agent.
     pub user_agent: Vec<Text>,

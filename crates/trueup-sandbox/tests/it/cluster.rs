@@ -2,7 +2,7 @@
 
 use kube::api::{DynamicObject, EvictParams, ListParams, Patch, PatchParams, PostParams};
 use serde_json::json;
-use trueup_sandbox::api::Target;
+use trueup_sandbox::internals::Target;
 use trueup_sandbox::{SandboxOptions, Workloads};
 
 use crate::world::{World, object, refusal, until};

@@ -3,12 +3,12 @@
 use proptest::prelude::*;
 use trueup_object::{Gvk, Value};
 use trueup_sandbox::faults::Rule;
-use trueup_sandbox::http::path::Route;
-use trueup_sandbox::http::protobuf;
-use trueup_sandbox::http::query::Query;
-use trueup_sandbox::kind::{KindInfo, KindOrigin, Scope};
-use trueup_sandbox::selector::Selector;
-use trueup_sandbox::structural::StructuralSchema;
+use trueup_sandbox::internals::Query;
+use trueup_sandbox::internals::Route;
+use trueup_sandbox::internals::Selector;
+use trueup_sandbox::internals::StructuralSchema;
+use trueup_sandbox::internals::protobuf;
+use trueup_sandbox::internals::{KindInfo, KindOrigin, Scope};
 
 use crate::world::{World, refusal};
 

@@ -2,7 +2,7 @@
 
 use kube::api::{Api, DeleteParams, ListParams, VersionMatch};
 use serde_json::{Value, json};
-use trueup_sandbox::api::{ListOptions, Target};
+use trueup_sandbox::internals::{ListOptions, Target};
 
 use crate::world::{World, client, refusal};
 

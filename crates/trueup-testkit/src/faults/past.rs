@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use trueup_object::Value;
 use trueup_sandbox::faults::Attributes;
-use trueup_sandbox::status::{ApiStatus, StatusReason};
+use trueup_sandbox::internals::{ApiStatus, StatusReason};
 
 use crate::http::Client;
 

@@ -230,8 +230,8 @@ async fn a_controller_that_is_killed_hears_nothing() {
                 // The effect is there before anybody may look.
                 let until = async {
                     loop {
-                        let maps = trueup_sandbox::state::ResourceId::new("", "configmaps");
-                        let name = trueup_sandbox::state::Name::new("default", "a");
+                        let maps = trueup_sandbox::internals::ResourceId::new("", "configmaps");
+                        let name = trueup_sandbox::internals::Name::new("default", "a");
                         let object = world.sandbox.api().store().get(&maps, &name).unwrap();
                         if object.str_at(&["data", "v"]) == Some("2") {
                             return;
