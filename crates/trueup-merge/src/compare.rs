@@ -57,6 +57,10 @@ fn same_form(left: Atom<'_>, right: Atom<'_>) -> bool {
 
 impl Walker {
     fn values(&mut self, before: Option<&Value>, after: Option<&Value>, ty: TypeRef<'_>) {
+        // Most of two objects is the same, whatever its type.
+        if before.is_some() && before == after {
+            return;
+        }
         let (left, right) = (atom(ty, before), atom(ty, after));
         let leaf = match (before, after) {
             (None, None) => return,

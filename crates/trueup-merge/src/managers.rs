@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use trueup_object::{
-    FieldManager, FieldPath, FieldSet, ManagedEntry, ManagedFields, ManagedOperation, PathElement, Text,
+    FieldManager, FieldPath, FieldSet, ManagedEntry, ManagedFields, ManagedOperation, Map, PathElement, Text,
     Timestamp, Value,
 };
 
@@ -344,11 +344,11 @@ pub fn keep_times(live: &Value, mut object: Value) -> Value {
     let timeless = |object: &Value| {
         let mut fields = ManagedFields::of(object);
         fields.entries.iter_mut().for_each(|entry| entry.time = None);
-        let mut rest = object.clone();
-        rest.remove_at(&["metadata", "managedFields"]);
-        (fields, rest)
+        fields
     };
-    if timeless(live) == timeless(&object)
+    // Nearly every write changes something else, which is quickly seen.
+    if is_same_but_for_managers(live, &object)
+        && timeless(live) == timeless(&object)
         && let Some(fields) = live.at(&["metadata", "managedFields"])
     {
         object.set_at(&["metadata", "managedFields"], fields.clone());
@@ -356,11 +356,35 @@ pub fn keep_times(live: &Value, mut object: Value) -> Value {
     object
 }
 
-/// The object without `metadata.managedFields`.
+const MANAGED_FIELDS: &str = "managedFields";
+
+fn is_same_but_for_managers(one: &Value, other: &Value) -> bool {
+    let (Some(one), Some(other)) = (one.as_map(), other.as_map()) else { return one == other };
+    one.len() == other.len()
+        && one.iter().all(|(name, value)| match (name, value, other.get(name)) {
+            (_, _, None) => false,
+            ("metadata", Value::Map(one), Some(Value::Map(other))) => is_same_metadata(one, other),
+            (_, value, Some(found)) => value == found,
+        })
+}
+
+fn is_same_metadata(one: &Map, other: &Map) -> bool {
+    let length = |map: &Map| map.len() - usize::from(map.contains(MANAGED_FIELDS));
+    let mut rest = one.iter().filter(|(name, _)| *name != MANAGED_FIELDS);
+    length(one) == length(other) && rest.all(|(name, value)| other.get(name) == Some(value))
+}
+
+/// The object without `metadata.managedFields`, which is often half of it and not copied first.
 pub(crate) fn without_managed_fields(object: &Value) -> Value {
-    let mut object = object.clone();
-    object.remove_at(&["metadata", "managedFields"]);
-    object
+    let Value::Map(map) = object else { return object.clone() };
+    let copy = |(name, value): (&str, &Value)| match (name, value) {
+        ("metadata", Value::Map(metadata)) => {
+            let rest = metadata.iter().filter(|(name, _)| *name != MANAGED_FIELDS);
+            (Text::from(name), Value::Map(rest.map(|(name, value)| (name, value.clone())).collect()))
+        }
+        (_, value) => (Text::from(name), value.clone()),
+    };
+    Value::Map(map.iter().map(copy).collect())
 }
 
 /// The object with these managers, which it loses where there are none.

@@ -1,5 +1,6 @@
 //! What a writer of a value owns, and how sets of fields relate to a schema.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
@@ -182,24 +183,43 @@ fn zero_scalar(scalar: Scalar) -> Value {
 }
 
 /// The object as the server's Go types see it: with the structs in it that are there even when empty.
-pub(crate) fn with_empty_structs(value: &Value, ty: TypeRef<'_>) -> Value {
+pub(crate) fn with_empty_structs<'v>(value: &'v Value, ty: TypeRef<'_>) -> Cow<'v, Value> {
+    if lacks_empty_structs(value, ty) { Cow::Owned(filled(value, ty)) } else { Cow::Borrowed(value) }
+}
+
+fn lacks_empty_structs(value: &Value, ty: TypeRef<'_>) -> bool {
     match (ty.shape(), value) {
         (Shape::Struct { .. } | Shape::Map { .. }, Value::Map(map)) => {
-            let mut filled: trueup_object::Map = map
-                .iter()
-                .map(|(name, below)| (name, with_empty_structs(below, child_type(ty, name))))
-                .collect();
-            for (name, field) in ty.fields() {
-                let is_struct = matches!(field.ty.shape(), Shape::Struct { .. });
-                if is_struct && field.always && filled.get(name).is_none_or(Value::is_null) {
-                    let empty = Value::Map(trueup_object::Map::new());
-                    filled.insert(name, with_empty_structs(&empty, field.ty));
-                }
-            }
-            Value::Map(filled)
+            map.iter().any(|(name, below)| lacks_empty_structs(below, child_type(ty, name)))
+                || structs_always_there(ty).any(|(name, _)| map.get(name).is_none_or(Value::is_null))
         }
         (Shape::List { element, kind: _ }, Value::List(items)) => {
-            items.iter().map(|item| with_empty_structs(item, element)).collect::<Vec<_>>().into()
+            items.iter().any(|item| lacks_empty_structs(item, element))
+        }
+        _ => false,
+    }
+}
+
+fn structs_always_there(ty: TypeRef<'_>) -> impl Iterator<Item = (&str, TypeRef<'_>)> {
+    let types = ty.always().map(|(name, step)| (name, step.ty));
+    types.filter(|(_, ty)| matches!(ty.shape(), Shape::Struct { .. }))
+}
+
+fn filled(value: &Value, ty: TypeRef<'_>) -> Value {
+    match (ty.shape(), value) {
+        (Shape::Struct { .. } | Shape::Map { .. }, Value::Map(map)) => {
+            let mut whole: trueup_object::Map =
+                map.iter().map(|(name, below)| (name, filled(below, child_type(ty, name)))).collect();
+            for (name, below) in structs_always_there(ty) {
+                if whole.get(name).is_none_or(Value::is_null) {
+                    let empty = Value::Map(trueup_object::Map::new());
+                    whole.insert(name, filled(&empty, below));
+                }
+            }
+            Value::Map(whole)
+        }
+        (Shape::List { element, kind: _ }, Value::List(items)) => {
+            items.iter().map(|item| filled(item, element)).collect::<Vec<_>>().into()
         }
         _ => value.clone(),
     }

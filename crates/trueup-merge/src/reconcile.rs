@@ -47,7 +47,7 @@ fn level(set: &FieldSet, ty: TypeRef<'_>) -> FieldSet {
 
 fn type_at<'a>(element: &PathElement, ty: TypeRef<'a>) -> Option<TypeRef<'a>> {
     match element {
-        PathElement::Field(name) => ty.field(name).map(|field| field.ty),
+        PathElement::Field(name) => ty.step(name).map(|step| step.ty),
         PathElement::Key(_) | PathElement::Value(_) | PathElement::Index(_) => {
             matches!(ty.shape(), Shape::List { .. }).then(|| ty.element())
         }

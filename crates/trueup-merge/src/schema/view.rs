@@ -244,6 +244,21 @@ impl<'a> TypeRef<'a> {
         names.iter().filter_map(move |field| Some((field.name.as_str(), self.field(&field.name)?)))
     }
 
+    /// The declared fields that are there even when they are empty ([`Field::always`]), sorted by name.
+    pub fn always(self) -> impl Iterator<Item = (&'a str, Step<'a>)> {
+        let fields = match self.site.node() {
+            Node::Struct { fields, .. } => fields.as_slice(),
+            Node::Scalar(_) | Node::List { .. } | Node::Map { .. } | Node::Any { .. } => &[],
+        };
+        // Without another set, nobody else can say so.
+        let possible = fields.iter().filter(move |field| field.always || self.facts.is_some());
+        possible.filter_map(move |field| {
+            let step = self.step(&field.name)?;
+            let is_always = step.nodes().any(|field| field.always);
+            is_always.then_some((field.name.as_str(), step))
+        })
+    }
+
     /// The type of a list's items or of a map's values.
     pub fn element(self) -> TypeRef<'a> {
         Self { site: self.site.element(), facts: self.facts.map(Site::element) }

@@ -3,6 +3,8 @@
 //!
 //! What goes unknown is reported for field validation; a value of the wrong type refuses the object, as decoding does.
 
+use std::fmt::Write as _;
+
 use trueup_merge::schema::{Field, Scalar, Shape, TypeRef, ZeroRule};
 use trueup_object::{Map, Value};
 
@@ -23,11 +25,11 @@ pub struct Mismatch(pub String);
 /// Deeper than this no object of the API is; what is deeper is refused rather than walked.
 const DEPTH_MAX: usize = 512;
 
-struct Shaper<'f, 'a> {
+struct Shaper<'f, 'a, 'v> {
     found: &'f mut Found,
     path: String,
     /// The path as Go's messages have it: fields of structs only.
-    fields: Vec<String>,
+    fields: Vec<&'v str>,
     /// The innermost struct.
     owner: TypeRef<'a>,
     depth: usize,
@@ -38,8 +40,8 @@ pub fn shape(object: &Value, ty: TypeRef<'_>, found: &mut Found) -> Result<Value
     Shaper { found, path: String::new(), fields: Vec::new(), owner: ty, depth: 0 }.value(object, ty, "")
 }
 
-impl<'a> Shaper<'_, 'a> {
-    fn value(&mut self, value: &Value, ty: TypeRef<'a>, format: &str) -> Result<Value, Mismatch> {
+impl<'a, 'v> Shaper<'_, 'a, 'v> {
+    fn value(&mut self, value: &'v Value, ty: TypeRef<'a>, format: &str) -> Result<Value, Mismatch> {
         if self.depth >= DEPTH_MAX {
             return Err(Mismatch("json: exceeded max depth".to_owned()));
         }
@@ -52,7 +54,11 @@ impl<'a> Shaper<'_, 'a> {
             (Shape::Scalar(scalar), _) => scalar::canonical(value, scalar, format).ok_or_else(|| {
                 scalar::refusal(value, scalar).map_or_else(|| self.mismatch(value, ty, format), Mismatch)
             }),
-            (Shape::Struct { .. }, Value::Null) => self.fields(&Map::new(), ty, false),
+            (Shape::Struct { .. }, Value::Null) => {
+                let mut shaped = Map::new();
+                fill_always(&mut shaped, ty);
+                Ok(Value::Map(shaped))
+            }
             (Shape::Map { .. } | Shape::List { .. }, Value::Null) => Ok(Value::Null),
             (Shape::Struct { .. } | Shape::Map { .. } | Shape::List { .. }, _) => {
                 Err(self.mismatch(value, ty, format))
@@ -62,7 +68,7 @@ impl<'a> Shaper<'_, 'a> {
         shaped
     }
 
-    fn fields(&mut self, map: &Map, ty: TypeRef<'a>, open: bool) -> Result<Value, Mismatch> {
+    fn fields(&mut self, map: &'v Map, ty: TypeRef<'a>, open: bool) -> Result<Value, Mismatch> {
         let mut shaped = Map::new();
         for (name, value) in map.iter() {
             let Some(field) = ty.field(name) else {
@@ -77,7 +83,7 @@ impl<'a> Shaper<'_, 'a> {
                 continue;
             }
             let outer = std::mem::replace(&mut self.owner, ty);
-            self.fields.push(name.to_owned());
+            self.fields.push(name);
             let inner = self.below(name, |shaper| shaper.value(value, field.ty, field.format))?;
             self.fields.pop();
             self.owner = outer;
@@ -89,7 +95,7 @@ impl<'a> Shaper<'_, 'a> {
         Ok(Value::Map(shaped))
     }
 
-    fn entries(&mut self, map: &Map, element: TypeRef<'a>) -> Result<Value, Mismatch> {
+    fn entries(&mut self, map: &'v Map, element: TypeRef<'a>) -> Result<Value, Mismatch> {
         let mut shaped = Map::new();
         for (name, value) in map.iter() {
             // Go decodes null into the element's zero value.
@@ -102,11 +108,12 @@ impl<'a> Shaper<'_, 'a> {
         Ok(Value::Map(shaped))
     }
 
-    fn items(&mut self, items: &[Value], element: TypeRef<'a>) -> Result<Value, Mismatch> {
+    fn items(&mut self, items: &'v [Value], element: TypeRef<'a>) -> Result<Value, Mismatch> {
         let mut shaped = Vec::with_capacity(items.len());
         for (index, value) in items.iter().enumerate() {
             let before = self.path.len();
-            self.path.push_str(&format!("[{index}]"));
+            // Writing into a string never fails.
+            let _ = write!(self.path, "[{index}]");
             let inner = match (value, element.shape()) {
                 (Value::Null, Shape::Scalar(scalar)) => scalar::zero(scalar),
                 _ => self.value(value, element, "")?,
@@ -202,7 +209,8 @@ fn is_dropped(value: &Value, field: &Field<'_>) -> bool {
 
 /// What the server writes even when it is empty.
 fn fill_always(map: &mut Map, ty: TypeRef<'_>) {
-    for (name, field) in ty.fields().filter(|(_, field)| field.always) {
+    for (name, field) in ty.always() {
+        let field = field.field();
         // A workload's selector is required and yet a pointer: without it the server writes nothing and says so.
         let is_pointer = field.required && name == "selector";
         if is_pointer || map.get(name).is_some_and(|value| !value.is_null()) {
