@@ -5,12 +5,15 @@
 //! out who owns what, take back what the write may not touch, admit, prepare, validate, and see whether anything changed.
 //! Storing, resourceVersions, deletion and watches are the caller's.
 
+mod admit;
 mod convert;
 pub(crate) mod decode;
 mod defaults;
+mod duplicates;
 mod fields;
 mod finish;
 pub(crate) mod go_json;
+mod go_names;
 mod identity;
 mod patch;
 mod propose;
@@ -19,13 +22,16 @@ pub mod scale;
 mod shape;
 mod strategy;
 mod validate;
+mod warn;
 mod zero;
 
+pub(crate) use admit::{Other, Others};
 pub(crate) use validate::names;
 
 use trueup_merge::{SchemaSet, TypeRef, Writer};
 use trueup_object::{Timestamp, Value};
 
+use crate::http::credentials::User;
 use crate::kind::KindInfo;
 use crate::status::ApiStatus;
 pub(crate) use decode::read_delete_options;
@@ -59,6 +65,9 @@ pub struct WriteRequest<'a> {
     pub admitted: Option<&'a Value>,
     /// The class that a new claim gets which names none.
     pub default_class: Option<&'a str>,
+    pub others: Others<'a>,
+    /// Who makes it, where it is not the server.
+    pub user: Option<&'a User>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -157,12 +166,14 @@ struct Pipeline<'r, 'a> {
     part: Part,
     ty: TypeRef<'a>,
     warnings: Vec<String>,
+    /// Where the request has empty lists and maps that its type does not tell from none.
+    emptied: Vec<shape::Emptied>,
 }
 
 impl<'r, 'a> Pipeline<'r, 'a> {
     fn new(request: &'r WriteRequest<'a>, part: Part) -> Self {
         let ty = request.schemas.lookup(&request.kind.gvk).unwrap_or(TypeRef::untyped());
-        Self { request, part, ty, warnings: Vec::new() }
+        Self { request, part, ty, warnings: Vec::new(), emptied: Vec::new() }
     }
 
     fn run(mut self) -> Result<WriteOutcome, ApiStatus> {

@@ -15,7 +15,15 @@ const EXCEPTIONS: &str = include_str!("../../../crates/trueup-sandbox/exceptions
 pub struct Exceptions {
     rules: Vec<Rule>,
     pub met: BTreeSet<usize>,
+    /// That the sandbox does not compare the server's internal types, if the file says so.
+    comparisons: bool,
 }
+
+/// The line about messages that end in a comparison of internal types.
+const COMPARISONS: &str = "differential | comparisons | ";
+
+/// As which that line counts among those that were met.
+const COMPARISONS_MET: usize = usize::MAX;
 
 #[derive(Clone)]
 struct Rule {
@@ -29,10 +37,13 @@ struct Rule {
 
 impl Exceptions {
     /// One exception on each line: `differential | KIND FLAW PATH TEXT | reason | what is noticed`. A `*` stands for any kind or
-    /// flaw and for any end of a path; the text is part of what the control plane has there.
+    /// flaw and for any end of a path; the text is part of what the control plane has there. The line
+    /// `differential | comparisons | reason | what is noticed` puts out of sight what messages compare of internal types.
     pub fn read() -> Result<Self> {
         let lines = EXCEPTIONS.lines().filter(|line| line.starts_with("differential | "));
-        Ok(Self { rules: lines.map(Rule::read).collect::<Result<_>>()?, met: BTreeSet::new() })
+        let rules = lines.filter(|line| !line.starts_with(COMPARISONS)).map(Rule::read);
+        let comparisons = EXCEPTIONS.lines().any(|line| line.starts_with(COMPARISONS));
+        Ok(Self { rules: rules.collect::<Result<_>>()?, met: BTreeSet::new(), comparisons })
     }
 
     /// Whether a difference is known; notes that it was met.
@@ -42,10 +53,24 @@ impl Exceptions {
         position.is_some()
     }
 
+    /// Whether comparisons of internal types are put out of sight.
+    pub fn hides_comparisons(&self) -> bool {
+        self.comparisons
+    }
+
+    /// Notes that there was such a comparison.
+    pub fn met_comparison(&mut self) {
+        self.met.insert(COMPARISONS_MET);
+    }
+
     /// The exceptions that nothing differed by.
     pub fn unmet(&self) -> Vec<&str> {
         let unmet = self.rules.iter().enumerate().filter(|(index, _)| !self.met.contains(index));
-        unmet.map(|(_, rule)| rule.reason.as_str()).collect()
+        let mut reasons: Vec<&str> = unmet.map(|(_, rule)| rule.reason.as_str()).collect();
+        if self.comparisons && !self.met.contains(&COMPARISONS_MET) {
+            reasons.push("messages compare internal types");
+        }
+        reasons
     }
 }
 
@@ -96,7 +121,8 @@ mod tests {
     #[test]
     fn a_rule_is_about_a_place_and_a_text() {
         let rule = "differential | Pod immutable .body.message core.PodSpec | the server compares | a shorter message";
-        let mut exceptions = Exceptions { rules: vec![Rule::read(rule).unwrap()], met: BTreeSet::new() };
+        let mut exceptions =
+            Exceptions { rules: vec![Rule::read(rule).unwrap()], met: BTreeSet::new(), comparisons: false };
         let mut request = Request::new(Verb::Put, String::new());
         request.flaw = "immutable".to_owned();
         let path = ".body.message".to_owned();

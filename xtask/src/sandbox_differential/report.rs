@@ -11,7 +11,7 @@ use super::shrink::{shrink, signature};
 use crate::differential::kinds::Kind;
 
 /// Enough to know what goes wrong.
-const FAILURES_SHOWN: usize = 40;
+const FAILURES_SHOWN: usize = 100;
 
 /// Longer values say no more to a reader.
 const VALUE_SHOWN: usize = 600;

@@ -10,6 +10,13 @@ pub const OLD_VERSION: &str = "{{old-version}}";
 /// Stands for the object's uid.
 pub const UID: &str = "{{uid}}";
 
+/// Stands for the time at which the object was deleted.
+pub const DELETED: &str = "{{deleted}}";
+/// Stands for the address of the Service.
+pub const ADDRESS: &str = "{{address}}";
+/// Stands for the volume with its account's token, which every pod has.
+pub const ACCESS: &str = "{{access}}";
+
 /// What is asked of an object or its kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -15,6 +15,8 @@ pub struct Sight {
     versions: Vec<String>,
     /// The API server itself writes the status of some kinds, whenever it comes to it: versions say nothing then.
     versions_vary: bool,
+    /// Whether a message ended in a comparison of internal types, which was cut off.
+    pub compared: bool,
 }
 
 #[expect(clippy::unwrap_used, reason = "the patterns are constants")]
@@ -29,6 +31,8 @@ static ACCESS_VOLUME: LazyLock<Regex> = LazyLock::new(|| pattern("kube-api-acces
 static QUOTED_VERSION: LazyLock<Regex> = LazyLock::new(|| pattern(r#"resourceVersion(\\*)":\\*"\d+"#));
 /// An object that a message quotes, as a string of JSON.
 static QUOTED_OBJECT: LazyLock<Regex> = LazyLock::new(|| pattern(r#""\{(?:[^"\\]|\\.)*\}""#));
+/// Lines of a comparison begin with a sign or a space; what follows them does not.
+static COMPARISON: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?s)\n@@.*?\n([,\]]|$)"));
 static RECORD: LazyLock<Regex> = LazyLock::new(|| pattern(r"in record \(\d+\)"));
 static PRECONDITION: LazyLock<Regex> = LazyLock::new(|| pattern(r"in the precondition \(\d+\)"));
 
@@ -37,7 +41,7 @@ const OWN_TIME: &str = "2026-01-02T";
 
 impl Sight {
     pub fn new(name: &str, versions_vary: bool) -> Self {
-        Self { name: name.to_owned(), uids: Vec::new(), versions: Vec::new(), versions_vary }
+        Self { name: name.to_owned(), uids: Vec::new(), versions: Vec::new(), versions_vary, compared: false }
     }
 
     fn text(&mut self, text: &str) -> String {
@@ -54,7 +58,11 @@ impl Sight {
         let with_times = TIME.replace_all(&with_ids, |found: &regex::Captures<'_>| {
             if found[0].starts_with(OWN_TIME) { found[0].to_owned() } else { "TIME".to_owned() }
         });
-        let plain = ACCESS_VOLUME.replace_all(&with_times, "kube-api-access-?");
+        let plain = ACCESS_VOLUME.replace_all(&with_times, "kube-api-access-?").into_owned();
+        let cut = COMPARISON.replace_all(&plain, "$1").into_owned();
+        self.compared |= cut != plain;
+        let plain = cut;
+        let plain = sorted_values(&plain);
         let plain = RECORD.replace_all(&plain, "in record (?)");
         let plain = QUOTED_VERSION.replace_all(&plain, "resourceVersion?");
         let plain = PRECONDITION.replace_all(&plain, "in the precondition (?)");
@@ -68,13 +76,23 @@ impl Sight {
             Value::List(items) => items.iter().map(|item| self.see(item)).collect::<Vec<_>>().into(),
             Value::Map(map) => {
                 let mut seen = Map::new();
+                // Others write meanwhile, and a list is of the whole world's moment.
+                let moment = value.str_at(&["kind"]).is_some_and(|kind| kind.ends_with("List"));
                 for (key, inner) in map.iter() {
+                    if moment && key == "metadata" {
+                        let mut metadata = inner.clone();
+                        metadata.remove_at(&["resourceVersion"]);
+                        seen.insert(key, self.see(&metadata));
+                        continue;
+                    }
                     let key_seen = self.text(key);
                     seen.insert(key_seen, self.entry(key, inner));
                 }
                 let mut seen = Value::Map(seen);
-                if seen.str_at(&["kind"]) == Some("Service") {
-                    without_allocations(&mut seen);
+                match seen.str_at(&["kind"]) {
+                    Some("Service") => without_allocations(&mut seen),
+                    Some("ServiceList") => without_allocations_of(&mut seen),
+                    _ => {}
                 }
                 seen
             }
@@ -124,12 +142,56 @@ impl Sight {
     }
 }
 
+/// Values in messages, which the server shows in the order of its Go types.
+fn sorted_values(text: &str) -> String {
+    let mut sorted = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find("value: {").or_else(|| rest.find("value: [{")) {
+        let (head, value) = rest.split_at(at + "value: ".len());
+        sorted.push_str(head);
+        let length = json_length(value);
+        let (value, after) = value.split_at(length);
+        match Value::from_json(value.as_bytes()) {
+            Ok(read) => sorted.push_str(&read.to_json()),
+            Err(_) => sorted.push_str(value),
+        }
+        rest = after;
+    }
+    sorted.push_str(rest);
+    sorted
+}
+
+/// How long the list or map is that a text begins with.
+fn json_length(text: &str) -> usize {
+    let (mut depth, mut inside, mut escaped) = (0_usize, false, false);
+    for (index, letter) in text.char_indices() {
+        match letter {
+            _ if escaped => escaped = false,
+            '\\' if inside => escaped = true,
+            '"' => inside = !inside,
+            '{' | '[' if !inside => depth += 1,
+            '}' | ']' if !inside => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth == 0 {
+            return index + letter.len_utf8();
+        }
+    }
+    text.len()
+}
+
 fn number(known: &mut Vec<String>, text: String) -> usize {
     let position = known.iter().position(|other| *other == text);
     position.unwrap_or_else(|| {
         known.push(text);
         known.len() - 1
     })
+}
+
+/// Services in a list do not say their kind.
+fn without_allocations_of(list: &mut Value) {
+    let items = list.get_mut("items").and_then(Value::as_list_mut);
+    items.into_iter().flatten().for_each(without_allocations);
 }
 
 /// A service without the addresses and ports that it was given.

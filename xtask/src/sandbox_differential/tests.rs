@@ -43,7 +43,11 @@ async fn the_sandbox_still_says_what_a_control_plane_says() {
         let outcome = play(&ground, kind, &name, Source::Given(&requests), exceptions).await.unwrap();
         let differs = outcome.failure.map(|failure| failure.differences);
         let said: Vec<String> = outcome.agreed.iter().map(print).collect();
-        if said != case.agreed {
+        // What is kept for an exception has no print at the place where the worlds are known to differ.
+        let unknown = print(&trueup_object::Value::Null);
+        let same = said.len() == case.agreed.len()
+            && said.iter().zip(&case.agreed).all(|(said, agreed)| said == agreed || *agreed == unknown);
+        if !same {
             let last = requests.last().map(request::Request::shown);
             wrong.push(format!("kept case {number} of {} ({}): {last:?} {differs:?}", case.kind, case.why));
         }

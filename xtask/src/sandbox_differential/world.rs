@@ -6,7 +6,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use trueup_object::Value;
 use trueup_testkit::http::{BodyKind, Client, Lines, Method};
 
-use super::request::{OLD_VERSION, Request, UID, VERSION};
+use super::request::{ACCESS, ADDRESS, DELETED, OLD_VERSION, Request, UID, VERSION};
 use crate::differential::kinds::Kind;
 
 /// Who may write; the last two are of a group that may do everything.
@@ -89,6 +89,19 @@ impl Answer {
     }
 }
 
+/// The address that a Service was given.
+fn address(live: &Value) -> Option<String> {
+    let address = live.str_at(&["spec", "clusterIP"]).filter(|address| address.starts_with("10.0."));
+    address.map(str::to_owned)
+}
+
+/// The volume with the token of a pod's account.
+fn access(live: &Value) -> Option<String> {
+    let volumes = live.list_at(&["spec", "volumes"]).iter();
+    let mut names = volumes.filter_map(|volume| volume.str_at(&["name"]));
+    names.find(|name| name.starts_with("kube-api-access-")).map(str::to_owned)
+}
+
 impl<'w> Stage<'w> {
     /// `object` has the object's full name, `name` is what tells it apart in texts.
     pub fn new(world: &'w World, kind: &Kind, object: &Value, name: &str) -> Self {
@@ -115,6 +128,25 @@ impl<'w> Stage<'w> {
             .replace(VERSION, &metadata("resourceVersion"))
             .replace(OLD_VERSION, &self.old_version)
             .replace(UID, &metadata("uid"))
+            .replace(DELETED, &metadata("deletionTimestamp"))
+            .replace(ADDRESS, &self.live.as_ref().and_then(address).unwrap_or_default())
+            .replace(ACCESS, &self.live.as_ref().and_then(access).unwrap_or_default())
+    }
+
+    /// A request that holds what this world alone made up, with what stands for it in its place.
+    pub fn emptied(&self, request: &Request) -> Request {
+        let mut request = request.clone();
+        let Some(live) = &self.live else { return request };
+        let uid = live.str_at(&["metadata", "uid"]).map(str::to_owned);
+        let deleted = live.str_at(&["metadata", "deletionTimestamp"]).map(str::to_owned);
+        for (own, stands) in
+            [(uid, UID), (deleted, DELETED), (address(live), ADDRESS), (access(live), ACCESS)]
+        {
+            if let Some(own) = own {
+                request.body = request.body.replace(&own, stands);
+            }
+        }
+        request
     }
 
     pub async fn send(&self, request: &Request) -> Result<Answer> {

@@ -93,6 +93,7 @@ impl Removal<'_> {
             force: false,
             field_validation: None,
             dry_run: self.options.dry_run,
+            user: None,
         };
         let write = Write {
             api: self.api,

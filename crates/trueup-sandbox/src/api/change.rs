@@ -9,10 +9,11 @@ use super::read::name_of;
 use super::size::refuse_large;
 use super::{Api, Target, shown_as};
 use crate::admission::builtin;
+use crate::http::credentials::User;
 use crate::state::{Commit, CommitError, Name, ResourceId, revision_of};
 use crate::status::ApiStatus;
 use crate::storage_class::{default_class, storage_classes};
-use crate::write::{self, FieldValidation, PatchKind, WriteOutcome, WriteRequest, WriteVerb};
+use crate::write::{self, FieldValidation, Other, Others, PatchKind, WriteOutcome, WriteRequest, WriteVerb};
 
 /// A create, update or patch.
 #[derive(Debug, Clone, Copy)]
@@ -27,6 +28,8 @@ pub struct Change<'a> {
     /// As the request gives it; unknown fields are warned of where it does not.
     pub field_validation: Option<FieldValidation>,
     pub dry_run: bool,
+    /// Who makes it, where it is not the server.
+    pub user: Option<&'a User>,
 }
 
 /// A proposed object as mutating admission left it, and the live one that it was proposed for.
@@ -80,6 +83,7 @@ impl Api {
                 return Ok(Changed::from(outcome));
             }
             let name = name_of(&outcome.object);
+            let warnings = outcome.warnings.clone();
             match self.commit(change, &name, live.as_deref(), outcome) {
                 Ok(changed) => {
                     if kind.group_kind().is("apiextensions.k8s.io", "CustomResourceDefinition") {
@@ -89,7 +93,7 @@ impl Api {
                 }
                 Err(CommitError::Exists) if change.verb == WriteVerb::Create => {
                     // A generated name that is taken is tried again; a given one is refused.
-                    last = Some(ApiStatus::already_exists(kind, &name.name));
+                    last = Some(self.taken(change, &name, warnings));
                     if names_it(change) {
                         break;
                     }
@@ -119,6 +123,7 @@ impl Api {
             force: false,
             field_validation: Some(FieldValidation::Ignore),
             dry_run: false,
+            user: None,
         })
     }
 
@@ -128,21 +133,23 @@ impl Api {
         if !is_whole || change.target.subresource == Some("scale") {
             return None;
         }
-        let schemas = self.schemas();
-        write::requested(self.request(change, None, None, &schemas, ""))
+        let others = self.others();
+        let given = Given { schemas: self.schemas(), uid: String::new(), others: &others };
+        write::requested(self.request(change, None, None, &given))
     }
 
     /// What a change proposes, and for which live object, before anybody admits it.
     pub fn propose(&self, change: &Change<'_>) -> Result<Proposal, ApiStatus> {
         let live = change.target.name.and_then(|_| self.stored(change.target.served, &change.target.key()));
         self.refuse_impossible(change, live.is_some())?;
-        let (schemas, uid) = (self.schemas(), self.ids().uid());
-        let request = self.request(change, live.as_deref(), None, &schemas, &uid);
+        let others = self.others();
+        let given = Given { schemas: self.schemas(), uid: self.ids().uid().to_string(), others: &others };
+        let request = self.request(change, live.as_deref(), None, &given);
         let (mut object, warnings) = write::propose(request)?;
         if live.is_none() {
             builtin::fill_in(self, change, &mut object);
         }
-        Ok(Proposal { live, object, uid: uid.into(), warnings })
+        Ok(Proposal { live, object, uid: given.uid.as_str().into(), warnings })
     }
 
     /// A new pod as limit ranges fill it in, where there are any.
@@ -206,6 +213,7 @@ impl Api {
             return Ok(Some(Changed::from(outcome)));
         }
         let name = name_of(&outcome.object);
+        let warnings = outcome.warnings.clone();
         match self.commit(change, &name, live.as_deref(), outcome) {
             Ok(changed) => {
                 if kind.group_kind().is("apiextensions.k8s.io", "CustomResourceDefinition") {
@@ -215,7 +223,7 @@ impl Api {
             }
             // A generated name that is taken is tried again; a given one is refused.
             Err(CommitError::Exists) if change.verb == WriteVerb::Create && names_it(change) => {
-                Err(ApiStatus::already_exists(kind, &name.name))
+                Err(self.taken(change, &name, warnings))
             }
             Err(CommitError::Exists | CommitError::Missing | CommitError::Changed) => Ok(None),
         }
@@ -226,7 +234,18 @@ impl Api {
         let name = name_of(&outcome.object);
         let taken = change.verb == WriteVerb::Create
             && self.store().get(&change.target.served.storage(), &name).is_some();
-        if taken { Err(ApiStatus::already_exists(&change.target.served.kind, &name.name)) } else { Ok(()) }
+        if taken { Err(self.taken(change, &name, outcome.warnings.clone())) } else { Ok(()) }
+    }
+
+    /// The refusal of a name that another object has, with what there was to warn of.
+    fn taken(&self, change: &Change<'_>, name: &Name, warnings: Vec<String>) -> ApiStatus {
+        let mut status = ApiStatus::already_exists(&change.target.served.kind, &name.name);
+        let holder = self.store().get(&change.target.served.storage(), name);
+        if holder.is_some_and(|holder| holder.at(&["metadata", "deletionTimestamp"]).is_some()) {
+            status.message = format!("object is being deleted: {}", status.message);
+        }
+        status.details.warnings = warnings;
+        status
     }
 
     fn compute(
@@ -235,8 +254,9 @@ impl Api {
         live: Option<&Value>,
         admitted: Option<&Admitted>,
     ) -> Result<WriteOutcome, ApiStatus> {
-        let schemas = self.schemas();
-        let uid = admitted.map_or_else(|| self.ids().uid().into(), |admitted| admitted.uid.clone());
+        let uid = admitted.map_or_else(|| self.ids().uid().to_string(), |admitted| admitted.uid.to_string());
+        let others = self.others();
+        let given = Given { schemas: self.schemas(), uid, others: &others };
         let classes = match live {
             None if change.target.served.kind.group_kind().is("", "PersistentVolumeClaim") => {
                 self.store().list(&storage_classes(), "").0
@@ -244,7 +264,7 @@ impl Api {
             None | Some(_) => Vec::new(),
         };
         let object = admitted.map(|admitted| &admitted.object);
-        let request = self.request(change, live, object, &schemas, &uid);
+        let request = self.request(change, live, object, &given);
         let mut outcome = write::write(WriteRequest { default_class: default_class(&classes), ..request })?;
         let told = builtin::check(self, change, live, &outcome.object);
         let told = told.map_err(|refusal| refusal.after(outcome.warnings.clone()))?;
@@ -257,18 +277,26 @@ impl Api {
         Ok(outcome)
     }
 
+    /// The objects beside the one that is written.
+    fn others(&self) -> impl Fn(Other<'_>) -> Option<Arc<Value>> {
+        let store = self.store();
+        move |other: Other<'_>| {
+            let name = Name::new(other.namespace, other.name);
+            store.get(&ResourceId::new(other.group, other.plural), &name)
+        }
+    }
+
     fn request<'a>(
         &self,
         change: &'a Change<'a>,
         live: Option<&'a Value>,
         admitted: Option<&'a Value>,
-        schemas: &'a trueup_merge::SchemaSet,
-        uid: &'a str,
+        given: &'a Given<'a>,
     ) -> WriteRequest<'a> {
         WriteRequest {
             verb: change.verb,
             kind: &change.target.served.kind,
-            schemas,
+            schemas: &given.schemas,
             subresource: change.target.subresource,
             namespace: change.target.namespace,
             name: change.target.name,
@@ -279,10 +307,12 @@ impl Api {
             force: change.force,
             field_validation: change.field_validation.unwrap_or(FieldValidation::Warn),
             now: self.clock().now(),
-            uid,
+            uid: &given.uid,
             live,
             admitted,
             default_class: None,
+            others: Others(given.others),
+            user: change.user,
         }
     }
 
@@ -335,6 +365,13 @@ impl Api {
         }
         if exists { Ok(()) } else { Err(ApiStatus::not_found(kind, name)) }
     }
+}
+
+/// What a write is given beside its request.
+struct Given<'a> {
+    schemas: Arc<trueup_merge::SchemaSet>,
+    uid: String,
+    others: &'a dyn Fn(Other<'_>) -> Option<Arc<Value>>,
 }
 
 /// The object as it is stored: a built-in kind's in its preferred version.

@@ -232,6 +232,7 @@ impl Collector {
             force: false,
             field_validation: Some(FieldValidation::Ignore),
             dry_run: false,
+            user: None,
         };
         // An object that changed meanwhile is met again at that change.
         let _ = self.api.change(&change);

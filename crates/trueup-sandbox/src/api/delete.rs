@@ -33,6 +33,8 @@ pub struct DeleteOptions {
     /// How long a pod may take to end; its own spec says it where this does not.
     pub grace_seconds: Option<i64>,
     pub dry_run: bool,
+    /// Asked for by `orphanDependents: false`, which is older than propagation.
+    pub takes_dependents: bool,
 }
 
 /// What a delete left.
@@ -89,6 +91,7 @@ impl DeleteOptions {
             revision: text(&["preconditions", "resourceVersion"]),
             grace_seconds: body.int_at(&["gracePeriodSeconds"]),
             dry_run: !dry_run.is_empty(),
+            takes_dependents: orphan == Some(false),
         })
     }
 }
@@ -216,6 +219,11 @@ impl Api {
     fn marked(&self, kind: &KindInfo, options: &DeleteOptions, live: &Value) -> Value {
         let mut marked = live.clone();
         let is_deleting = live.str_at(&["metadata", "deletionTimestamp"]).is_some();
+        let is_held = !live.list_at(&["spec", "finalizers"]).is_empty();
+        if is_deleting && is_held && kind.group_kind().is("", "Namespace") {
+            // It goes as it was first told to.
+            return marked;
+        }
         let mut finalizers: Vec<Value> = live.list_at(&["metadata", "finalizers"]).to_vec();
         if let Some(propagation) = options.propagation.or_else(|| default_propagation(kind, live)) {
             finalizers.retain(|finalizer| !matches!(finalizer.as_str(), Some(FOREGROUND | ORPHAN)));

@@ -287,5 +287,6 @@ fn tell(api: &Api, namespace: &Value, left: &Left) {
         force: false,
         field_validation: Some(FieldValidation::Ignore),
         dry_run: false,
+        user: None,
     });
 }

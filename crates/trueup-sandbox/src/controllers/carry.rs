@@ -112,6 +112,7 @@ impl Loop {
             force: matches!(verb, WriteVerb::Patch(PatchKind::Apply)),
             field_validation: Some(FieldValidation::Ignore),
             dry_run: false,
+            user: None,
         };
         self.api.change(&change).map(|changed| changed.response)
     }

@@ -23,7 +23,7 @@ impl Handler<'_> {
             _ => WriteVerb::Update,
         };
         if self.verb != Verb::Patch {
-            refuse_unknown_format(self.call.content_type(), self.kind())?;
+            refuse_unknown_format(self.call.content_type())?;
             self.refuse_unreadable_scale()?;
         }
         let (target, call) = (self.target(), self.call);
@@ -44,6 +44,7 @@ impl Handler<'_> {
             force: given.force,
             field_validation: given.field_validation,
             dry_run: given.dry_run,
+            user: Some(&call.user),
         };
         if call.trail.is_followed()
             && let Some(object) = self.front.api.requested(&change)
@@ -125,12 +126,12 @@ const CUSTOM_PATCHES: [&str; 3] =
     ["application/json-patch+json", "application/merge-patch+json", "application/apply-patch+yaml"];
 
 /// Whole objects come as JSON or YAML (protobuf was read before); a body that does not say is JSON.
-fn refuse_unknown_format(content_type: &str, kind: &KindInfo) -> Result<(), ApiStatus> {
+fn refuse_unknown_format(content_type: &str) -> Result<(), ApiStatus> {
+    // Of custom kinds too, whatever becomes of them in that form.
     let accepted = ["application/json", "application/yaml", protobuf::PROTOBUF];
-    let accepted = if kind.is_builtin() { &accepted[..] } else { &accepted[..2] };
     match media_type(content_type) {
         "" | "application/json" | "application/yaml" => Ok(()),
-        _ => Err(ApiStatus::unsupported_media_type(accepted)),
+        _ => Err(ApiStatus::unsupported_media_type(&accepted)),
     }
 }
 

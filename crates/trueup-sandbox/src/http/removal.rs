@@ -16,10 +16,12 @@ impl Handler<'_> {
     pub(super) async fn delete(&self) -> Result<Reply, ApiStatus> {
         self.note_options();
         let options = options::delete(&self.call.query, &self.call.body)?;
-        let mut warnings = Vec::new();
+        let mut warnings = self.left_behind(&options);
         let deleted = self.removal(&options).delete(self.target(), &mut warnings).await;
         let deleted = deleted.map_err(|refusal| refusal.after(warnings.clone()))?;
         let mut reply = match deleted {
+            // Only the older way to ask for it says that the rest is under way.
+            Deleted::Waiting(object) if options.takes_dependents => Reply::json(202, &object),
             Deleted::Waiting(object) => Reply::json(200, &object),
             Deleted::Gone(object) if returns_deleted(self.kind()) => Reply::json(200, &object),
             Deleted::Gone(object) => Reply::json(200, &success(self.kind(), &object)),
@@ -33,7 +35,7 @@ impl Handler<'_> {
         let presentation = self.presentation()?;
         let list = options::list(&self.call.query, self.kind())?;
         let options = options::delete(&self.call.query, &self.call.body)?;
-        let mut warnings = Vec::new();
+        let mut warnings = self.left_behind(&options);
         let deleted = self.removal(&options).delete_collection(self.target(), &list, &mut warnings).await;
         let mut listing = deleted.map_err(|refusal| refusal.after(warnings.clone()))?;
         if !self.kind().is_builtin() {
@@ -43,6 +45,19 @@ impl Handler<'_> {
         let mut reply = Reply::text(200, JSON, presentation.list(&listing));
         reply.warnings = warnings;
         Ok(reply)
+    }
+
+    /// What a delete leaves that does not say what becomes of pods.
+    fn left_behind(&self, options: &DeleteOptions) -> Vec<String> {
+        let of_jobs = self.kind().is_builtin() && self.kind().group_kind().is("batch", "Job");
+        if !of_jobs || options.propagation.is_some() {
+            return Vec::new();
+        }
+        vec![
+            "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or \
+             set propagationPolicy=Orphan to suppress this warning"
+                .to_owned(),
+        ]
     }
 
     fn removal<'a>(&'a self, options: &'a DeleteOptions) -> Removal<'a> {

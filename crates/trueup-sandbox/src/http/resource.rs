@@ -44,6 +44,11 @@ pub(super) async fn answer(front: &Front, call: &Call, path: &ResourcePath) -> R
     }
     let kinds = front.api.registry().kinds();
     let served = kinds.resource(&path.group, &path.version, &path.resource);
+    let nameless = served.filter(|served| !served.kind.is_builtin() && !leads_somewhere(served, path));
+    if let (Some(served), Some(name), Some(_)) = (nameless, &path.name, &path.subresource) {
+        // Of custom kinds the server looks for the object first.
+        return Err(ApiStatus::not_found(&served.kind, name));
+    }
     let Some(served) = served.filter(|served| leads_somewhere(served, path)) else {
         return if kinds.groups().iter().any(|group| group.name == path.group) {
             Err(ApiStatus::no_such_resource())

@@ -59,6 +59,7 @@ impl Handler<'_> {
             force: false,
             field_validation: None,
             dry_run,
+            user: None,
         };
         let mut warnings = Vec::new();
         let written = Written { kind: &kind, object: body };

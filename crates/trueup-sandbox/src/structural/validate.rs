@@ -93,8 +93,17 @@ impl Report<'_> {
         }
         if schema.flag("x-kubernetes-embedded-resource") {
             for name in ["apiVersion", "kind"] {
-                if map.get(name).and_then(Value::as_str).is_none_or(str::is_empty) {
+                if map.get(name).is_none() {
                     self.causes.push(StatusCause::required(&below(path, name), ""));
+                }
+            }
+            for name in ["kind", "apiVersion"] {
+                if map.get(name).and_then(Value::as_str) == Some("") {
+                    self.causes.push(StatusCause::invalid(
+                        &below(path, name),
+                        &"".into(),
+                        "must not be empty",
+                    ));
                 }
             }
         }

@@ -12,6 +12,9 @@ pub fn through_internal(kind: &GroupKind, object: &mut Value) {
     if kind.is("", "Secret") {
         string_data(object);
     }
+    if kind.is("", "Node") {
+        pod_ranges(object);
+    }
     if kind.is("apps", "StatefulSet") {
         // Whatever they say that they are.
         within(object, "spec", |spec| {
@@ -25,6 +28,19 @@ pub fn through_internal(kind: &GroupKind, object: &mut Value) {
         // A field of the internal type that stands in an annotation outside.
         let generation = template_generation(object);
         object.set_at(&["metadata", "annotations", TEMPLATE_GENERATION], generation.to_string().into());
+    }
+}
+
+/// The one range of addresses is the first of several.
+fn pod_ranges(node: &mut Value) {
+    let one = node.str_at(&["spec", "podCIDR"]).filter(|range| !range.is_empty()).map(str::to_owned);
+    let first = node.list_at(&["spec", "podCIDRs"]).first().and_then(Value::as_str).map(str::to_owned);
+    match (one, first) {
+        (Some(one), first) if first.as_ref() != Some(&one) => {
+            node.set_at(&["spec", "podCIDRs"], Value::List(vec![one.into()]));
+        }
+        (None, Some(first)) => node.set_at(&["spec", "podCIDR"], first.into()),
+        _ => {}
     }
 }
 

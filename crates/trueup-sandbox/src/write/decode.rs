@@ -4,7 +4,8 @@ use trueup_merge::TypeRef;
 use trueup_object::yaml::read_documents;
 use trueup_object::{Gvk, Map, Value};
 
-use super::shape::{Found, Mismatch, shape};
+use super::duplicates::{Duplicate, duplicates};
+use super::shape::{Emptied, Found, Mismatch, shape};
 use super::{
     FieldValidation, PatchKind, Pipeline, WriteRequest, WriteVerb, convert, defaults, go_json, zero,
 };
@@ -16,6 +17,7 @@ pub struct Decoded {
     pub object: Value,
     /// `unknown field "spec.foo"`, as the server words it.
     pub strict: Vec<String>,
+    pub emptied: Vec<Emptied>,
 }
 
 /// The body as one document, JSON or YAML by its content type.
@@ -32,6 +34,12 @@ pub fn document(request: &WriteRequest<'_>) -> Result<Value, String> {
     }
     match read_documents(request.body).into_iter().next() {
         Some(Ok(document)) => Ok(document.value),
+        Some(Err(_)) if request.body.first() == Some(&b'{') && is_cut_off(request.body) => {
+            let line = request.body.iter().filter(|byte| **byte == b'\n').count() + 1;
+            Err(format!(
+                "error converting YAML to JSON: yaml: line {line}: did not find expected node content"
+            ))
+        }
         Some(Err(error)) => Err(error.to_string()),
         None => Ok(Value::Null),
     }
@@ -71,6 +79,7 @@ impl Pipeline<'_, '_> {
     pub(super) fn decoded_body(&mut self) -> Result<Value, ApiStatus> {
         let kind = &self.request.kind.gvk;
         let mut body = self.readable_body()?;
+        let doubled = self.doubled(&body);
         self.check_kind(&mut body)?;
         let cannot = |message: &str| {
             let (name, version) = (&kind.kind, &kind.version);
@@ -78,7 +87,17 @@ impl Pipeline<'_, '_> {
                 "{name} in version {version:?} cannot be handled as a {name}: {message}"
             ))
         };
-        let decoded = self.decode(&body).map_err(|error| cannot(&error.0))?;
+        let mut decoded = self.decode(&body).map_err(|error| cannot(&error.0))?;
+        let mut doubled = doubled;
+        if self.request.kind.is_builtin() {
+            // Go's decoder does not look at what its types have no field for.
+            doubled.retain(|found| {
+                let told = format!("unknown field {:?}", found.path);
+                !decoded.strict.contains(&told)
+            });
+        }
+        decoded.strict.splice(0..0, doubled.iter().map(|found| format!("duplicate field {:?}", found.path)));
+        self.emptied = std::mem::take(&mut decoded.emptied);
         if !decoded.strict.is_empty() {
             match self.request.field_validation {
                 FieldValidation::Ignore => {}
@@ -93,12 +112,21 @@ impl Pipeline<'_, '_> {
     }
 
     /// A patched object: the same, refused in the words for patches. `shown` is how the message shows the patch.
-    pub(super) fn decoded_patched(&mut self, patched: &Value, shown: &str) -> Result<Value, ApiStatus> {
+    pub(super) fn decoded_patched(
+        &mut self,
+        patched: &Value,
+        doubled: &[Duplicate],
+        shown: &str,
+    ) -> Result<Value, ApiStatus> {
         let strategic = self.request.verb == WriteVerb::Patch(PatchKind::Strategic);
-        let decoded = self.decode(patched).map_err(|error| {
+        let json = if self.request.verb == WriteVerb::Patch(PatchKind::Json) { "json patch " } else { "" };
+        let mut decoded = self.decode(patched).map_err(|error| {
             let message = if strategic { converted(&error.0) } else { error.0 };
             invalid_patch(shown, &message)
         })?;
+        let told = doubled.iter().map(|found| format!("{json}duplicate field {:?}", found.path));
+        decoded.strict.splice(0..0, told);
+        self.emptied = std::mem::take(&mut decoded.emptied);
         if !decoded.strict.is_empty() {
             match self.request.field_validation {
                 FieldValidation::Ignore => {}
@@ -112,13 +140,53 @@ impl Pipeline<'_, '_> {
         Ok(decoded.object)
     }
 
+    /// The keys that stand twice in the body, where somebody wants to know.
+    pub(super) fn doubled(&self, body: &Value) -> Vec<Duplicate> {
+        match self.request.field_validation {
+            FieldValidation::Ignore => Vec::new(),
+            FieldValidation::Warn | FieldValidation::Strict => duplicates(self.request.body, body),
+        }
+    }
+
+    /// What is empty or zero, is said to be so, and is not the same as not said: lists that a kind writes even when they are
+    /// empty, and what is refused where its default would do.
+    fn keep_emptied(&self, object: &Value, decoded: &mut Value, emptied: &[Emptied]) {
+        let kind = &self.request.kind.gvk;
+        let paths: &[&[&str]] = match (kind.group.as_str(), kind.kind.as_str()) {
+            ("discovery.k8s.io", "EndpointSlice") => &[&["endpoints"], &["ports"]],
+            ("rbac.authorization.k8s.io", "Role" | "ClusterRole") => &[&["rules"]],
+            ("autoscaling", "HorizontalPodAutoscaler") => &[
+                &["spec", "behavior", "scaleUp", "policies"],
+                &["spec", "behavior", "scaleDown", "policies"],
+            ],
+            ("", "Service") => {
+                let seconds = ["spec", "sessionAffinityConfig", "clientIP", "timeoutSeconds"];
+                if object.at(&seconds) == Some(&Value::Int(0)) && decoded.at(&seconds).is_some() {
+                    decoded.set_at(&seconds, 0.into());
+                }
+                return;
+            }
+            _ => return,
+        };
+        for path in paths {
+            if emptied.iter().any(|found| found.path == path.join(".")) {
+                decoded.set_at(path, Value::List(Vec::new()));
+            } else if decoded.at(path).is_none()
+                && self.live().and_then(|live| live.at(path)).is_some_and(Value::is_null)
+            {
+                // What was said to be empty is kept as null, and stays with whoever said so.
+                decoded.set_at(path, Value::Null);
+            }
+        }
+    }
+
     /// Gives an object its kind's shape and defaults.
     pub(super) fn decode(&self, object: &Value) -> Result<Decoded, Mismatch> {
         let mut found = Found::default();
         let mut decoded = match self.request.kind.custom() {
             Some(custom) => {
                 let decoded = self.decode_custom(object, custom, &mut found)?;
-                return Ok(Decoded { object: decoded, strict: unknown_fields(&found) });
+                return Ok(Decoded { object: decoded, strict: unknown_fields(&found), emptied: Vec::new() });
             }
             None => shape(object, self.ty, &mut found)?,
         };
@@ -136,12 +204,14 @@ impl Pipeline<'_, '_> {
             defaults::fill_from_table(&mut decoded, self.ty);
         }
         if self.request.kind.has_status {
+            zero::drop_zero_status(&kind.group_kind(), &kind.version, &mut decoded);
             let status = super::fields::below(&mut decoded, "status");
             zero::complete_status(&kind.group_kind(), &kind.version, status);
         }
         defaults::fill_times(&kind.group_kind(), &mut decoded);
         convert::through_internal(&kind.group_kind(), &mut decoded);
-        Ok(Decoded { object: decoded, strict: unknown_fields(&found) })
+        self.keep_emptied(object, &mut decoded, &found.emptied);
+        Ok(Decoded { object: decoded, strict: unknown_fields(&found), emptied: found.emptied })
     }
 
     fn decode_custom(
@@ -153,6 +223,13 @@ impl Pipeline<'_, '_> {
         let mut decoded = object.clone();
         if decoded.as_map().is_none() {
             return Err(Mismatch("json: cannot unmarshal value into Go value".to_owned()));
+        }
+        let metadata = decoded.get("metadata");
+        if let Some(other) = metadata.filter(|metadata| metadata.as_map().is_none() && !metadata.is_null()) {
+            let found = go_kind(other);
+            return Err(Mismatch(format!(
+                "json: cannot unmarshal {found} into Go value of type v1.ObjectMeta"
+            )));
         }
         let config_map = Gvk::new("", "v1", "ConfigMap");
         let metadata_type = self
@@ -287,7 +364,13 @@ impl Pipeline<'_, '_> {
             );
             return Err(WrongKind::Custom(Box::new(ApiStatus::bad_request(text))));
         }
-        let message = if is_registered {
+        let other = Gvk::from_api_version(version, kind);
+        let misfit = trueup_merge::SchemaSet::builtin()
+            .lookup(&other)
+            .and_then(|ty| shape(body, ty, &mut Found::default()).err());
+        let message = if let Some(Mismatch(message)) = misfit {
+            message
+        } else if is_registered {
             let group = expected.group.split('.').next().filter(|group| !group.is_empty()).unwrap_or("core");
             format!("converting ({short}.{kind}) to ({group}.{}): unknown conversion", expected.kind)
         } else {
@@ -306,6 +389,9 @@ impl Pipeline<'_, '_> {
             let info = KindInfo { gvk, ..self.request.kind.clone() };
             WrongKind::Custom(Box::new(ApiStatus::invalid(&info, name, vec![cause])))
         };
+        if kind.is_empty() && matches!(self.request.verb, WriteVerb::Patch(_)) {
+            return Err(WrongKind::Unreadable(format!("Object 'Kind' is missing in '{}'", body.to_json())));
+        }
         if version != own {
             if matches!(self.request.verb, WriteVerb::Patch(_)) {
                 if version.is_empty() {
@@ -323,7 +409,11 @@ impl Pipeline<'_, '_> {
             let text = format!("Object 'Kind' is missing in '{}'", body.to_json());
             return Err(WrongKind::Unreadable(text));
         }
-        if kind != expected.kind { Err(wrong("kind", kind, &expected.kind)) } else { Ok(()) }
+        // Of an update the server looks at the version first.
+        let unversioned = self.request.verb == super::WriteVerb::Update
+            && self.live().is_some()
+            && body.str_at(&["metadata", "resourceVersion"]).is_none_or(str::is_empty);
+        if kind != expected.kind && !unversioned { Err(wrong("kind", kind, &expected.kind)) } else { Ok(()) }
     }
 
     fn set_kind_only(&self, body: &mut Value) {
@@ -335,8 +425,28 @@ impl Pipeline<'_, '_> {
 /// The same mismatch in the words of the conversion that a strategic merge ends with, which knows types and no fields.
 fn converted(message: &str) -> String {
     const SCALARS: [&str; 6] = ["int32", "int64", "bool", "string", "float64", "float32"];
-    let wanted = message.rsplit_once(" of type ").map(|(_, wanted)| wanted).filter(|it| SCALARS.contains(it));
-    wanted.map_or_else(|| message.to_owned(), |wanted| format!("unrecognized type: {wanted}"))
+    let Some((head, wanted)) = message.rsplit_once(" of type ") else { return message.to_owned() };
+    if super::go_names::is_text_type(wanted) {
+        return "unrecognized type: string".to_owned();
+    }
+    if SCALARS.contains(&wanted) {
+        return format!("unrecognized type: {wanted}");
+    }
+    let found = head.strip_prefix("json: cannot unmarshal ").and_then(|rest| rest.split(' ').next());
+    let found = match found {
+        Some("string") => "string",
+        Some("number") => "int64",
+        Some("bool") => "bool",
+        Some("array") => "slice",
+        Some("object") => "map",
+        _ => return message.to_owned(),
+    };
+    match wanted {
+        _ if wanted.starts_with("[]") => format!("cannot restore slice from {found}"),
+        "v1.ResourceList" => format!("cannot restore map from {found}"),
+        _ if wanted.starts_with("map[") => format!("cannot restore map from {found}"),
+        _ => format!("cannot restore struct from: {found}"),
+    }
 }
 
 fn unknown_fields(found: &Found) -> Vec<String> {
@@ -415,6 +525,11 @@ pub fn read_delete_options(body: &[u8]) -> Result<Value, ApiStatus> {
 
 /// What Go's decoder reads from a body before it knows the kind.
 const TYPE_META: &str = "value of type struct { APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; Kind string \"json:\\\"kind,omitempty\\\"\" }";
+
+/// What Go's decoder says of a value that is no object.
+pub fn no_type_meta(value: &Value) -> String {
+    format!("{UNREADABLE}: json: cannot unmarshal {} into Go {TYPE_META}", go_kind(value))
+}
 
 /// A value's type in the words of Go's decoder.
 pub fn go_kind(value: &Value) -> &'static str {

@@ -98,8 +98,41 @@ pub fn fill_nulls(kind: &GroupKind, object: &mut Value) {
         _ => &[],
     };
     for field in fields {
-        fill(object, field, Value::Null);
+        let is_nothing =
+            object.get(field).is_none_or(|value| value.as_list().is_some_and(|items| items.is_empty()));
+        if is_nothing {
+            object.set_at(&[field], Value::Null);
+        }
     }
+    if kind.is("", "LimitRange") {
+        within(object, "spec", |spec| {
+            if spec.list_at(&["limits"]).is_empty() {
+                spec.set_at(&["limits"], Value::Null);
+            }
+        });
+    }
+    if kind.is("", "PersistentVolumeClaim") {
+        within(object, "spec", |spec| {
+            for source in ["dataSource", "dataSourceRef"] {
+                within(spec, source, |source| fill(source, "apiGroup", Value::Null));
+            }
+        });
+    }
+    if kind.is("networking.k8s.io", "Ingress") {
+        ingress_groups(object);
+    }
+}
+
+/// A backend that is another object names its group, even that of none.
+fn ingress_groups(ingress: &mut Value) {
+    let group =
+        |backend: &mut Value| within(backend, "resource", |resource| fill(resource, "apiGroup", Value::Null));
+    within(ingress, "spec", |spec| {
+        within(spec, "defaultBackend", group);
+        each(spec, "rules", |rule| {
+            within(rule, "http", |http| each(http, "paths", |path| within(path, "backend", group)));
+        });
+    });
 }
 
 /// Times of conditions, which are written as `null` where nobody set them, and belong to whoever writes the condition.
@@ -152,6 +185,11 @@ pub fn fill_from_table(value: &mut Value, ty: TypeRef<'_>) {
 /// What admission gives to every new pod.
 pub fn admit_pod(object: &mut Value, uid: &str) {
     within(object, "spec", |spec| pod::admit(spec, uid));
+}
+
+/// The tolerations that every pod has, also one that was changed.
+pub fn tolerate(object: &mut Value) {
+    within(object, "spec", pod::tolerations);
 }
 
 #[cfg(test)]

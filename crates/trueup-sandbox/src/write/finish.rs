@@ -4,13 +4,12 @@ use trueup_merge::keep_times;
 use trueup_object::Value;
 
 use super::fields::copy_field;
-use super::{Pipeline, WriteVerb, defaults, identity, strategy, validate};
+use super::{PatchKind, Pipeline, WriteVerb, admit, defaults, identity, strategy, validate, warn};
 use crate::status::{ApiStatus, StatusCause, StatusReason};
 use crate::storage_class::class_named;
 
 impl Pipeline<'_, '_> {
     pub(super) fn finish_create(&mut self, mut object: Value) -> Result<Value, ApiStatus> {
-        let kind = self.request.kind;
         let given_version = object.str_at(&["metadata", "resourceVersion"]).unwrap_or_default();
         if self.request.verb == WriteVerb::Create && !matches!(given_version, "" | "0") {
             let message = "resourceVersion should not be set on objects to be created";
@@ -24,15 +23,16 @@ impl Pipeline<'_, '_> {
         object.set_at(&["metadata", "uid"], self.request.uid.into());
         object.set_at(&["metadata", "creationTimestamp"], created.into());
         self.reset(&mut object);
-        if kind.group_kind().is("", "Pod") && kind.is_builtin() {
-            defaults::admit_pod(&mut object, self.request.uid);
-        }
         if let Some(class) = self.request.default_class.filter(|_| class_named(&object).is_none()) {
             object.set_at(&["spec", "storageClassName"], class.into());
         }
+        admit::admit_new(self.request, &mut object)?;
         strategy::prepare_create(self.request, &mut object);
         self.fill_nulls(&mut object);
         self.check_valid(&object, None)?;
+        self.drop_nulls(&mut object);
+        strategy::finish_create(self.request.kind, &mut object);
+        self.warn(&object, None);
         Ok(object)
     }
 
@@ -65,21 +65,71 @@ impl Pipeline<'_, '_> {
         }
         self.check_version(&mut object, live)?;
         self.reset(&mut object);
+        admit::admit_changed(self.request, &mut object, live);
         strategy::prepare_update(self.request, self.part, &mut object, live);
         object.remove_at(&["metadata", "selfLink"]);
         if object.str_at(&["metadata", "uid"]).is_none_or(str::is_empty) {
             copy_field(&mut object, live, &["metadata", "uid"]);
         }
         copy_field(&mut object, live, &["metadata", "creationTimestamp"]);
-        copy_field(&mut object, live, &["metadata", "deletionTimestamp"]);
+        if live.at(&["metadata", "deletionTimestamp"]).is_some() {
+            copy_field(&mut object, live, &["metadata", "deletionTimestamp"]);
+        }
         if object.at(&["metadata", "deletionGracePeriodSeconds"]).is_none() {
             copy_field(&mut object, live, &["metadata", "deletionGracePeriodSeconds"]);
         }
         self.fill_nulls(&mut object);
+        self.count_emptied(&mut object, live);
         self.check_valid(&object, Some(live))?;
+        self.drop_nulls(&mut object);
+        self.warn(&object, Some(live));
         let object = keep_times(live, object);
         let changed = object != *live;
         Ok((object, changed))
+    }
+
+    /// Of some kinds the server compares specs by a rule that tells an empty list from none, and none is ever stored empty.
+    fn count_emptied(&self, object: &mut Value, live: &Value) {
+        let kind = self.request.kind.group_kind();
+        let is_exact = kind.is("networking.k8s.io", "NetworkPolicy")
+            || kind.is("admissionregistration.k8s.io", "ValidatingWebhookConfiguration")
+            || kind.is("admissionregistration.k8s.io", "MutatingWebhookConfiguration");
+        let generation = |object: &Value| object.int_at(&["metadata", "generation"]).unwrap_or_default();
+        let emptied = self.emptied.iter().any(|found| !found.path.starts_with("metadata"));
+        if is_exact && emptied && self.part == strategy::Part::Main && generation(object) == generation(live)
+        {
+            object.set_at(&["metadata", "generation"], (generation(live) + 1).into());
+        }
+    }
+
+    /// The nulls that an apply leaves are judged, and not stored.
+    fn drop_nulls(&self, object: &mut Value) {
+        if let (Some(custom), WriteVerb::Patch(PatchKind::Apply)) =
+            (self.request.kind.custom(), self.request.verb)
+        {
+            custom.schema.default(object);
+        }
+    }
+
+    fn warn(&mut self, object: &Value, live: Option<&Value>) {
+        for warning in warn::warnings(self.request.kind, self.part, object, live) {
+            if !self.warnings.contains(&warning) {
+                self.warnings.push(warning);
+            }
+        }
+    }
+
+    /// Where the server shows an empty list or map that this program takes for none.
+    fn show_emptied(&self, causes: &mut [StatusCause]) {
+        for cause in causes {
+            let shown = self.emptied.iter().find(|found| {
+                found.path == *cause.field || (found.path == "spec.rules" && *cause.field == *"spec")
+            });
+            if let Some(found) = shown {
+                let empty = if found.is_list { "value: []" } else { "value: {}" };
+                cause.message = cause.message.replacen("value: null", empty, 1);
+            }
+        }
     }
 
     fn fill_nulls(&self, object: &mut Value) {
@@ -124,10 +174,11 @@ impl Pipeline<'_, '_> {
     }
 
     fn check_valid(&self, object: &Value, live: Option<&Value>) -> Result<(), ApiStatus> {
-        let causes = validate::validate(self.request.kind, self.part, object, live);
+        let mut causes = validate::validate(self.request.kind, self.part, object, live);
         if causes.is_empty() {
             return Ok(());
         }
+        self.show_emptied(&mut causes);
         let mut status = ApiStatus::invalid(self.request.kind, self.created_name(object), causes);
         if self.request.kind.group_kind().is("events.k8s.io", "Event") {
             // The server names the kind as the core group has it.

@@ -20,6 +20,14 @@ pub fn generated_name(prefix: &str, uid: &str) -> String {
     format!("{cut}{}", suffix(uid, 5))
 }
 
+/// Another uid, which a kind takes for its name where nobody gives one.
+pub fn other_uid(uid: &str) -> String {
+    let digits: String =
+        Sha256::digest(uid.as_bytes()).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    let part = |from: usize, to: usize| digits.get(from..to).unwrap_or_default();
+    format!("{}-{}-4{}-a{}-{}", part(0, 8), part(8, 12), part(13, 16), part(17, 20), part(20, 32))
+}
+
 /// A number below `limit` that depends on the text alone.
 pub fn number(seed: &str, limit: u32) -> u32 {
     let digest = Sha256::digest(seed.as_bytes());

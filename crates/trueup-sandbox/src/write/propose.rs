@@ -9,7 +9,7 @@ use super::decode::{WrongKind, document, invalid_patch, is_cut_off};
 use super::patch::{FieldPatch, PatchSchema, go_map, json_patch, json_type, merge_patch, strategic_merge};
 use super::strategy::{Part, allows_create_on_update, reset};
 use super::zero::zero_status;
-use super::{PatchKind, Pipeline, WriteVerb, manager};
+use super::{FieldValidation, PatchKind, Pipeline, WriteVerb, manager};
 use crate::api::convert::shown_as;
 use crate::kind::KindInfo;
 use crate::status::{ApiStatus, StatusCause, StatusReason};
@@ -88,6 +88,7 @@ impl<'a> Pipeline<'_, 'a> {
         }
         let live = self.live().ok_or_else(|| self.not_found())?;
         let patch = self.read_patch(kind)?;
+        let doubled = self.doubled(&patch);
         let (patched, shown) = match kind {
             PatchKind::Json => {
                 let patched = json_patch(live, &patch).map_err(super::patch::PatchError::into_status)?;
@@ -105,15 +106,35 @@ impl<'a> Pipeline<'_, 'a> {
                 (patched, go_map(&patch))
             }
         };
+        if patched.as_list().is_some() {
+            return Err(invalid_patch(&shown, &super::decode::no_type_meta(&patched)));
+        }
         if patched.as_map().is_none() {
-            return Err(invalid_patch(&shown, "json: cannot unmarshal into Go value"));
+            // The server keeps the cause to itself.
+            return Err(super::patch::PatchError::DoesNotApply(shown).into_status());
         }
         self.check_patched_kind(&patched, kind, &shown)?;
-        let mut object = self.decoded_patched(&patched, &shown)?;
+        self.check_version_kept(&patched, kind)?;
+        let mut object = self.decoded_patched(&patched, &doubled, &shown)?;
         object = self.owned(Some(live), object);
         self.check_namespace(&mut object)?;
         self.check_name(&object)?;
         Ok(object)
+    }
+
+    /// An object of a built-in kind that does not say its version is read as the server's own types have it, which know none
+    /// of the fields by these names.
+    fn check_version_kept(&mut self, patched: &Value, kind: PatchKind) -> Result<(), ApiStatus> {
+        let says = patched.str_at(&["apiVersion"]).is_some_and(|version| !version.is_empty());
+        if says || kind == PatchKind::Strategic || !self.request.kind.is_builtin() {
+            return Ok(());
+        }
+        if self.request.field_validation == FieldValidation::Warn {
+            let keys = patched.as_map().into_iter().flat_map(Map::keys);
+            let unknown = keys.filter(|key| !matches!(*key, "kind" | "apiVersion"));
+            self.warnings.extend(unknown.map(|key| format!("unknown field {key:?}")));
+        }
+        self.check_name(&Value::Map(Map::new()))
     }
 
     fn read_patch(&self, kind: PatchKind) -> Result<Value, ApiStatus> {
@@ -177,8 +198,10 @@ impl<'a> Pipeline<'_, 'a> {
         let outcome =
             apply_versioned(self.live(), &configuration, &self.writer(name), self.request.force, kind);
         let applied = outcome.map_err(|error| self.apply_refused(&configuration, error))?;
+        self.check_keys_of_applied(&configuration)?;
         let decoded =
             self.decode(&applied.object).map_err(|error| self.inconvertible(&configuration, &error.0))?;
+        self.emptied = decoded.emptied;
         let mut object = decoded.object;
         if self.live().is_none() && has_text(&object, "uid") {
             let uid = object.str_at(&["metadata", "uid"]).unwrap_or_default();
@@ -190,6 +213,23 @@ impl<'a> Pipeline<'_, 'a> {
         self.check_namespace(&mut object)?;
         self.check_name(&object)?;
         Ok(object)
+    }
+
+    /// What is applied is read as YAML, whose reader tells of doubled keys in words of its own.
+    fn check_keys_of_applied(&mut self, configuration: &Value) -> Result<(), ApiStatus> {
+        let doubled = self.doubled(configuration);
+        let told: Vec<String> = doubled
+            .iter()
+            .map(|found| format!("line {}: key {:?} already set in map", found.line, found.key))
+            .collect();
+        if told.is_empty() || self.request.field_validation != FieldValidation::Strict {
+            self.warnings.extend(told);
+            return Ok(());
+        }
+        Err(ApiStatus::bad_request(format!(
+            "error strict decoding YAML: error converting YAML to JSON: yaml: unmarshal errors:\n  {}",
+            told.join("\n  ")
+        )))
     }
 
     fn check_applied_kind(&self, configuration: &Value) -> Result<(), ApiStatus> {
@@ -328,7 +368,8 @@ fn has_text(object: &Value, key: &str) -> bool {
 /// Where etcd would hold the object: the server's messages show it.
 fn storage_key(kind: &KindInfo, namespace: &str, name: &str) -> String {
     let namespace = if namespace.is_empty() { String::new() } else { format!("{namespace}/") };
-    format!("/registry/{}/{namespace}{name}", kind.plural)
+    let group = if kind.is_builtin() { String::new() } else { format!("{}/", kind.gvk.group) };
+    format!("/registry/{group}{}/{namespace}{name}", kind.plural)
 }
 
 fn manager_required() -> ApiStatus {

@@ -32,6 +32,14 @@ pub fn scale_of(kind: &KindInfo, object: &Value) -> Option<Value> {
     }
     scale.set_at(&["status", "replicas"], number(&paths.status_replicas).into());
     let selector = paths.label_selector.as_ref().and_then(|path| object.at(&keys(path)));
+    // Of one kind the selector is labels and nothing else.
+    let labels = kind.gvk.kind == *"ReplicationController";
+    let wrapped = selector.filter(|_| labels).map(|selector| {
+        let mut whole = Value::default();
+        whole.set_at(&["matchLabels"], selector.clone());
+        whole
+    });
+    let selector = wrapped.as_ref().or(selector);
     if let Some(text) = selector.map(selector_text).filter(|text| !text.is_empty()) {
         scale.set_at(&["status", "selector"], text.into());
     }

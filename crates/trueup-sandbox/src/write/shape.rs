@@ -8,13 +8,21 @@ use std::fmt::Write as _;
 use trueup_merge::schema::{Field, Scalar, Shape, TypeRef, ZeroRule};
 use trueup_object::{Map, Value};
 
-use super::scalar;
+use super::{go_names, scalar};
 
 /// What was found while an object took its shape.
 #[derive(Debug, Default)]
 pub struct Found {
     /// Paths of unknown fields, as field validation prints them: `spec.containers[0].foo`.
     pub unknown: Vec<String>,
+    pub emptied: Vec<Emptied>,
+}
+
+/// An empty list or map that is as good as none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Emptied {
+    pub path: String,
+    pub is_list: bool,
 }
 
 /// A value that its type cannot hold.
@@ -89,6 +97,10 @@ impl<'a, 'v> Shaper<'_, 'a, 'v> {
             self.owner = outer;
             if !is_dropped(&inner, &field) {
                 shaped.insert(name, inner);
+            } else if inner.as_list().is_some() || inner.as_map().is_some() {
+                let dot = if self.path.is_empty() { "" } else { "." };
+                let path = format!("{}{dot}{name}", self.path);
+                self.found.emptied.push(Emptied { path, is_list: inner.as_list().is_some() });
             }
         }
         fill_always(&mut shaped, ty);
@@ -154,7 +166,11 @@ impl<'a, 'v> Shaper<'_, 'a, 'v> {
         };
         let owner = self.owner.name().unwrap_or_default().rsplit('.').next().unwrap_or_default();
         let field = self.fields.join(".");
-        let expected = go_type(ty, format);
+        let expected = match self.fields.last().and_then(|field| go_names::text_type(owner, field)) {
+            Some(name) if matches!(ty.shape(), Shape::List { .. }) => format!("[]{name}"),
+            Some(name) => name.to_owned(),
+            None => go_type(ty, format),
+        };
         // A number that does not fit is shown, one in the wrong place is not.
         let number = matches!(value, Value::Int(_) | Value::Float(_)) && expected.starts_with("int");
         let found = if number { format!("number {}", value.to_json()) } else { found.to_owned() };
@@ -211,8 +227,8 @@ fn is_dropped(value: &Value, field: &Field<'_>) -> bool {
 fn fill_always(map: &mut Map, ty: TypeRef<'_>) {
     for (name, field) in ty.always() {
         let field = field.field();
-        // A workload's selector is required and yet a pointer: without it the server writes nothing and says so.
-        let is_pointer = field.required && name == "selector";
+        // Some required fields are pointers all the same: without them the server writes nothing and says so.
+        let is_pointer = field.required && matches!(name, "selector" | "pathType" | "sideEffects");
         if is_pointer || map.get(name).is_some_and(|value| !value.is_null()) {
             continue;
         }

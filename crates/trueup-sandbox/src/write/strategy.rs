@@ -9,8 +9,8 @@ pub use service::is_headless;
 
 use trueup_object::{FieldPath, FieldSet, Map, Value};
 
-use super::WriteRequest;
 use super::fields::{copy_field, fill, is_unset};
+use super::{WriteRequest, identity};
 use crate::kind::KindInfo;
 
 /// Which part of an object a request writes.
@@ -132,6 +132,14 @@ pub fn prepare_create(request: &WriteRequest<'_>, object: &mut Value) {
         gated::drop_gated(&kind.group_kind(), object);
     }
     match (kind.gvk.group.as_str(), kind.gvk.kind.as_str()) {
+        ("", "LimitRange") if object.str_at(&["metadata", "name"]).is_none_or(str::is_empty) => {
+            object.set_at(&["metadata", "name"], identity::other_uid(request.uid).into());
+        }
+        ("", "ServiceAccount") => bare_references(object),
+        ("certificates.k8s.io", "CertificateSigningRequest") => {
+            requester(request, object);
+            object.set_at(&["status"], Value::Map(Map::new()));
+        }
         ("", "Namespace") => {
             object.set_at(&["status", "phase"], "Active".into());
             let mut finalizers = object.list_at(&["spec", "finalizers"]).to_vec();
@@ -143,7 +151,7 @@ pub fn prepare_create(request: &WriteRequest<'_>, object: &mut Value) {
         ("", "Pod") => pod::prepare_create(object),
         ("", "Service") => service::allocate(object, None, request.uid),
         ("", "PersistentVolumeClaim") => {
-            claim_sources(object);
+            claim_sources(object, None);
             object.set_at(&["status", "phase"], "Pending".into());
             protect(object, "kubernetes.io/pvc-protection");
         }
@@ -160,11 +168,28 @@ pub fn prepare_create(request: &WriteRequest<'_>, object: &mut Value) {
     }
 }
 
+/// What a new object is read back with, and what nobody judges.
+pub fn finish_create(kind: &KindInfo, object: &mut Value) {
+    if !kind.is_builtin() || !kind.group_kind().is("batch", "Job") {
+        return;
+    }
+    // A job without labels of its own has those of its pods.
+    let labels = object.at(&["spec", "template", "metadata", "labels"]).and_then(Value::as_map).cloned();
+    let own = object.at(&["metadata", "labels"]).and_then(Value::as_map);
+    if let Some(labels) = labels.filter(|_| own.is_none_or(Map::is_empty)) {
+        object.set_at(&["metadata", "labels"], Value::Map(labels));
+    }
+}
+
 /// Prepares a changed object for storage.
 pub fn prepare_update(request: &WriteRequest<'_>, part: Part, object: &mut Value, live: &Value) {
     let kind = request.kind;
     copy_field(object, live, &["metadata", "generation"]);
     if part != Part::Main {
+        // The class of a pod's service is the server's.
+        if kind.group_kind().is("", "Pod") && object.at(&["status", "qosClass"]).is_none() {
+            copy_field(object, live, &["status", "qosClass"]);
+        }
         return;
     }
     if kind.is_builtin() {
@@ -174,12 +199,15 @@ pub fn prepare_update(request: &WriteRequest<'_>, part: Part, object: &mut Value
         ("", "Namespace") => copy_field(object, live, &["spec", "finalizers"]),
         ("", "Service") => service::allocate(object, Some(live), request.uid),
         ("", "Secret") if is_unset(object, "type") => copy_field(object, live, &["type"]),
-        ("", "PersistentVolumeClaim") => claim_sources(object),
+        ("", "PersistentVolumeClaim") => claim_sources(object, Some(live)),
+        ("", "ServiceAccount") => bare_references(object),
+        ("certificates.k8s.io", "CertificateSigningRequest") => copy_field(object, live, &["spec"]),
         ("apps", "DaemonSet") => daemon_set_update(object, live),
         ("apiextensions.k8s.io", "CustomResourceDefinition") => stored_versions(object),
         _ => {}
     }
-    if has_generation(kind) && body_changed(kind, object, live) {
+    let counts = has_generation(kind) || kind.group_kind().is("storage.k8s.io", "CSIDriver");
+    if counts && body_changed(kind, object, live) {
         let generation = live.int_at(&["metadata", "generation"]).unwrap_or_default();
         object.set_at(&["metadata", "generation"], (generation + 1).into());
     }
@@ -221,6 +249,14 @@ fn body_changed(kind: &KindInfo, object: &Value, live: &Value) -> bool {
         }
         map
     };
+    if kind.group_kind().is("discovery.k8s.io", "EndpointSlice") {
+        let labels = |value: &Value| {
+            value.at(&["metadata", "labels"]).and_then(Value::as_map).cloned().unwrap_or_default()
+        };
+        if labels(object) != labels(live) {
+            return true;
+        }
+    }
     if kind.group_kind().is("apps", "Deployment") {
         let annotations = |value: &Value| {
             value.at(&["metadata", "annotations"]).and_then(Value::as_map).cloned().unwrap_or_default()
@@ -236,13 +272,13 @@ fn body_changed(kind: &KindInfo, object: &Value, live: &Value) -> bool {
     !same_meaning(&Value::Map(body(object)), &Value::Map(body(live)))
 }
 
-/// Go's semantic equality: an empty list or map equals an absent one.
+/// Go's semantic equality: an empty list equals an absent one.
 pub fn same_meaning(left: &Value, right: &Value) -> bool {
+    // An object that is there is not nothing, even without fields; maps of texts that are empty were taken out before.
     let is_nothing = |value: &Value| match value {
         Value::Null => true,
         Value::List(items) => items.is_empty(),
-        Value::Map(map) => map.is_empty(),
-        Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Str(_) => false,
+        Value::Map(_) | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Str(_) => false,
     };
     match (left, right) {
         (Value::Map(one), Value::Map(other)) => {
@@ -287,9 +323,56 @@ fn daemon_set_update(object: &mut Value, live: &Value) {
     object.set_at(&["metadata", "annotations", TEMPLATE_GENERATION], generation.to_string().into());
 }
 
-/// A claim's two ways to name a data source are kept equal.
-fn claim_sources(object: &mut Value) {
+/// Who asks for a certificate is written into the request, whatever it says.
+fn requester(request: &WriteRequest<'_>, object: &mut Value) {
+    for field in ["username", "uid", "groups", "extra"] {
+        object.remove_at(&["spec", field]);
+    }
+    let Some(user) = request.user else { return };
+    object.set_at(&["spec", "username"], user.name.clone().into());
+    if !user.uid.is_empty() {
+        object.set_at(&["spec", "uid"], user.uid.clone().into());
+    }
+    if !user.groups.is_empty() {
+        let groups = user.groups.iter().map(|group| Value::from(group.clone())).collect();
+        object.set_at(&["spec", "groups"], Value::List(groups));
+    }
+    for (key, values) in &user.extra {
+        let values = values.iter().map(|value| Value::from(value.clone())).collect();
+        object.set_at(&["spec", "extra", key], Value::List(values));
+    }
+}
+
+/// Of the secrets that an account names only the names are kept.
+fn bare_references(account: &mut Value) {
+    super::fields::each(account, "secrets", |secret| {
+        let name = secret.get("name").cloned();
+        *secret = Value::Map(Map::new());
+        if let Some(name) = name {
+            secret.set_at(&["name"], name);
+        }
+    });
+}
+
+/// A claim's two ways to name a data source are kept equal. The older one is for claims and snapshots; from another
+/// namespace nothing is taken.
+fn claim_sources(object: &mut Value, live: Option<&Value>) {
+    let in_use = |claim: &Value, key: &str| claim.at(&["spec", key]).is_some();
+    let keeps = live.is_some_and(|live| in_use(live, "dataSource") || in_use(live, "dataSourceRef"));
     let Some(spec) = object.get_mut("spec") else { return };
+    let text = |source: &Value, key: &str| source.str_at(&[key]).unwrap_or_default().to_owned();
+    let is_known = |source: &Value| {
+        matches!(
+            (text(source, "apiGroup").as_str(), text(source, "kind").as_str()),
+            ("", "PersistentVolumeClaim") | ("snapshot.storage.k8s.io", "VolumeSnapshot")
+        )
+    };
+    if !keeps && spec.get("dataSource").is_some_and(|source| !is_known(source)) {
+        spec.remove_at(&["dataSource"]);
+    }
+    if !keeps && spec.str_at(&["dataSourceRef", "namespace"]).is_some_and(|namespace| !namespace.is_empty()) {
+        spec.remove_at(&["dataSourceRef"]);
+    }
     match (spec.get("dataSource").cloned(), spec.get("dataSourceRef").cloned()) {
         (Some(source), None) => fill(spec, "dataSourceRef", source),
         (None, Some(source)) if source.get("namespace").is_none() => fill(spec, "dataSource", source),
@@ -316,9 +399,9 @@ fn job_selector(object: &mut Value, uid: &str) {
             map.insert(label, value.into());
         }
     }
-    // A job without labels of its own has those of its pods.
-    let own = object.at(&["metadata", "labels"]).and_then(Value::as_map).cloned().unwrap_or_default();
-    if own.is_empty() || Some(&own) == object.at(&labels).and_then(Value::as_map) {
+    // Labels that are those of the pods are the same map to the server.
+    let own = object.at(&["metadata", "labels"]).and_then(Value::as_map);
+    if own.is_some_and(|own| !own.is_empty() && Some(own) == object.at(&labels).and_then(Value::as_map)) {
         object.set_at(&["metadata", "labels"], Value::Map(map.clone()));
     }
     object.set_at(&labels, Value::Map(map));

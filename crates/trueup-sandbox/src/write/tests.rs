@@ -70,6 +70,8 @@ impl Server {
             live: self.live.as_ref(),
             admitted: None,
             default_class: None,
+            others: Others(&|_| None),
+            user: None,
         }
     }
 

@@ -121,8 +121,9 @@ pub fn validate(kind: &KindInfo, part: Part, object: &Value, live: Option<&Value
     metadata::metadata(&mut report, kind, object, live);
     if kind.is_builtin() && part == Part::Main {
         let group_kind = kind.group_kind();
-        // Of services the server says first what may not change, of all others last.
-        let changes_first = group_kind.is("", "Service");
+        // Of services and daemon sets the server says first what may not change, of all others last.
+        let is_service = group_kind.is("", "Service");
+        let changes_first = is_service || group_kind.is("apps", "DaemonSet");
         if let Some(live) = live.filter(|_| changes_first) {
             update::immutable(&mut report, kind, object, live);
         }
@@ -130,12 +131,24 @@ pub fn validate(kind: &KindInfo, part: Part, object: &Value, live: Option<&Value
         if let Some(live) = live.filter(|_| !changes_first) {
             update::immutable(&mut report, kind, object, live);
         }
-        if changes_first && report.causes.is_empty() {
+        if is_service && report.causes.is_empty() {
             service::allocation(&mut report, object, live);
         }
     }
     if let Some(custom) = kind.custom() {
-        report.causes.extend(custom.schema.validate(object));
+        let mut wrong = custom.schema.validate(object);
+        if part == Part::Status {
+            // The schema of the status alone is asked, which calls itself nothing.
+            wrong.retain(|cause| cause.field.starts_with("status"));
+            for cause in &mut wrong {
+                cause.message = cause.message.replacen(": status.", ": ", 1).replacen(
+                    ": status in body",
+                    ":  in body",
+                    1,
+                );
+            }
+        }
+        report.causes.extend(wrong);
         report.causes.extend(custom.schema.check_rules(object, live, &report.causes));
         custom::replicas(&mut report, kind, part, object);
     }
@@ -151,7 +164,7 @@ fn by_kind(report: &mut Report, kind: &GroupKind, object: &Value, live: Option<&
         ("apps", "StatefulSet") => workload::stateful_set(report, object, live),
         ("apps", "ReplicaSet") => workload::replica_set(report, object),
         ("apps", "ControllerRevision") => workload::controller_revision(report, object, live),
-        ("batch", "Job") => batch::job(report, object),
+        ("batch", "Job") => batch::job(report, object, live),
         ("batch", "CronJob") => batch::cron_job(report, object, live),
         ("autoscaling", "HorizontalPodAutoscaler") => autoscaling::autoscaler(report, object),
         ("networking.k8s.io", "Ingress") => network::ingress(report, object),
@@ -192,7 +205,12 @@ fn core_kind(report: &mut Report, kind: &str, object: &Value, live: Option<&Valu
         "ConfigMap" => configuration::keys(report, object),
         "Secret" => configuration::secret(report, object),
         "PersistentVolumeClaim" => storage::claim(report, object),
-        "PersistentVolume" => storage::volume(report, object),
+        "PersistentVolume" => {
+            // Of a changed volume the server asks twice.
+            for _ in 0..1 + usize::from(live.is_some()) {
+                storage::volume(report, object);
+            }
+        }
         "Node" => cluster::node(report, object, live),
         "Event" => cluster::event(report, object, live, true),
         "ResourceQuota" => cluster::quota(report, object, live),

@@ -7,6 +7,7 @@ mod controllers;
 mod differential;
 mod dry_run;
 mod expressions;
+mod kinds;
 mod plane;
 mod policies;
 mod requests;

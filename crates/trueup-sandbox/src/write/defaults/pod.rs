@@ -15,10 +15,6 @@ pub fn pod_spec(spec: &mut Value) {
     fill_text(spec, "restartPolicy", "Always");
     fill(spec, "securityContext", Value::Map(Map::new()));
     fill(spec, "terminationGracePeriodSeconds", 30);
-    // A grace period that nobody could wait for is one second.
-    if spec.int_at(&["terminationGracePeriodSeconds"]).is_some_and(|seconds| seconds < 0) {
-        spec.set_at(&["terminationGracePeriodSeconds"], 1.into());
-    }
     fill_text(spec, "schedulerName", "default-scheduler");
     // The old name of serviceAccountName; the server keeps the two equal.
     service_account(spec);
@@ -39,6 +35,10 @@ fn service_account(spec: &mut Value) {
 
 /// What holds for pods and not for templates.
 pub fn pod_only(spec: &mut Value) {
+    // A grace period that nobody could wait for is one second.
+    if spec.int_at(&["terminationGracePeriodSeconds"]).is_some_and(|seconds| seconds < 0) {
+        spec.set_at(&["terminationGracePeriodSeconds"], 1.into());
+    }
     fill(spec, "enableServiceLinks", true);
     let on_host = spec.get("hostNetwork").and_then(Value::as_bool) == Some(true);
     for containers in ["initContainers", "containers"] {
@@ -188,17 +188,16 @@ fn pull_policy(image: &str) -> &'static str {
     }
 }
 
-/// Fills the priority, tolerations and account that admission gives to every new pod.
+/// Fills the tolerations and account that admission gives to every new pod.
 pub fn admit(spec: &mut Value, uid: &str) {
     fill_text(spec, "serviceAccountName", "default");
     service_account(spec);
-    fill(spec, "priority", 0);
-    fill(spec, "preemptionPolicy", "PreemptLowerPriority");
     tolerations(spec);
     account_token(spec, uid);
 }
 
-fn tolerations(spec: &mut Value) {
+/// Those of two troubles of a node, for five minutes, where a pod does not say how long it bears them.
+pub fn tolerations(spec: &mut Value) {
     let mut all: Vec<Value> = spec.list_at(&["tolerations"]).to_vec();
     for key in ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"] {
         let covered = all.iter().any(|toleration| {

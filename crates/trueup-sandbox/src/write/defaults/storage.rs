@@ -2,12 +2,18 @@
 
 use trueup_object::Value;
 
-use super::super::fields::{below, each, fill, fill_text};
+use super::super::fields::{below, each, fill, fill_text, within};
 
 pub fn claim(object: &mut Value) {
     let spec = below(object, "spec");
     fill(spec, "volumeMode", "Filesystem");
     below(spec, "resources");
+    // Of this reference no field is left out.
+    within(spec, "dataSourceRef", |source| {
+        fill(source, "apiGroup", Value::Null);
+        fill(source, "kind", "");
+        fill(source, "name", "");
+    });
     fill_text(below(object, "status"), "phase", "Pending");
 }
 

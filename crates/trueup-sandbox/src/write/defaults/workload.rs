@@ -34,6 +34,12 @@ pub fn daemon_set(object: &mut Value) {
         let rolling = below(strategy, "rollingUpdate");
         fill(rolling, "maxUnavailable", 1);
         fill(rolling, "maxSurge", 0);
+    } else {
+        // Neither is a pointer in the server's own types.
+        within(strategy, "rollingUpdate", |rolling| {
+            fill(rolling, "maxUnavailable", 0);
+            fill(rolling, "maxSurge", 0);
+        });
     }
     fill(spec, "revisionHistoryLimit", 10);
     pod::template(below(spec, "template"));

@@ -25,6 +25,9 @@ pub fn drop_gated(kind: &GroupKind, object: &mut Value) {
             object.remove_at(&["spec", "updateStrategy", "rollingUpdate", "maxUnavailable"]);
             within(object, "spec", template);
         }
+        ("", "Node") => {
+            object.remove_at(&["spec", "configSource"]);
+        }
         ("", "Pod") => within(object, "spec", pod_spec),
         ("", "PodTemplate") => template(object),
         ("", "ReplicationController")
@@ -45,6 +48,11 @@ fn template(holder: &mut Value) {
 
 fn pod_spec(spec: &mut Value) {
     spec.remove_at(&["schedulingGroup"]);
+    each(spec, "volumes", |volume| {
+        within(volume, "projected", |projected| {
+            each(projected, "sources", |source| drop(source.remove_at(&["podCertificate"])));
+        });
+    });
     for list in ["containers", "initContainers", "ephemeralContainers"] {
         each(spec, list, |container| {
             let Some(lifecycle) = container.get_mut("lifecycle") else { return };

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use trueup_object::Value;
+use trueup_object::{Map, Value};
 
 use super::names::{dns_label, dns_subdomain, path_segment};
 use super::{Report, join};
@@ -47,7 +47,10 @@ pub fn role(report: &mut Report, object: &Value) {
         report.required(path, "at least one clusterRoleSelector required if aggregationRule is non-nil");
     }
     for (index, selector) in selectors.iter().enumerate() {
-        report.label_selector(selector, &format!("{path}[{index}]"));
+        let path = format!("{path}[{index}]");
+        if !report.label_selector(selector, &path) {
+            report.invalid(&path, Value::Null, "invalid label selector.");
+        }
     }
 }
 
@@ -67,7 +70,12 @@ pub fn binding(report: &mut Report, object: &Value, live: Option<&Value>) {
     if let Some(live) = live
         && object.get("roleRef") != live.get("roleRef")
     {
-        report.invalid("roleRef", reference.clone(), "cannot change roleRef");
+        // The server shows it as its own types have it.
+        let shown = [("APIGroup", "apiGroup"), ("Kind", "kind"), ("Name", "name")]
+            .map(|(name, key)| (name, Value::from(text(key))))
+            .into_iter()
+            .collect::<Map>();
+        report.invalid("roleRef", Value::Map(shown), "cannot change roleRef");
     }
 }
 
@@ -125,7 +133,8 @@ pub fn signing_request(report: &mut Report, object: &Value) {
     let request = spec.str_at(&["request"]).unwrap_or_default();
     let decoded = STANDARD.decode(request).unwrap_or_default();
     if !String::from_utf8_lossy(&decoded).contains("-----BEGIN CERTIFICATE REQUEST-----") {
-        let value = spec.get("request").cloned().unwrap_or_default();
+        let value =
+            spec.get("request").filter(|request| request.as_str() != Some("")).cloned().unwrap_or_default();
         report.invalid("spec.request", value, "PEM block type must be CERTIFICATE REQUEST");
     }
     let usages = spec.list_at(&["usages"]);

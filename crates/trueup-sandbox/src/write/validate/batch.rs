@@ -13,10 +13,17 @@ static NOTHING: Value = Value::Null;
 
 const N_INDEXED_MAX: i64 = 100_000;
 
-pub fn job(report: &mut Report, object: &Value) {
+pub fn job(report: &mut Report, object: &Value, live: Option<&Value>) {
     let spec = object.get("spec").unwrap_or(&NOTHING);
     generated_selector(report, object, spec);
-    job_spec(report, spec, "spec");
+    // Of a changed job the server asks twice.
+    for _ in 0..1 + usize::from(live.is_some()) {
+        job_spec(report, spec, "spec");
+        own_selector(report, spec);
+    }
+}
+
+fn own_selector(report: &mut Report, spec: &Value) {
     let labels = spec.at(&["template", "metadata", "labels"]);
     let Some(selector) = spec.get("selector") else {
         report.required("spec.selector", "");
@@ -52,6 +59,23 @@ fn generated_selector(report: &mut Report, object: &Value, spec: &Value) {
         ("job-name", name),
     ] {
         labels.set_at(&[key], value.into());
+    }
+    let template = spec.at(&["template", "metadata", "labels"]);
+    for (key, wanted) in [
+        ("controller-uid", uid),
+        ("job-name", name),
+        ("batch.kubernetes.io/controller-uid", uid),
+        ("batch.kubernetes.io/job-name", name),
+    ] {
+        let own = template.and_then(|template| template.str_at(&[key]));
+        if own != Some(wanted) {
+            let shown = template.cloned().unwrap_or_default();
+            let field = format!("spec.template.metadata.labels[{key}]");
+            match own {
+                Some(_) => report.invalid(&field, shown, &format!("must be '{wanted}'")),
+                None => report.required(&field, &format!("must be '{wanted}'")),
+            }
+        }
     }
     if !super::selector_matches(selector, Some(&labels)) {
         report.invalid("spec.selector", selector.clone(), "`selector` not auto-generated");

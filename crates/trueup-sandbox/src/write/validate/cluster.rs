@@ -100,6 +100,7 @@ pub fn event(report: &mut Report, object: &Value, live: Option<&Value>, is_core:
                 (about, "involvedObject"),
                 ("reason", "reason"),
                 ("note", "message"),
+                ("reason", "reason"),
                 ("type", "type"),
                 ("eventTime", "eventTime"),
                 ("action", "action"),
@@ -283,8 +284,10 @@ pub fn limit_range(report: &mut Report, object: &Value) {
         let path = format!("spec.limits[{index}]");
         let kind = limit.str_at(&["type"]).unwrap_or_default();
         let field = join(&path, "type");
-        report.wrong(&field, kind, qualified_name(kind));
-        if !matches!(kind, "Pod" | "Container" | "PersistentVolumeClaim") && !kind.contains('/') {
+        let is_standard = matches!(kind, "Pod" | "Container" | "PersistentVolumeClaim");
+        let wrong = qualified_name(kind);
+        report.wrong(&field, kind, wrong.clone());
+        if wrong.is_empty() && !is_standard && !kind.contains('/') {
             report.invalid(&field, kind, "must be a standard limit type or fully qualified");
         }
         if !kinds.insert(kind) {

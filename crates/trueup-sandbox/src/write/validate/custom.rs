@@ -5,6 +5,7 @@ use trueup_object::value::Text;
 
 use super::Report;
 use crate::kind::KindInfo;
+use crate::write::patch::go_map;
 use crate::write::strategy::Part;
 
 pub fn replicas(report: &mut Report, kind: &KindInfo, part: Part, object: &Value) {
@@ -18,6 +19,14 @@ pub fn replicas(report: &mut Report, kind: &KindInfo, part: Part, object: &Value
 fn number(report: &mut Report, object: &Value, path: &[Text]) {
     let keys: Vec<&str> = path.iter().map(Text::as_str).collect();
     let place = format!(".{}", keys.join("."));
+    for length in 1..keys.len() {
+        let holder = keys.get(..length).and_then(|head| object.at(head)).filter(|holder| !holder.is_null());
+        if let Some(holder) = holder.filter(|holder| holder.as_map().is_none()) {
+            let (shown, go_type) = go_value(holder);
+            let words = format!("{place} accessor error: {shown} is of the type {go_type}");
+            return report.invalid(&place, 0, &format!("{words}, expected map[string]interface{{}}"));
+        }
+    }
     match object.at(&keys) {
         None => {}
         Some(Value::Int(number)) if *number < 0 => {
@@ -28,16 +37,22 @@ fn number(report: &mut Report, object: &Value, path: &[Text]) {
         }
         Some(Value::Int(_)) => {}
         Some(other) => {
-            let (shown, go_type) = match other {
-                Value::Str(text) => (text.to_string(), "string"),
-                Value::Bool(flag) => (flag.to_string(), "bool"),
-                Value::Float(_) => (other.to_json(), "float64"),
-                Value::List(_) => (other.to_json(), "[]interface {}"),
-                Value::Map(_) => (other.to_json(), "map[string]interface {}"),
-                Value::Null | Value::Int(_) => ("<nil>".to_owned(), "<nil>"),
-            };
+            let (shown, go_type) = go_value(other);
             let detail = format!("{place} accessor error: {shown} is of the type {go_type}, expected int64");
             report.invalid(&place, 0, &detail);
         }
+    }
+}
+
+/// A value as Go prints it, and its type.
+fn go_value(value: &Value) -> (String, &'static str) {
+    match value {
+        Value::Str(text) => (text.to_string(), "string"),
+        Value::Bool(flag) => (flag.to_string(), "bool"),
+        Value::Int(number) => (number.to_string(), "int64"),
+        Value::Float(_) => (value.to_json(), "float64"),
+        Value::List(_) => (go_map(value), "[]interface {}"),
+        Value::Map(_) => (go_map(value), "map[string]interface {}"),
+        Value::Null => ("<nil>".to_owned(), "<nil>"),
     }
 }

@@ -80,6 +80,9 @@ fn versions(report: &mut Report, spec: &Value) {
         unique &= !seen.contains(&name);
         seen.push(name);
         report.wrong(&join(&path, "name"), name, dns_1035_label(name));
+        if index == 0 && !name.is_empty() {
+            report.wrong("spec.version", name, dns_1035_label(name));
+        }
         // The server names a lone version as if it were the definition's own.
         let own = if versions.len() == 1 { "spec".to_owned() } else { path.clone() };
         match version.at(&["schema", "openAPIV3Schema"]) {

@@ -76,7 +76,7 @@ fn ingress_path(report: &mut Report, item: &Value, path: &str) {
     let text = item.str_at(&["path"]).unwrap_or_default();
     let field = join(path, "path");
     match item.str_at(&["pathType"]) {
-        None | Some("") => report.required(&join(path, "pathType"), "pathType must be specified"),
+        None => report.required(&join(path, "pathType"), "pathType must be specified"),
         Some("Exact" | "Prefix") => {
             if !text.starts_with('/') {
                 report.invalid(&field, text, "must be an absolute path");

@@ -77,6 +77,32 @@ pub fn volume_sources(spec: &Value) -> Vec<&str> {
     spec.as_map().into_iter().flat_map(Map::keys).filter(|key| !VOLUME_FIELDS.contains(key)).collect()
 }
 
+/// The sources in the order in which the server looks at them.
+const SOURCES: [&str; 22] = [
+    "hostPath",
+    "gcePersistentDisk",
+    "awsElasticBlockStore",
+    "glusterfs",
+    "flocker",
+    "nfs",
+    "rbd",
+    "quobyte",
+    "cephfs",
+    "iscsi",
+    "cinder",
+    "fc",
+    "flexVolume",
+    "azureFile",
+    "vsphereVolume",
+    "photonPersistentDisk",
+    "portworxVolume",
+    "azureDisk",
+    "scaleIO",
+    "local",
+    "storageos",
+    "csi",
+];
+
 pub fn volume(report: &mut Report, object: &Value) {
     let spec = object.get("spec").unwrap_or(&NOTHING);
     let modes = spec.list_at(&["accessModes"]);
@@ -91,10 +117,10 @@ pub fn volume(report: &mut Report, object: &Value) {
         placement::node_selector(report, required, "spec.nodeAffinity.required");
     }
     let sources = volume_sources(spec);
-    let order = ["hostPath", "nfs", "csi", "local"];
     let mut ordered = sources.clone();
-    ordered.sort_by_key(|source| order.iter().position(|known| known == source).unwrap_or(0));
-    for extra in ordered.iter().skip(1) {
+    ordered.sort_by_key(|source| SOURCES.iter().position(|known| known == source).unwrap_or(usize::MAX));
+    // The server counts this one and never minds those before it.
+    for extra in ordered.iter().skip(1).filter(|source| **source != "flexVolume") {
         report.forbidden(&join("spec", extra), "may not specify more than 1 volume type");
     }
     if let Some(first) = ordered.first() {

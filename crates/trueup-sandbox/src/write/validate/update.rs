@@ -14,7 +14,10 @@ pub fn immutable(report: &mut Report, kind: &KindInfo, object: &Value, live: &Va
             fixed(report, object, live, &["spec", "selector"])
         }
         ("apps", "StatefulSet") => stateful_set(report, object, live),
-        ("batch", "Job") => job(report, object, live),
+        ("batch", "Job") => {
+            super::metadata::immutable(report, object, live);
+            job(report, object, live);
+        }
         ("", "Service") => service(report, object, live),
         ("", "ConfigMap") => frozen(report, object, live, &["data", "binaryData"]),
         ("", "Secret") => {
@@ -220,6 +223,11 @@ fn pod(report: &mut Report, object: &Value, live: &Value) {
         if names(object) != names(live) {
             let field = format!("spec.{list}");
             return report.forbidden(&field, "pod updates may not add or remove containers");
+        }
+        for (index, container) in object.list_at(&["spec", list]).iter().enumerate() {
+            if container.str_at(&["image"]).is_none_or(str::is_empty) {
+                report.required(&format!("spec.{list}[{index}].image"), "");
+            }
         }
     }
     let deadline = |pod: &Value| pod.int_at(&["spec", "activeDeadlineSeconds"]);

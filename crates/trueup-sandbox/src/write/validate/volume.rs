@@ -31,14 +31,19 @@ pub fn volumes(report: &mut Report, spec: &Value, path: &str) -> BTreeSet<String
     let mut names = BTreeSet::new();
     for (index, volume) in spec.list_at(&["volumes"]).iter().enumerate() {
         let path = format!("{path}.volumes[{index}]");
+        let before = report.causes.len();
         sources(report, volume, &path);
         if !report.text(volume, &path, "name") {
             continue;
         }
         let name = volume.str_at(&["name"]).unwrap_or_default();
         report.wrong(&join(&path, "name"), name, dns_label(name));
-        if !names.insert(name.to_owned()) {
+        if names.contains(name) {
             report.duplicate(&join(&path, "name"), name);
+        }
+        // A volume with something wrong is none that could be mounted.
+        if report.causes.len() == before {
+            names.insert(name.to_owned());
         }
     }
     names
@@ -206,24 +211,41 @@ fn downward(report: &mut Report, source: &Value, path: &str) {
 
 fn projected(report: &mut Report, source: &Value, path: &str) {
     mode(report, source, path, "defaultMode");
+    let mut taken = BTreeSet::new();
     for (index, part) in source.list_at(&["sources"]).iter().enumerate() {
-        let path = format!("{path}.sources[{index}]");
+        let below = format!("{path}.sources[{index}]");
         for kind in ["secret", "configMap"] {
             if let Some(part) = part.get(kind) {
-                let path = join(&path, kind);
-                report.text(part, &path, "name");
-                files(report, part, &path);
+                let below = join(&below, kind);
+                report.text(part, &below, "name");
+                files(report, part, &below);
+                let name = part.str_at(&["name"]).unwrap_or_default();
+                for item in part.list_at(&["items"]) {
+                    once(report, &mut taken, item, name, path);
+                }
             }
         }
         if let Some(part) = part.get("downwardAPI") {
-            downward(report, part, &join(&path, "downwardAPI"));
-        }
-        if let Some(token) = part.get("serviceAccountToken") {
-            let path = join(&path, "serviceAccountToken");
-            storage::token_duration(report, token, &path);
-            if report.text(token, &path, "path") {
-                descending(report, token, &path, "path");
+            downward(report, part, &join(&below, "downwardAPI"));
+            for item in part.list_at(&["items"]) {
+                once(report, &mut taken, item, item.str_at(&["path"]).unwrap_or_default(), path);
             }
         }
+        if let Some(token) = part.get("serviceAccountToken") {
+            let below = join(&below, "serviceAccountToken");
+            storage::token_duration(report, token, &below);
+            if report.text(token, &below, "path") {
+                descending(report, token, &below, "path");
+            }
+            once(report, &mut taken, token, token.str_at(&["path"]).unwrap_or_default(), path);
+        }
+    }
+}
+
+/// No two files may be at the same path.
+fn once(report: &mut Report, taken: &mut BTreeSet<String>, item: &Value, shown: &str, path: &str) {
+    let place = item.str_at(&["path"]).unwrap_or_default();
+    if !place.is_empty() && !taken.insert(place.to_owned()) {
+        report.invalid(path, shown, "conflicting duplicate paths");
     }
 }

@@ -192,6 +192,8 @@ pub fn stateful_set(report: &mut Report, object: &Value, live: Option<&Value>) {
         }
     }
     with_claims.set_at(&["template", "spec", "volumes"], Value::List(volumes));
+    // Names of hosts come from the controller.
+    with_claims.remove_at(&["template", "spec", "hostname"]);
     pod::template(report, &with_claims, "spec", &["Always"]);
     no_deadline(report, spec, "StatefulSet");
     for (index, claim) in spec.list_at(&["volumeClaimTemplates"]).iter().enumerate() {
@@ -276,8 +278,12 @@ fn selector(report: &mut Report, spec: &Value, kind: &str, required: bool) {
         let detail = format!("empty selector is invalid for {kind}");
         return report.invalid("spec.selector", selector.clone(), &detail);
     }
-    if !valid && kind != "daemonset" {
-        return report.invalid("spec.selector", selector.clone(), "invalid label selector");
+    if !valid && kind == "daemonset" {
+        return;
+    }
+    if !valid {
+        let detail = if kind == "statefulset" { "" } else { "invalid label selector" };
+        return report.invalid("spec.selector", selector.clone(), detail);
     }
     if !matches(selector, template) {
         does_not_match(report, template);
