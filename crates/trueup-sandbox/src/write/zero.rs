@@ -45,6 +45,10 @@ pub fn complete_status(kind: &GroupKind, version: &str, status: &mut Value) {
     }
 }
 
+/// Numbers that Go's types point to, and write as zero where somebody says zero.
+const POINTERS: [&str; 5] =
+    ["terminatingReplicas", "terminating", "ready", "collisionCount", "currentCPUUtilizationPercentage"];
+
 /// Takes away what a client gave as zero in a status and the server does not write then.
 pub fn drop_zero_status(kind: &GroupKind, version: &str, object: &mut Value) {
     let kept = zero_status(kind, version);
@@ -54,7 +58,9 @@ pub fn drop_zero_status(kind: &GroupKind, version: &str, object: &mut Value) {
         Value::Str(text) => text.is_empty(),
         Value::Bool(true) | Value::Int(_) | Value::Float(_) | Value::List(_) | Value::Map(_) => false,
     };
-    let zeros = status.iter().filter(|(key, value)| is_zero(value) && kept.get(key).is_none());
+    let zeros = status
+        .iter()
+        .filter(|(key, value)| is_zero(value) && kept.get(key).is_none() && !POINTERS.contains(key));
     let zeros: Vec<String> = zeros.map(|(key, _)| key.to_owned()).collect();
     for key in zeros {
         status.remove(&key);
