@@ -70,7 +70,8 @@ pub struct Answer {
 /// A question that was answered.
 #[derive(Debug)]
 pub struct Answered {
-    pub wish: Wish,
+    /// Nothing: no wish was met, only what was last reported was read again, without asking the remote.
+    pub wish: Option<Wish>,
     pub begun_at: Timestamp,
     /// Nothing where the task that asked has panicked.
     pub answer: Option<Answer>,
@@ -86,7 +87,7 @@ pub struct Inquiry {
 /// A question under way. Dropping it ends it.
 #[derive(Debug)]
 struct Errand {
-    wish: Wish,
+    wish: Option<Wish>,
     begun_at: Timestamp,
     answer: oneshot::Receiver<Answer>,
     _task: AbortOnDropHandle<()>,
@@ -103,10 +104,11 @@ impl Inquiry {
         if self.under_way.is_some() { None } else { self.next.take() }
     }
 
-    /// Asks, and wakes the worker of the application when the answer is there.
+    /// Asks, and wakes the worker of the application when the answer is there. Without a wish it is what was last reported that
+    /// is asked for; what is wished for waits.
     pub fn begin(
         &mut self,
-        wish: Wish,
+        wish: Option<Wish>,
         begun_at: Timestamp,
         (staff, key): (Staff, AppKey),
         asking: impl Future<Output = Answer> + Send + 'static,
@@ -158,7 +160,7 @@ impl Inquiry {
     }
 
     fn wishes(&self) -> impl Iterator<Item = Wish> {
-        self.under_way.iter().map(|errand| errand.wish).chain(self.next)
+        self.under_way.iter().filter_map(|errand| errand.wish).chain(self.next)
     }
 }
 

@@ -10,7 +10,7 @@ use trueup_engine::app::FirstSeen;
 use trueup_engine::app::{App, AppKey, SyncRequest};
 use trueup_engine::condition::Condition;
 use trueup_engine::desired::Scope;
-use trueup_engine::fight::Fights;
+use trueup_engine::fight::{Fights, Place};
 use trueup_engine::look::Comparison;
 use trueup_engine::operation::OperationState;
 use trueup_engine::plan::{Pace, SyncPlan};
@@ -54,6 +54,10 @@ pub struct AppState {
     pub context: Option<Text>,
     /// Whether what a lost state folder would have known was looked for.
     pub restored: bool,
+    /// Of what is remembered, what was rebuilt and is not in the ledger yet.
+    pub unwritten: BTreeSet<ResourceKey>,
+    /// Whether what was last reported was looked for in the mirrors.
+    pub recalled: bool,
     /// Whether every object of the present targets was remembered.
     pub remembered: bool,
     /// Objects that a step has just written: their targets are the new base.
@@ -62,6 +66,8 @@ pub struct AppState {
     /// What the API server says of what differs.
     pub confirmations: Confirmations,
     pub fights: Fights,
+    /// Corrections of which nobody knows whether they came about.
+    pub unanswered: Vec<Unanswered>,
     /// What policy has restarted and pruned of late.
     pub pace: Pace,
     /// When a limit lets go by itself of what it holds.
@@ -117,6 +123,16 @@ pub struct AppState {
 pub struct Failing {
     pub since: Timestamp,
     pub condition: Condition,
+}
+
+/// A correction whose answer did not come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unanswered {
+    pub place: Place,
+    pub opponent: Option<Text>,
+    pub at: Timestamp,
+    /// The object as it was corrected; nothing where it was not there.
+    pub version: Option<Text>,
 }
 
 /// An operation in progress.
@@ -195,11 +211,14 @@ impl AppState {
             memory: None,
             context: None,
             restored: false,
+            unwritten: BTreeSet::new(),
+            recalled: false,
             remembered: false,
             just_synced: BTreeSet::new(),
             first_seen: FirstSeen::new(),
             confirmations: Confirmations::default(),
             fights: Fights::default(),
+            unanswered: Vec::new(),
             pace: Pace::default(),
             limited_until: None,
             comparison: None,

@@ -8,6 +8,7 @@ pub(crate) mod cascade;
 pub(crate) mod confirm;
 mod gather;
 pub(crate) mod others;
+mod recall;
 mod restore;
 pub(crate) mod verdict;
 
@@ -242,6 +243,7 @@ async fn judged(
     );
     if !remembered {
         state.memory = None;
+        state.restored = false;
     }
     if let Some(finished) = state.finished.as_mut().filter(|_| sent && clears_request) {
         finished.is_cleared = true;
@@ -295,6 +297,7 @@ fn decide(
     if answers == Answers::Asked && !app.deleting && confirm::ask(&scene, state, &comparison) {
         return Some(Looked::Open);
     }
+    act::count_unanswered(&scene, state);
     verdict::note_blind_spot(state, &comparison, &live, now);
     let intention = if app.deleting {
         cascade::decide(&scene, &application, &comparison)

@@ -90,6 +90,24 @@ pub struct Brought {
 struct Remotes {
     store: Store,
     by_address: BTreeMap<String, Remote>,
+    /// Slow answers that somebody waits for.
+    n_under_way: usize,
+}
+
+/// A slow answer that somebody waits for, until dropped.
+struct UnderWay<'a>(&'a MemoryRemotes);
+
+impl<'a> UnderWay<'a> {
+    fn begin(remotes: &'a MemoryRemotes) -> Self {
+        remotes.held().n_under_way += 1;
+        Self(remotes)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.held().n_under_way -= 1;
+    }
 }
 
 /// References by their full names.
@@ -179,9 +197,15 @@ impl MemoryRemotes {
         self.held().by_address.get(repo.normalised()).map_or(0, |remote| remote.n_trips)
     }
 
+    /// Whether somebody still waits for a slow answer: one that was asked for stays slow when its remote is quick again.
+    pub fn is_answering(&self) -> bool {
+        self.held().n_under_way > 0
+    }
+
     /// Goes to a remote and back.
     pub(crate) async fn trip(&self, repo: &RepoUrl, timeout: Duration) -> Result<Brought, SourceError> {
         let (delay, answer) = self.held().answer(repo);
+        let _under_way = (!delay.is_zero()).then(|| UnderWay::begin(self));
         if delay >= timeout {
             tokio::time::sleep(timeout).await;
             return Err(SourceError::TimedOut { repo: repo.clone(), after: timeout });

@@ -190,6 +190,13 @@ impl Repositories {
         }
     }
 
+    /// Whether a revision names a commit in full, and that can be read without asking the remote.
+    pub async fn has(&self, repo: &RepoUrl, revision: &Revision) -> bool {
+        let Some(commit) = full_commit(revision) else { return false };
+        let found = self.on_mirror(repo, move |objects| tree::has_commit(objects, commit)).await;
+        matches!(found, Ok(Ok(true)))
+    }
+
     /// The identity of a directory of a commit: equal identities have equal content, so nothing need be read.
     pub async fn tree_id(
         &self,

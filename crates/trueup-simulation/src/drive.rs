@@ -339,7 +339,9 @@ impl<'a> World<'a> {
             || !self.faults.is_empty()
             || !somebody_leads
             || shared.controllers.iter().any(|controlled| controlled.is_cut_off);
-        shared.is_disturbed = unreachable || self.git_fault.is_some() || !shared.admission.is_empty();
+        // What a slow server was asked is answered late, also where the server is quick again by then.
+        let is_git_slow = self.git_fault.is_some() || self.remotes.is_answering();
+        shared.is_disturbed = unreachable || is_git_slow || !shared.admission.is_empty();
         shared.is_writable = !unreachable && shared.admission.is_empty();
         shared.view.refresh();
         let now = shared.now_ms();

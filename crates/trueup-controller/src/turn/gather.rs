@@ -27,7 +27,7 @@ use crate::routes::{Named, Reading};
 use crate::site::{Site, scaler_kinds};
 use crate::sources::{self, Answer, Question, Read, Settled, SourceRead, SourcesFailure};
 use crate::state::AppState;
-use crate::turn::{restore, verdict};
+use crate::turn::{recall, restore, verdict};
 
 /// What was asked of the cluster before a look.
 pub struct Asked {
@@ -104,13 +104,17 @@ pub fn keep_context(state: &mut AppState, site: &Site) {
 /// read.
 pub fn answered(state: &mut AppState, app: &App, now: Timestamp) -> Option<Wish> {
     let Answered { wish, begun_at, answer } = state.inquiry.take()?;
+    let Some(wish) = wish else {
+        recall::take_over(state, app, answer);
+        return None;
+    };
     state.asked_at = Some(begun_at);
     let read = match answer {
         Some(answer) => {
             state.asking += answer.took;
             state.restored |= answer.is_restored;
-            if answer.restored.is_some() {
-                state.memory = answer.restored;
+            if let Some(restored) = answer.restored {
+                restore::take_over(state, restored);
             }
             if answer.app.sources != app.sources || answer.revision != wanted_revision(state) {
                 // Something else is wanted by now; who waited for this waits for that.
@@ -196,6 +200,11 @@ pub fn inquire(
     seen: &Seen,
     now: Timestamp,
 ) {
+    let owner = (installation.staff.clone(), state.key.clone());
+    // Before the remote is asked, which may take long, what was last reported is looked at again.
+    if let Some(recall) = recall::due(installation, state, site, seen) {
+        return state.inquiry.begin(None, now, owner, recall.run());
+    }
     let Some(wish) = state.inquiry.due() else { return };
     let revision = wanted_revision(state);
     let errand = Errand {
@@ -211,8 +220,7 @@ pub fn inquire(
     state.asked_revision = revision;
     state.source_retry_at = None;
     state.poll_at = Some(next_poll(installation, &state.key, now));
-    let owner = (installation.staff.clone(), state.key.clone());
-    state.inquiry.begin(wish, now, owner, errand.run());
+    state.inquiry.begin(Some(wish), now, owner, errand.run());
 }
 
 /// Everything that asking Git takes.
@@ -294,12 +302,17 @@ fn note_answer(state: &mut AppState, read: &Result<Read, SourcesFailure>, now: T
 }
 
 fn take_over(state: &mut AppState, settled: Settled, now: Timestamp) {
-    let Settled { targets, scopes, marked_by } = settled;
     // What was derived from equal targets stands.
-    if !state.targets.as_ref().is_some_and(|known| known.wants_the_same(&targets)) {
-        state.remembered = false;
+    if !state.targets.as_ref().is_some_and(|known| known.wants_the_same(&settled.targets)) {
         state.changed_at = Some(now);
+        state.remembered = false;
     }
+    keep(state, settled);
+}
+
+/// Goes by these targets from now on.
+pub fn keep(state: &mut AppState, settled: Settled) {
+    let Settled { targets, scopes, marked_by } = settled;
     state.targets = Some(targets);
     state.scopes = scopes;
     state.marked_by = marked_by;

@@ -5,13 +5,12 @@
 //! overwrite what somebody changed by hand (detection.md 1: base).
 
 use jiff::Timestamp;
-use trueup_api::Application;
-use trueup_api::status::{ApplicationStatus, ComparedTo, HistoryEntry};
-use trueup_engine::app::{App, AppKey};
+use trueup_api::status::{ApplicationStatus, ComparedTo};
+use trueup_engine::app::{App, AppKey, Source};
 use trueup_engine::memory::{self, MemoryContext};
 use trueup_engine::policy::LastSync;
 use trueup_engine::source::Revision;
-use trueup_object::{Gvk, Value};
+use trueup_object::{Gvk, Text, Value};
 use trueup_repo::Freshness;
 
 use crate::applications::Seen;
@@ -27,6 +26,13 @@ use crate::turn::verdict::layered;
 pub struct Lost {
     app: App,
     deployed_at: Timestamp,
+}
+
+impl Lost {
+    /// The sources at the commits that were deployed.
+    pub fn sources(&self) -> &[Source] {
+        &self.app.sources
+    }
 }
 
 /// Rebuilds what was lost. Nothing where Git has it no longer; an error where Git cannot be read now.
@@ -81,19 +87,26 @@ pub fn what_was_lost(state: &mut AppState, seen: &Seen) -> Option<Lost> {
     }
     let is_empty = state.memory.as_ref().is_some_and(|memory| memory.keys().next().is_none());
     let last = status.history.last().filter(|_| is_empty)?;
-    let app = at_revisions(&application, &seen.app, last)?;
+    let now = ComparedTo::of(&application.spec, &application.object);
+    let same = reads_the_same(&now.source, &last.source) && reads_the_same(&now.sources, &last.sources);
+    let app = at_revisions(&seen.app, &last.revisions).filter(|_| same)?;
     Some(Lost { app, deployed_at: last.deployed_at })
 }
 
-/// The application with its sources at the commits that were deployed; nothing where the sources are others now.
-fn at_revisions(application: &Application, app: &App, last: &HistoryEntry) -> Option<App> {
-    let now = ComparedTo::of(&application.spec, &application.object);
-    let same = reads_the_same(&now.source, &last.source) && reads_the_same(&now.sources, &last.sources);
-    if !same || app.sources.len() != last.revisions.len() {
+/// Goes by what was rebuilt, and has it written to the ledger: what differs now would else be without a past again after the next
+/// start, since by then the ledger knows the objects that agree.
+pub fn take_over(state: &mut AppState, restored: PackedMemory) {
+    state.unwritten = restored.keys().cloned().collect();
+    state.memory = Some(restored);
+}
+
+/// The application with its sources at these commits; nothing where there are not as many.
+pub fn at_revisions(app: &App, revisions: &[Text]) -> Option<App> {
+    if app.sources.len() != revisions.len() {
         return None;
     }
     let mut app = app.clone();
-    for (source, revision) in app.sources.iter_mut().zip(&last.revisions) {
+    for (source, revision) in app.sources.iter_mut().zip(revisions) {
         source.revision = Revision::parse(revision).ok()?;
     }
     Some(app)

@@ -154,7 +154,8 @@ pub fn remember(
     memory: &mut BTreeMap<ResourceKey, Memory>,
     comparison: &Comparison,
 ) -> Vec<Write> {
-    let mut writes = agreed(scene, state, memory, comparison);
+    let mut writes = rebuilt(scene, state, memory);
+    writes.extend(agreed(scene, state, memory, comparison));
     if all_observed(comparison, scene.targets) {
         writes.extend(forget_gone(state, memory, comparison));
         state.remembered = true;
@@ -175,6 +176,18 @@ pub async fn remembered(app: &AppKey, found: Result<HandedOver, LedgerError>) ->
         tracing::error!(application = %app, %error, "what was found could not be written to the ledger");
     }
     written.is_ok()
+}
+
+/// What was read from Git again because the ledger had nothing: from now on it has.
+fn rebuilt(scene: &Scene<'_>, state: &mut AppState, memory: &BTreeMap<ResourceKey, Memory>) -> Vec<Write> {
+    let mut writes = Vec::new();
+    for object in std::mem::take(&mut state.unwritten) {
+        let Some(memory) = memory.get(&object).cloned() else { continue };
+        let app = state.key.clone();
+        writes.push(Write::Inventory { app: app.clone(), kinds: vec![object.group_kind()] });
+        writes.push(Write::Memory { app, object, memory, circumstances: circumstances(scene) });
+    }
+    writes
 }
 
 fn agreed(

@@ -344,6 +344,61 @@ fn an_answer_that_does_not_come_makes_the_verdict_old_and_then_unknown() {
     });
 }
 
+/// A controller that begins has no answer of Git yet: the commits of the last report are in its mirror, and by them it looks.
+#[test]
+fn what_was_last_reported_is_looked_at_before_git_has_answered() {
+    in_its_own_time(async {
+        let world = World::new(Duration::from_millis(1)).await;
+        let (first, ended) = world.control();
+        world.until_all_synced().await;
+        ended.cancel();
+        assert!(first.await.is_ok_and(|ended| ended.is_ok()));
+        world.slow_git(GIT_DELAY);
+        world.scale(5).await;
+        let began_at = Instant::now();
+        let (second, ended) = world.control();
+        let path = format!("{APPLICATIONS}/web");
+        world.until(&path, |app| app.str_at(&["status", "sync", "status"]) == Some("OutOfSync")).await;
+        assert!(began_at.elapsed() < SOON, "seen after {:?}", began_at.elapsed());
+        sleep(SOON).await;
+        let deployment = world.get(DEPLOYMENT).await.unwrap();
+        assert_eq!(
+            deployment.int_at(&["spec", "replicas"]),
+            Some(5),
+            "nothing is done before Git has answered"
+        );
+        world.until_replicas(2).await;
+        assert!(began_at.elapsed() > GIT_DELAY - SOON, "{:?}", began_at.elapsed());
+        ended.cancel();
+        assert!(second.await.is_ok_and(|ended| ended.is_ok()));
+    });
+}
+
+/// What was rebuilt from Git is in the ledger from then on: the next start finds there what agrees, and needs the past of what
+/// differs as well.
+#[test]
+fn a_past_that_was_rebuilt_outlasts_the_next_start() {
+    in_its_own_time(async {
+        let world = World::new(Duration::from_millis(1)).await;
+        world.commit(&[("apps/web/map.yaml", &config_map("beside", "a"))]);
+        world.tell("web", r#"{"spec":{"syncPolicy":{"automated":{"selfHeal":false}}}}"#).await;
+        let (first, ended) = world.control();
+        world.until_all_synced().await;
+        ended.cancel();
+        assert!(first.await.is_ok_and(|ended| ended.is_ok()));
+        world.scale(5).await;
+        let world = World { disk: MemoryDisk::new([8; 32]), mirrors: MemoryMirrors::default(), ..world };
+        for _ in 0..2 {
+            let (controller, ended) = world.control();
+            sleep(Duration::from_secs(30)).await;
+            let deployment = world.get(DEPLOYMENT).await.unwrap();
+            assert_eq!(deployment.int_at(&["spec", "replicas"]), Some(5), "policy does not heal");
+            ended.cancel();
+            assert!(controller.await.is_ok_and(|ended| ended.is_ok()));
+        }
+    });
+}
+
 /// What a controller has corrected is in its ledger: one that begins anew goes on backing off, and names whom it fights.
 #[test]
 fn a_fight_goes_on_after_a_crash() {
