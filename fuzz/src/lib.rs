@@ -3,6 +3,7 @@
 //!
 //! A check panics where something does not hold. The programs in `fuzz_targets` hand it their inputs.
 
+pub mod expressions;
 pub mod objects;
 pub mod requests;
 pub mod rules;

@@ -29,7 +29,7 @@ const fn target(name: &'static str, share: u64, dictionary: Option<&'static str>
     Target { name, share, dictionary }
 }
 
-const TARGETS: [Target; 13] = [
+const TARGETS: [Target; 14] = [
     target("yaml", 100, Some("yaml")),
     target("json", 100, None),
     target("fieldsv1", 100, None),
@@ -42,6 +42,7 @@ const TARGETS: [Target; 13] = [
     target("diff", 50, Some("yaml")),
     target("diff_shaped", 50, None),
     target("merge", 50, Some("yaml")),
+    target("cel", 100, Some("cel")),
     target("requests", 5, Some("http")),
 ];
 

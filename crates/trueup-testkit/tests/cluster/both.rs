@@ -212,7 +212,8 @@ fn mask(value: &mut Value) {
     }
 }
 
-fn differences(path: &str, real: &Value, ours: &Value, found: &mut Vec<String>) {
+/// What two objects differ in, field by field.
+pub fn differences(path: &str, real: &Value, ours: &Value, found: &mut Vec<String>) {
     match (real, ours) {
         (Value::Map(left), Value::Map(right)) => {
             let keys = left.keys().chain(right.keys().filter(|key| left.get(key).is_none()));

@@ -7,11 +7,12 @@
 use std::process::Command;
 use std::time::Duration;
 
-use trueup_object::{Map, Value};
+use trueup_object::Value;
 use trueup_sandbox::{Sandbox, SandboxOptions, Workloads};
 use trueup_testkit::controlplane::Options;
 use trueup_testkit::http::{BodyKind, Client, Method, Reply};
 
+use crate::both::differences;
 use crate::world::start;
 
 const CASES: &str = include_str!("kinds/cases.yaml");
@@ -74,28 +75,6 @@ fn masked(value: &Value) -> String {
         text = pattern.replace_all(&text, with).into_owned();
     }
     text
-}
-
-fn differences(path: &str, real: &Value, ours: &Value, found: &mut Vec<String>) {
-    match (real, ours) {
-        (Value::Map(left), Value::Map(right)) => {
-            let keys = left.keys().chain(right.keys().filter(|key| left.get(key).is_none()));
-            for key in keys {
-                let of = |map: &Map| map.get(key).cloned().unwrap_or_default();
-                differences(&format!("{path}.{key}"), &of(left), &of(right), found);
-            }
-        }
-        (Value::List(left), Value::List(right)) if left.len() == right.len() => {
-            for (index, (left, right)) in left.iter().zip(right).enumerate() {
-                differences(&format!("{path}[{index}]"), left, right, found);
-            }
-        }
-        _ if real != ours => {
-            let (real, ours) = (real.to_json(), ours.to_json());
-            found.push(format!("    {path}\n      control plane {real}\n      sandbox       {ours}"));
-        }
-        _ => {}
-    }
 }
 
 /// Sends the same to both worlds; what differs in their answers.
