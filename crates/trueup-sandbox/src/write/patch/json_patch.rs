@@ -8,6 +8,10 @@ use super::{PatchError, json_type};
 /// The server refuses longer patches.
 const OPERATIONS_MAX: usize = 10_000;
 
+/// What all copies of a patch may add together, in bytes of JSON (`JSONPatchMaxCopyBytes`): a few of them that copy each other would
+/// else fill any memory.
+const COPIED_MAX: usize = 3 * 1024 * 1024;
+
 /// Applies a JSON patch.
 pub fn json_patch(document: &Value, patch: &Value) -> Result<Value, PatchError> {
     let Some(operations) = patch.as_list() else {
@@ -29,13 +33,15 @@ pub fn json_patch(document: &Value, patch: &Value) -> Result<Value, PatchError> 
         )));
     }
     let mut result = document.clone();
+    let mut copied = 0;
     for operation in operations {
-        apply(&mut result, operation)?;
+        apply(&mut result, operation, &mut copied)?;
     }
     Ok(result)
 }
 
-fn apply(document: &mut Value, operation: &Value) -> Result<(), PatchError> {
+/// `n_copied`: the bytes that copies have added so far.
+fn apply(document: &mut Value, operation: &Value, n_copied: &mut usize) -> Result<(), PatchError> {
     let path = |key: &str| {
         operation
             .get(key)
@@ -56,14 +62,22 @@ fn apply(document: &mut Value, operation: &Value) -> Result<(), PatchError> {
             let from = path("from")?;
             // Where only the last key is missing, the library copies nothing at all.
             let parents = from.split_last().map(|(_, parents)| parents).unwrap_or_default();
-            let copied = match (find(document, &from.tokens), find(document, parents)) {
-                (Some(value), _) => value.clone(),
-                (None, Some(Value::Map(_))) => Value::Null,
+            let found = match (find(document, &from.tokens), find(document, parents)) {
+                (Some(value), _) => value,
+                (None, Some(Value::Map(_))) => &Value::Null,
                 (None, _) => {
                     return Err(does_not_apply(format!("copy from a missing path: {}", from.text)));
                 }
             };
-            add(document, &path("path")?, copied)
+            let to = path("path")?;
+            *n_copied += found.to_json().len();
+            if *n_copied > COPIED_MAX {
+                return Err(does_not_apply(format!(
+                    "Unable to complete the copy, the accumulated size increase of copies is {n_copied}, exceeding the limit {COPIED_MAX}"
+                )));
+            }
+            let copied = found.clone();
+            add(document, &to, copied)
         }
         "test" => test(document, &path("path")?, &value()),
         other => Err(does_not_apply(format!("Unexpected kind: {other}"))),
@@ -249,6 +263,16 @@ mod tests {
         assert_eq!(patched(r#"{"a":1}"#, ok).unwrap(), r#"{"a":1}"#);
         let wrong = r#"[{"op":"test","path":"/a","value":2}]"#;
         assert!(matches!(patched(r#"{"a":1}"#, wrong), Err(PatchError::DoesNotApply(_))));
+    }
+
+    #[test]
+    fn copies_of_copies_do_not_fill_the_memory() {
+        let copies = r#"{"op":"copy","from":"","path":"/b"},{"op":"copy","from":"","path":"/c"},"#.repeat(40);
+        let patch = format!(r#"[{copies}{{"op":"test","path":"/a","value":1}}]"#);
+        let Err(PatchError::DoesNotApply(message)) = patched(r#"{"a":1}"#, &patch) else {
+            panic!("it applies")
+        };
+        assert!(message.contains("exceeding the limit 3145728"), "{message}");
     }
 
     #[test]
