@@ -6,6 +6,7 @@
 pub(crate) mod act;
 pub(crate) mod cascade;
 pub(crate) mod confirm;
+mod errand;
 mod gather;
 pub(crate) mod others;
 mod recall;

@@ -19,14 +19,15 @@ use trueup_object::{GroupKind, Gvk, ResourceKey, Text};
 use trueup_repo::Freshness;
 
 use crate::applications::Seen;
-use crate::inquiry::{self, Answered, Wish};
+use crate::inquiry::{Answered, Wish};
 use crate::installation::{Installation, spread};
 use crate::mailbox::Depth;
 use crate::packed::{PackedMemory, PackedTargets};
 use crate::routes::{Named, Reading};
 use crate::site::{Site, scaler_kinds};
-use crate::sources::{self, Answer, Question, Read, Settled, SourceRead, SourcesFailure};
+use crate::sources::{Read, Settled, SourcesFailure};
 use crate::state::AppState;
+use crate::turn::errand::{Errand, Via};
 use crate::turn::{recall, restore, verdict};
 
 /// What was asked of the cluster before a look.
@@ -202,8 +203,8 @@ pub fn inquire(
 ) {
     let owner = (installation.staff.clone(), state.key.clone());
     // Before the remote is asked, which may take long, what was last reported is looked at again.
-    if let Some(recall) = recall::due(installation, state, site, seen) {
-        return state.inquiry.begin(None, now, owner, recall.run());
+    if let Some(errand) = recall::due(installation, state, site, seen) {
+        return state.inquiry.begin(None, now, owner, errand.run());
     }
     let Some(wish) = state.inquiry.due() else { return };
     let revision = wanted_revision(state);
@@ -211,8 +212,9 @@ pub fn inquire(
         installation: installation.clone(),
         site: site.clone(),
         app: seen.app.clone(),
+        asked: seen.app.clone(),
+        via: Via::Remote(wish.freshness),
         revision: revision.clone(),
-        wish,
         may_stand: wish.depth < Depth::Hard && is_usable(state, site, &seen.app),
         earlier: state.sources.clone(),
         lost: restore::what_was_lost(state, seen),
@@ -221,60 +223,6 @@ pub fn inquire(
     state.source_retry_at = None;
     state.poll_at = Some(next_poll(installation, &state.key, now));
     state.inquiry.begin(Some(wish), now, owner, errand.run());
-}
-
-/// Everything that asking Git takes.
-struct Errand {
-    installation: Arc<Installation>,
-    site: Arc<Site>,
-    app: Arc<App>,
-    revision: Option<Revision>,
-    wish: Wish,
-    may_stand: bool,
-    earlier: Vec<SourceRead>,
-    lost: Option<restore::Lost>,
-}
-
-impl Errand {
-    async fn run(self) -> inquiry::Answer {
-        let Self { installation, site, app, revision, wish, may_stand, earlier: mut reads, lost } = self;
-        let begun = tokio::time::Instant::now();
-        let restored = match lost {
-            Some(lost) => restore::restore(&installation, &site, &app.key, &lost).await,
-            None => Ok(None),
-        };
-        let restored = match restored {
-            Ok(restored) => restored,
-            // Without its past nothing of the application is to be decided: it is asked for again.
-            Err(failure) => {
-                return inquiry::Answer {
-                    app,
-                    revision,
-                    reads,
-                    read: Err(failure),
-                    restored: None,
-                    is_restored: false,
-                    took: begun.elapsed(),
-                };
-            }
-        };
-        let question = Question {
-            repositories: &installation.repositories,
-            renders: &installation.renders,
-            app: &app,
-            revision: revision.as_ref(),
-            freshness: wish.freshness,
-            may_stand,
-        };
-        let read = match sources::ask(&question, &mut reads).await {
-            Ok(Answer::Same(revisions)) => Ok(Read::Same(revisions)),
-            Ok(Answer::Fresh(fresh)) => {
-                Ok(Read::Fresh(Box::new(fresh.settle(&app, |gvk| scope(&site, gvk)))))
-            }
-            Err(failure) => Err(failure),
-        };
-        inquiry::Answer { app, revision, reads, read, restored, is_restored: true, took: begun.elapsed() }
-    }
 }
 
 fn next_poll(installation: &Installation, key: &AppKey, now: Timestamp) -> Timestamp {
