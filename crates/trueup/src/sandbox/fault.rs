@@ -69,7 +69,7 @@ pub struct Add {
 const PATH: &str = "/sandbox/faults";
 
 pub async fn run(command: &FaultCommand, globals: &Globals) -> Result<Ending, Failure> {
-    let rules = match command {
+    let change = match command {
         FaultCommand::Add(add) => {
             let rules = add.rules()?;
             // Said here already, where the words of the command line are.
@@ -77,17 +77,34 @@ pub async fn run(command: &FaultCommand, globals: &Globals) -> Result<Ending, Fa
                 Failure::user(format!("failed to read the rule: {error}"))
                     .hint("`trueup sandbox fault add --help` lists the faults with their settings")
             })?;
-            ask(globals, Method::POST, PATH, &rules).await?
+            Change::Add(rules)
         }
-        FaultCommand::List => ask(globals, Method::GET, PATH, &Value::Null).await?,
-        FaultCommand::Clear => ask(globals, Method::DELETE, PATH, &Value::Null).await?,
+        FaultCommand::List => Change::Nothing,
+        FaultCommand::Clear => Change::Clear,
     };
-    print(&rules);
+    carry_out(PATH, &change, globals).await
+}
+
+/// What is to become of one of the sandbox's lists.
+pub(super) enum Change {
+    Add(Value),
+    Nothing,
+    Clear,
+}
+
+/// Changes one of the sandbox's lists, and prints what is in force then.
+pub(super) async fn carry_out(path: &str, change: &Change, globals: &Globals) -> Result<Ending, Failure> {
+    let (method, body) = match change {
+        Change::Add(rules) => (Method::POST, rules),
+        Change::Nothing => (Method::GET, &Value::Null),
+        Change::Clear => (Method::DELETE, &Value::Null),
+    };
+    print(&ask(globals, method, path, body).await?);
     Ok(Ending::Done)
 }
 
 /// What is in force, one document on each line.
-pub(super) fn print(rules: &Value) {
+fn print(rules: &Value) {
     for rule in rules.as_list().unwrap_or_default() {
         output::line(&rule.to_json());
     }
@@ -146,12 +163,7 @@ pub(super) fn read(file: &Path) -> Result<Value, Failure> {
     }
 }
 
-pub(super) async fn ask(
-    globals: &Globals,
-    method: Method,
-    path: &str,
-    body: &Value,
-) -> Result<Value, Failure> {
+async fn ask(globals: &Globals, method: Method, path: &str, body: &Value) -> Result<Value, Failure> {
     let connection = Connection::open(&crate::home::access(globals), VERSION).await?;
     let body = if body.is_null() { Vec::new() } else { body.to_json().into_bytes() };
     let answer = connection.wire.write(method, path, BodyKind::Json, body).await.map_err(|error| {

@@ -3,12 +3,11 @@
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Subcommand};
-use http::Method;
 use trueup_object::{Map, Value};
 use trueup_sandbox::fates::FateRule;
 use trueup_sandbox::metrics::Usage;
 
-use super::fault::{ask, pair, print, read};
+use super::fault::{Change, carry_out, pair, read};
 use crate::arguments::Globals;
 use crate::failure::{Ending, Failure};
 
@@ -113,8 +112,7 @@ pub struct SetMetrics {
 }
 
 pub async fn pods(command: &PodsCommand, globals: &Globals) -> Result<Ending, Failure> {
-    const PATH: &str = "/sandbox/pods";
-    let rules = match command {
+    let change = match command {
         PodsCommand::Set(set) => {
             let rules = set.rules()?;
             // Said here already, where the words of the command line are.
@@ -122,31 +120,28 @@ pub async fn pods(command: &PodsCommand, globals: &Globals) -> Result<Ending, Fa
                 Failure::user(format!("failed to read the rule: {error}"))
                     .hint("`trueup sandbox pods set --help` lists the fates")
             })?;
-            ask(globals, Method::POST, PATH, &rules).await?
+            Change::Add(rules)
         }
-        PodsCommand::List => ask(globals, Method::GET, PATH, &Value::Null).await?,
-        PodsCommand::Clear => ask(globals, Method::DELETE, PATH, &Value::Null).await?,
+        PodsCommand::List => Change::Nothing,
+        PodsCommand::Clear => Change::Clear,
     };
-    print(&rules);
-    Ok(Ending::Done)
+    carry_out("/sandbox/pods", &change, globals).await
 }
 
 pub async fn metrics(command: &MetricsCommand, globals: &Globals) -> Result<Ending, Failure> {
-    const PATH: &str = "/sandbox/metrics";
-    let usages = match command {
+    let change = match command {
         MetricsCommand::Set(set) => {
             let usages = set.usages()?;
             Usage::parse_all(&usages).map_err(|error| {
                 Failure::user(format!("failed to read the usage: {error}"))
                     .hint("amounts are quantities: --cpu 400m --memory 64Mi")
             })?;
-            ask(globals, Method::POST, PATH, &usages).await?
+            Change::Add(usages)
         }
-        MetricsCommand::List => ask(globals, Method::GET, PATH, &Value::Null).await?,
-        MetricsCommand::Clear => ask(globals, Method::DELETE, PATH, &Value::Null).await?,
+        MetricsCommand::List => Change::Nothing,
+        MetricsCommand::Clear => Change::Clear,
     };
-    print(&usages);
-    Ok(Ending::Done)
+    carry_out("/sandbox/metrics", &change, globals).await
 }
 
 fn insert(map: &mut Map, key: &str, text: Option<&String>) {
