@@ -20,6 +20,7 @@ mod kubelet;
 mod objects;
 mod pod_status;
 mod quota;
+mod refusal;
 mod replica_set;
 mod revision;
 mod scheduler;
@@ -77,7 +78,9 @@ pub async fn run_controllers(api: Api, options: Controllers) {
         waiting: BTreeSet::new(),
         due: BTreeMap::new(),
         scaling: BTreeMap::new(),
-        told: std::cell::Cell::new(0),
+        refused: BTreeMap::new(),
+        recorder: events::Recorder::default(),
+        told: 0,
     };
     controllers.rebuild();
     loop {
@@ -122,8 +125,11 @@ struct Loop {
     due: BTreeMap<Place, Timestamp>,
     /// What autoscalers made of their metrics before.
     scaling: BTreeMap<Name, Scaling>,
+    /// Owners that something was refused to: how often in a row, and when it is tried again.
+    refused: BTreeMap<Place, (u32, Timestamp)>,
+    recorder: events::Recorder,
     /// The number in the name of the last event.
-    told: std::cell::Cell<u64>,
+    told: u64,
 }
 
 /// The resources that something here looks after.
@@ -152,9 +158,9 @@ impl Loop {
         let (all, revision) = self.api.store().snapshot();
         self.cursor = self.api.store().watch(revision);
         if self.ready() && !all.iter().any(|(resource, _, _)| objects::NODES.is(resource)) {
-            kubelet::node(self.now(), self.api.registry().builtin().kubernetes())
-                .iter()
-                .for_each(|step| self.perform(step));
+            for step in kubelet::node(self.now(), self.api.registry().builtin().kubernetes()) {
+                let _ = self.perform(&step);
+            }
         }
         for (resource, name, _) in all {
             self.enqueue(resource, name);
@@ -305,7 +311,9 @@ impl Loop {
         };
         self.act(place, &object);
         let live = self.api.store().get(&place.0, &place.1);
-        if let Some(time) = live.and_then(|live| self.next_look(place, &live)) {
+        let retry = self.refused.get(place).map(|(_, time)| *time);
+        if let Some(time) = live.and_then(|live| self.next_look(place, &live)).into_iter().chain(retry).min()
+        {
             self.due.insert(place.clone(), time);
         }
     }
@@ -348,17 +356,18 @@ impl Loop {
         } else {
             self.workload(place, object).unwrap_or_else(|| self.around(place, object))
         };
-        steps.iter().for_each(|step| self.perform(step));
+        self.perform_all(place, object, &steps);
     }
 
     /// What an object that is gone leaves behind and no owner names: the Endpoints of a service.
-    fn clear_away(&self, place: &Place) {
+    fn clear_away(&mut self, place: &Place) {
+        self.refused.remove(place);
         if !objects::SERVICES.is(&place.0) || self.untouched() {
             return;
         }
         let left = self.api.store().get(&objects::ENDPOINTS.id(), &place.1);
         if let Some(left) = left.filter(|left| endpoints::is_ours(left)) {
-            self.perform(&Step::delete(objects::ENDPOINTS, &left));
+            let _ = self.perform(&Step::delete(objects::ENDPOINTS, &left));
         }
     }
 

@@ -2,9 +2,10 @@
 
 use trueup_object::Value;
 
-use super::Loop;
 use super::events::{self, Event};
-use super::objects::{Step, text};
+use super::objects::{N_PODS_MAX, PODS, Step, text};
+use super::refusal::{self, Refusal};
+use super::{Loop, Place, RESOURCES};
 use crate::api::{Change, DeleteOptions, Propagation, Target};
 use crate::registry::ServedResource;
 use crate::state::Name;
@@ -12,17 +13,71 @@ use crate::status::ApiStatus;
 use crate::write::{FieldValidation, PatchKind, WriteVerb};
 
 impl Loop {
-    /// Carries out a step, and tells about it. One that is refused was decided on an older state; the change that made it
-    /// old asks again.
-    pub(super) fn perform(&self, step: &Step) {
+    /// Carries out what an owner has to do. Where something that it needs is refused nothing more is made; that is told, and it
+    /// is tried again later.
+    pub(super) fn perform_all(&mut self, place: &Place, owner: &Value, steps: &[Step]) {
+        let mut refused: Option<(usize, ApiStatus)> = None;
+        let mut n_pods = None;
+        for (index, step) in steps.iter().enumerate() {
+            if refused.as_ref().is_some_and(|(first, _)| refusal::is_left_out(step, &steps[*first])) {
+                continue;
+            }
+            let made = match step {
+                Step::Create { resource, .. } if *resource == PODS => self.one_more(owner, &mut n_pods),
+                _ => Ok(()),
+            };
+            match made.and_then(|()| self.perform(step)) {
+                Err(status) if refusal::is_needed(step) => refused = refused.or(Some((index, status))),
+                Ok(()) | Err(_) => {}
+            }
+        }
+        let Some((index, status)) = refused else {
+            self.refused.remove(place);
+            return;
+        };
+        let resource = RESOURCES.into_iter().find(|resource| resource.is(&place.0));
+        let (Some(resource), Some((step, rest))) = (resource, steps[index..].split_first()) else { return };
+        let n_refusals = self.refused.get(place).map_or(0, |(number, _)| *number).saturating_add(1);
+        if let Some(time) = refusal::next_try(resource, n_refusals, self.now()) {
+            self.refused.insert(place.clone(), (n_refusals, time));
+        }
+        let pods = self.controlled(PODS, owner);
+        let Some(owner) = self.api.store().get(&place.0, &place.1) else { return };
+        let told = Refusal { resource, owner: &owner, step, rest, status: &status }.steps(&pods, self.now());
+        for step in told {
+            let _ = self.perform(&step);
+        }
+    }
+
+    /// Whether an owner may have one more pod here.
+    fn one_more(&self, owner: &Value, n_pods: &mut Option<usize>) -> Result<(), ApiStatus> {
+        let number = n_pods.get_or_insert_with(|| self.controlled(PODS, owner).len());
+        *number += 1;
+        if i64::try_from(*number).is_ok_and(|number| number <= N_PODS_MAX) {
+            return Ok(());
+        }
+        let kinds = self.api.registry().kinds();
+        let served = kinds.resource(PODS.group, PODS.version, PODS.plural);
+        let why = format!("the sandbox makes no more than {N_PODS_MAX} pods for one owner");
+        Err(served.map_or_else(
+            || ApiStatus::internal(&why),
+            |served| ApiStatus::forbidden(&served.kind, &format!("{}-", text(owner, "name")), &why),
+        ))
+    }
+
+    /// Carries out a step, and tells about it. One that is refused was most often decided on an older state; the change that
+    /// made it old asks again.
+    pub(super) fn perform(&mut self, step: &Step) -> Result<(), ApiStatus> {
         let Some(resource) = step.resource() else {
             if let Step::Tell(event) = step {
                 self.tell(event);
             }
-            return;
+            return Ok(());
         };
         let kinds = self.api.registry().kinds();
-        let Some(served) = kinds.resource(resource.group, resource.version, resource.plural) else { return };
+        let Some(served) = kinds.resource(resource.group, resource.version, resource.plural) else {
+            return Ok(());
+        };
         let before = match step {
             Step::Update { object, .. } => {
                 let name = Name::new(text(object, "namespace"), text(object, "name"));
@@ -41,12 +96,16 @@ impl Loop {
                     self.tell(&event);
                 }
             }
-            Err(status) => tracing::debug!(
-                resource = resource.plural,
-                message = status.message,
-                "a controller's write was refused"
-            ),
+            Err(status) => {
+                tracing::debug!(
+                    resource = resource.plural,
+                    message = status.message,
+                    "a controller's write was refused"
+                );
+                return Err(status);
+            }
         }
+        Ok(())
     }
 
     fn carry_out(&self, step: &Step, served: &ServedResource) -> Result<Value, ApiStatus> {
@@ -117,28 +176,34 @@ impl Loop {
         self.api.change(&change).map(|changed| changed.response)
     }
 
-    fn tell(&self, event: &Event) {
-        let kinds = self.api.registry().kinds();
+    fn tell(&mut self, event: &Event) {
         let resource = event.resource();
+        let kinds = self.api.registry().kinds();
         let Some(served) = kinds.resource(resource.group, resource.version, resource.plural) else { return };
+        if event.is_told_once() && self.recorder.known(event) {
+            return;
+        }
+        let now = self.now();
         // Names of events follow from their time, so that a list of them is in its order.
-        let time = u64::try_from(self.now().as_nanosecond()).unwrap_or_default();
-        self.told.set(time.max(self.told.get() + 1));
-        let object = event.object(self.told.get(), self.now());
-        let namespace = text(&object, "namespace");
-        let (known, _) = self.api.store().list(&served.storage(), namespace);
+        let time = u64::try_from(now.as_nanosecond()).unwrap_or_default();
+        self.told = time.max(self.told + 1);
+        let mut event = event.clone();
+        // The scheduler counts only what it tells of an unchanged pod, and it looks at none of these twice.
+        if !event.is_newer() {
+            let Some(heard) = self.recorder.hear(&event, self.told, now) else { return };
+            event = event.with_message(heard.message.clone());
+            let known = heard.known.map(|number| event.name(number));
+            let live = known.and_then(|name| self.api.store().get(&served.storage(), &name));
+            if let Some(live) = live {
+                let again = events::again(&live, &heard.message, now);
+                let target = Target::object(served, text(&live, "namespace"), text(&live, "name"));
+                let _ = self.write(target, WriteVerb::Update, &again, event.manager());
+                return;
+            }
+        }
+        let object = event.object(self.told, now);
+        let target = Target::collection(served, text(&object, "namespace"));
         // Nothing is told in a namespace that goes.
-        let _ = match known.iter().find(|known| events::is_same(known, &object)) {
-            Some(_) if event.is_told_once() => return,
-            Some(known) => {
-                let again = events::again(known, self.now());
-                let target = Target::object(served, namespace, text(known, "name"));
-                self.write(target, WriteVerb::Update, &again, event.manager())
-            }
-            None => {
-                let target = Target::collection(served, namespace);
-                self.write(target, WriteVerb::Create, &object, event.manager())
-            }
-        };
+        let _ = self.write(target, WriteVerb::Create, &object, event.manager());
     }
 }

@@ -13,6 +13,9 @@ use super::replica_set::is_active;
 use super::revision::{self, Style};
 use super::scheduler;
 
+/// How many pods are made at once, as the real controller does; the next ones follow.
+const N_AT_ONCE: usize = 250;
+
 const HASH: &str = "controller-revision-hash";
 const STYLE: Style = Style { resource: DAEMON_SETS, hash_label: HASH };
 const GENERATION: &str = "pod-template-generation";
@@ -43,10 +46,12 @@ pub fn reconcile(
         on_node.entry(node_of(pod)).or_default().push(pod);
     }
     let mut kept: Vec<&Value> = Vec::new();
+    let mut n_begun = 0;
     for node in nodes {
         let name = text(node, "name");
         let here = on_node.remove(name).unwrap_or_default();
-        if here.is_empty() && may_begin(node, &model) {
+        if here.is_empty() && n_begun < N_AT_ONCE && may_begin(node, &model) {
+            n_begun += 1;
             steps.push(Step::create(PODS, pod(set, name, &hash)));
         }
         if may_stay(node, &model) {

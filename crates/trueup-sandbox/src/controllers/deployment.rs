@@ -60,6 +60,14 @@ pub fn reconcile(deployment: &Value, sets: &[Arc<Value>], now: Timestamp) -> Vec
     steps
 }
 
+/// The status of a deployment whose replica set was refused.
+pub fn hindered(deployment: &Value, message: &str, now: Timestamp) -> Option<Step> {
+    let conditions = progress::hindered(deployment, message, now)?;
+    let mut status = deployment.get("status").cloned().unwrap_or_else(|| Value::Map(Map::new()));
+    status.set_at(&["conditions"], Value::List(conditions));
+    Step::status(DEPLOYMENTS, deployment, status)
+}
+
 impl<'v> Rollout<'v> {
     fn new(deployment: &'v Value, sets: &[&'v Value]) -> Self {
         let template = template_of(deployment);

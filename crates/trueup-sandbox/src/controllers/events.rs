@@ -1,12 +1,17 @@
 //! What controllers tell about their steps: Events, as `kubectl describe` shows them.
 
+mod recorder;
+
 use trueup_object::{Timestamp, Value};
+
+pub use recorder::Recorder;
 
 use super::objects::{
     CONTROLLER_MANAGER, CRON_JOBS, DEPLOYMENTS, EVENTS, JOBS, KUBELET, PODS, REPLICA_SETS, Resource,
     STATEFUL_SETS, Step, condition, int, text,
 };
 use crate::clock::wire_time;
+use crate::state::Name;
 
 /// The name under which the scheduler writes.
 pub const SCHEDULER: &str = "kube-scheduler";
@@ -191,23 +196,10 @@ fn completed(before: Option<&Value>, after: &Value) -> Option<Event> {
     Some(Event { about, component, reason, message, is_warning: false, once: false })
 }
 
-/// Whether two events tell the same, and so are one that is counted.
-pub fn is_same(known: &Value, new: &Value) -> bool {
-    let same = |path: &[&str]| known.at(path) == new.at(path);
-    // The scheduler counts only what it tells of an unchanged pod, and it looks at none of these twice.
-    new.at(&["involvedObject"]).is_some()
-        && same(&["involvedObject", "uid"])
-        && same(&["involvedObject", "name"])
-        && same(&["involvedObject", "kind"])
-        && same(&["reason"])
-        && same(&["message"])
-        && same(&["type"])
-        && same(&["source", "component"])
-}
-
 /// An event that is told once more.
-pub fn again(known: &Value, now: Timestamp) -> Value {
+pub fn again(known: &Value, message: &str, now: Timestamp) -> Value {
     let mut again = known.clone();
+    again.set_at(&["message"], message.into());
     again.set_at(&["count"], (int(known, &["count"]) + 1).into());
     again.set_at(&["lastTimestamp"], wire_time(now).into());
     again
@@ -241,9 +233,22 @@ impl Event {
         self.once
     }
 
+    /// What its object is called, with the number that makes the name its own.
+    pub fn name(&self, number: u64) -> Name {
+        Name::new(&self.namespace(), &format!("{}.{number:016x}", text(&self.about, "name")))
+    }
+
+    pub fn with_message(self, message: String) -> Self {
+        Self { message, ..self }
+    }
+
     /// The scheduler uses the newer group.
     pub fn resource(&self) -> Resource {
-        if self.component == SCHEDULER_COMPONENT { NEWER_EVENTS } else { EVENTS }
+        if self.is_newer() { NEWER_EVENTS } else { EVENTS }
+    }
+
+    pub fn is_newer(&self) -> bool {
+        self.component == SCHEDULER_COMPONENT
     }
 
     /// The name under which it is written.
@@ -288,7 +293,7 @@ impl Event {
 
     /// The object to be created; `number` makes its name.
     pub fn object(&self, number: u64, now: Timestamp) -> Value {
-        if self.component == SCHEDULER_COMPONENT {
+        if self.is_newer() {
             return self.newer(number, now);
         }
         let Self { about, component, reason, message, is_warning, once: _ } = self;

@@ -12,9 +12,10 @@ use std::time::Duration;
 use trueup_object::{Map, Timestamp, Value};
 
 use super::objects::{
-    self, Condition, JOBS, PODS, Step, condition, count, int, is_deleting, is_ready, set_count, text,
+    self, Condition, JOBS, N_PODS_MAX, PODS, Step, condition, count, int, is_deleting, is_ready, set_count,
+    text,
 };
-use super::replica_set::{N_PODS_MAX, is_active};
+use super::replica_set::{N_AT_ONCE, is_active};
 use crate::clock::wire_time;
 use policy::Verdict;
 
@@ -24,6 +25,9 @@ const INDEX: &str = "batch.kubernetes.io/job-completion-index";
 /// How long a job waits after a failed pod: this, then twice as long each time.
 const BACKOFF_SECONDS: u64 = 10;
 const BACKOFF_SECONDS_MAX: u64 = 600;
+
+/// So many indexes in a row are read of a status, which anybody may write.
+const N_INDEXES_MAX: i64 = 100_000;
 
 /// A job with its pods, sorted out.
 struct Run<'v> {
@@ -269,19 +273,19 @@ impl<'v> Run<'v> {
         let wanted = if self.suspended {
             0
         } else if open {
-            self.parallelism.min(left).clamp(0, N_PODS_MAX)
+            self.parallelism.min(left).clamp(0, N_PODS_MAX + 1)
         } else {
             have.min(self.parallelism)
         };
         if have > wanted {
-            let excess = usize::try_from(have - wanted).unwrap_or_default();
+            let excess = usize::try_from(have - wanted).unwrap_or_default().min(N_AT_ONCE);
             return self.active.iter().rev().take(excess).flat_map(|pod| ended(pod)).collect();
         }
         let per_index = policy::is_per_index(self.job);
         if !per_index && retry_time(self.job, pods).is_some_and(|time| time > now) {
             return Vec::new();
         }
-        let missing = usize::try_from(wanted - have).unwrap_or_default();
+        let missing = usize::try_from(wanted - have).unwrap_or_default().min(N_AT_ONCE);
         if !self.indexed {
             return (0..missing).map(|_| Step::create(PODS, self.pod(None))).collect();
         }
@@ -426,7 +430,7 @@ fn parse_indexes(text: &str) -> BTreeSet<i64> {
     for part in text.split(',').filter(|part| !part.is_empty()) {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
         if let (Ok(first), Ok(last)) = (first.parse::<i64>(), last.parse::<i64>()) {
-            indexes.extend(first..=last.min(first + N_PODS_MAX));
+            indexes.extend(first..=last.min(first.saturating_add(N_INDEXES_MAX)));
         }
     }
     indexes

@@ -13,6 +13,9 @@ use crate::state::ResourceId;
 pub const CONTROLLER_MANAGER: &str = "kube-controller-manager";
 pub const KUBELET: &str = "kubelet";
 
+/// How many pods of one owner there are at most: whoever asks for millions gets a refusal, as from a quota, and no end of memory.
+pub const N_PODS_MAX: i64 = 5000;
+
 /// A resource in the version in which it is written here, and the kind of its objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Resource {

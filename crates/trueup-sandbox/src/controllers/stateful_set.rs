@@ -1,15 +1,16 @@
 //! Stateful sets: numbered pods, one after the other, with claims of their own.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use trueup_object::{Map, Timestamp, Value};
 
 use super::events::Event;
 use super::objects::{
-    self, CLAIMS, PODS, STATEFUL_SETS, Step, content_hash, count, int, is_available, is_ready, set_count,
-    text,
+    self, CLAIMS, N_PODS_MAX, PODS, STATEFUL_SETS, Step, content_hash, count, int, is_available, is_ready,
+    set_count, text,
 };
-use super::replica_set::{N_PODS_MAX, is_active};
+use super::replica_set::{N_AT_ONCE, is_active};
 use super::revision::{self, Style};
 
 const HASH: &str = "controller-revision-hash";
@@ -27,7 +28,8 @@ pub struct Found<'a> {
 struct Numbered<'v> {
     set: &'v Value,
     pods: Vec<&'v Value>,
-    claims: &'v [Arc<Value>],
+    by_name: BTreeMap<&'v str, &'v Value>,
+    claims: BTreeMap<&'v str, &'v Value>,
     /// The name of the revision of the present template.
     update: String,
     /// The revision that pods below the partition have, and its template.
@@ -43,14 +45,16 @@ pub fn reconcile(set: &Value, found: &Found<'_>, now: Timestamp) -> Vec<Step> {
     let hash = content_hash(&template);
     let update = format!("{}-{hash}", text(set, "name"));
     let start = int(set, &["spec", "ordinals", "start"]);
+    let pods: Vec<&Value> = found.pods.iter().map(Arc::as_ref).filter(|pod| is_active(pod)).collect();
     let numbered = Numbered {
         set,
-        pods: found.pods.iter().map(Arc::as_ref).filter(|pod| is_active(pod)).collect(),
-        claims: found.claims,
+        by_name: pods.iter().map(|pod| (text(pod, "name"), *pod)).collect(),
+        pods,
+        claims: found.claims.iter().map(|claim| (text(claim, "name"), claim.as_ref())).collect(),
         current: current(set, found.revisions).unwrap_or_else(|| (update.clone(), template)),
         update,
         start,
-        end: start.saturating_add(int(set, &["spec", "replicas"]).min(N_PODS_MAX)),
+        end: start.saturating_add(int(set, &["spec", "replicas"]).min(N_PODS_MAX + 1)),
         parallel: set.str_at(&["spec", "podManagementPolicy"]) == Some("Parallel"),
         now,
     };
@@ -90,8 +94,7 @@ impl<'v> Numbered<'v> {
     }
 
     fn pod(&self, ordinal: i64) -> Option<&'v Value> {
-        let name = self.name(ordinal);
-        self.pods.iter().find(|pod| text(pod, "name") == name).copied()
+        self.by_name.get(self.name(ordinal).as_str()).copied()
     }
 
     fn is_well(&self, pod: &Value) -> bool {
@@ -104,7 +107,7 @@ impl<'v> Numbered<'v> {
             match self.pod(ordinal) {
                 None => {
                     steps.extend(self.create(ordinal));
-                    if !self.parallel {
+                    if !self.parallel || steps.len() >= N_AT_ONCE {
                         return steps;
                     }
                 }
@@ -195,7 +198,7 @@ impl<'v> Numbered<'v> {
     }
 
     fn claim(&self, name: &str) -> Option<&'v Value> {
-        self.claims.iter().map(Arc::as_ref).find(|claim| text(claim, "name") == name)
+        self.claims.get(name).copied()
     }
 
     fn new_claim(&self, template: &Value, name: &str, pod: &str) -> [Step; 2] {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use trueup_object::{Map, Value};
 
-use super::{WriteRequest, defaults};
+use super::{WriteRequest, defaults, identity};
 use crate::status::ApiStatus;
 
 /// The other objects, for those who judge one by another.
@@ -69,7 +69,10 @@ pub fn admit_changed(request: &WriteRequest<'_>, object: &mut Value, live: &Valu
 
 fn refused(request: &WriteRequest<'_>, object: &Value, why: &str) -> ApiStatus {
     let name = object.str_at(&["metadata", "name"]).unwrap_or_default();
-    ApiStatus::forbidden(request.kind, name, why)
+    let prefix = object.str_at(&["metadata", "generateName"]).unwrap_or_default();
+    // Those who are asked first see an object that has no name yet.
+    let is_made_up = !prefix.is_empty() && name == identity::generated_name(prefix, request.uid);
+    ApiStatus::forbidden(request.kind, if is_made_up { prefix } else { name }, why)
 }
 
 /// An account that is named must be there. The one that every namespace has need not: a controller makes it.

@@ -13,6 +13,7 @@ mod hostile;
 mod limits;
 mod policies;
 mod reading;
+mod refusals;
 mod requests;
 mod rollouts;
 mod volumes;

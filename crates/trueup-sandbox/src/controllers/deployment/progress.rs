@@ -11,6 +11,7 @@ use crate::clock::wire_time;
 const PROGRESSING: &str = "Progressing";
 const COMPLETE: &str = "NewReplicaSetAvailable";
 const TIMED_OUT: &str = "ProgressDeadlineExceeded";
+const FAILURE: &str = "ReplicaFailure";
 const PAUSED: &str = "DeploymentPaused";
 
 /// This many seconds mean that there is no deadline.
@@ -68,8 +69,48 @@ fn out_of_time(deployment: &Value, current: &Value) -> Option<Timestamp> {
     since.checked_add(Duration::from_secs(seconds.saturating_add(1))).ok()
 }
 
+/// The conditions of a deployment whose new replica set was refused; nothing where it says nothing of its progress.
+pub fn hindered(deployment: &Value, message: &str, now: Timestamp) -> Option<Vec<Value>> {
+    deadline(deployment)?;
+    let mut conditions = deployment.list_at(&["status", "conditions"]).to_vec();
+    set(&mut conditions, &progressing("False", "ReplicaSetCreateError", message), now);
+    Some(conditions)
+}
+
 /// The conditions that follow from the counts and from what was said before (`syncRolloutStatus`).
 pub fn conditions(rollout: &Rollout<'_>, counts: Counts, now: Timestamp) -> Vec<Value> {
+    let mut conditions = progressed(rollout, counts, now);
+    if !rollout.paused {
+        failure(&mut conditions, rollout, now);
+    }
+    conditions
+}
+
+/// What a replica set says of refused pods is said of its deployment: of the new one, or else of an old one.
+fn failure(conditions: &mut Vec<Value>, rollout: &Rollout<'_>, now: Timestamp) {
+    let said = rollout.all().find_map(|set| condition(set.list_at(&["status", "conditions"]), FAILURE));
+    let Some(said) = said else {
+        conditions.retain(|condition| condition.str_at(&["type"]) != Some(FAILURE));
+        return;
+    };
+    let part = |key: &str| said.str_at(&[key]).unwrap_or_default();
+    let (status, reason, message) = (part("status"), part("reason"), part("message"));
+    let known = condition(conditions, FAILURE);
+    if known
+        .is_some_and(|it| it.str_at(&["status"]) == Some(status) && it.str_at(&["reason"]) == Some(reason))
+    {
+        return;
+    }
+    let mut value = stated(&Condition { kind: FAILURE, status, reason, message }, now);
+    if let Some(since) = said.get("lastTransitionTime") {
+        value.set_at(&["lastTransitionTime"], since.clone());
+        value.set_at(&["lastUpdateTime"], since.clone());
+    }
+    keep_transition(&mut value, known.cloned().as_ref());
+    put(conditions, value);
+}
+
+fn progressed(rollout: &Rollout<'_>, counts: Counts, now: Timestamp) -> Vec<Value> {
     let deployment = rollout.deployment;
     let mut conditions = deployment.list_at(&["status", "conditions"]).to_vec();
     let has_deadline = deadline(deployment).is_some();
