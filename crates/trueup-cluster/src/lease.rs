@@ -70,9 +70,7 @@ impl LeaseRecord {
 /// Reads a lease; nothing where there is none.
 pub async fn read_lease(wire: &Wire, lease: &LeaseName) -> Result<Option<LeaseRecord>, WireError> {
     match wire.get(&object_path(lease)).await {
-        Ok(answer) => Value::from_json(&answer.body)
-            .map(|value| Some(of_value(&value)))
-            .map_err(|error| WireError::Unreadable { message: error.to_string() }),
+        Ok(answer) => read_answer(&answer.body).map(Some),
         Err(error) if error.is_not_found() => Ok(None),
         Err(error) => Err(error),
     }
@@ -87,7 +85,7 @@ pub async fn strive(
     clock: Clock,
     leadership: latest::Sender<Leadership>,
 ) {
-    let mut elector = Elector { wire, lease, identity, clock, seen: None, renewed: None };
+    let mut elector = Elector { wire, lease, identity, clock, seen: None, written: None, renewed: None };
     let mut told = None;
     loop {
         // Nothing may keep us from noticing that the deadline has passed.
@@ -149,7 +147,7 @@ pub async fn release(wire: &Wire, lease: &LeaseName, identity: &str, clock: &Clo
         return Ok(());
     }
     let released = LeaseRecord { holder: String::new(), duration_seconds: 1, ..record };
-    put(wire, lease, &released, clock()).await
+    put(wire, lease, &released, clock()).await.map(|_| ())
 }
 
 struct Elector {
@@ -159,6 +157,8 @@ struct Elector {
     clock: Clock,
     /// The version of the lease last seen, and when we first saw it.
     seen: Option<(String, Instant)>,
+    /// The lease as we last wrote it.
+    written: Option<LeaseRecord>,
     /// When our last renewal was sent that succeeded.
     renewed: Option<Instant>,
 }
@@ -183,6 +183,14 @@ impl Elector {
 
     async fn renew_or_acquire(&mut self) -> Result<Leadership, WireError> {
         let now = (self.clock)();
+        // Whoever leads renews what was written last, in that version: if somebody else wrote since, the server refuses.
+        let written = self.written.take().filter(|_| self.time_left().is_some());
+        if let Some(mine) = written {
+            let renewed = put(&self.wire, &self.lease, &mine, now).await;
+            if !matches!(&renewed, Err(WireError::Refused(status)) if matches!(status.code, 404 | 409)) {
+                return self.won(renewed);
+            }
+        }
         let Some(record) = read_lease(&self.wire, &self.lease).await? else {
             let fresh = LeaseRecord {
                 holder: self.identity.clone(),
@@ -192,7 +200,8 @@ impl Elector {
                 acquired: micro_time(now),
                 resource_version: String::new(),
             };
-            return self.won(put(&self.wire, &self.lease, &fresh, now).await);
+            let put = put(&self.wire, &self.lease, &fresh, now).await;
+            return self.won(put);
         };
         let expired = self.observe(&record);
         if record.holder != self.identity && !record.holder.is_empty() && !expired {
@@ -206,7 +215,8 @@ impl Elector {
             acquired: if taken { micro_time(now) } else { record.acquired.clone() },
             ..record
         };
-        self.won(put(&self.wire, &self.lease, &mine, now).await)
+        let put = put(&self.wire, &self.lease, &mine, now).await;
+        self.won(put)
     }
 
     /// Notes a change of the lease; whether the one seen has not changed for its whole duration.
@@ -222,9 +232,12 @@ impl Elector {
     }
 
     /// A conflict means that somebody else was quicker: who, the next look tells.
-    fn won(&self, put: Result<(), WireError>) -> Result<Leadership, WireError> {
+    fn won(&mut self, put: Result<LeaseRecord, WireError>) -> Result<Leadership, WireError> {
         match put {
-            Ok(()) => Ok(Leadership::Leading),
+            Ok(written) => {
+                self.written = Some(written);
+                Ok(Leadership::Leading)
+            }
             Err(WireError::Refused(status)) if status.code == 409 => Ok(Leadership::Unknown),
             Err(error) => Err(error),
         }
@@ -235,7 +248,13 @@ fn duration_seconds() -> i64 {
     i64::try_from(LEASE_DURATION.as_secs()).unwrap_or(i64::MAX)
 }
 
-async fn put(wire: &Wire, lease: &LeaseName, record: &LeaseRecord, now: Timestamp) -> Result<(), WireError> {
+/// Writes a lease, and gives it as it was written.
+async fn put(
+    wire: &Wire,
+    lease: &LeaseName,
+    record: &LeaseRecord,
+    now: Timestamp,
+) -> Result<LeaseRecord, WireError> {
     let LeaseRecord { holder, renewed: _, duration_seconds, transitions, acquired, resource_version } =
         record;
     let mut body = Value::default();
@@ -256,7 +275,13 @@ async fn put(wire: &Wire, lease: &LeaseName, record: &LeaseRecord, now: Timestam
         body.set_at(&["metadata", "resourceVersion"], resource_version.as_str().into());
         (Method::PUT, object_path(lease))
     };
-    wire.write(method, &path, BodyKind::Json, body.to_json().into_bytes()).await.map(|_| ())
+    let answer = wire.write(method, &path, BodyKind::Json, body.to_json().into_bytes()).await?;
+    read_answer(&answer.body)
+}
+
+fn read_answer(body: &[u8]) -> Result<LeaseRecord, WireError> {
+    let value = Value::from_json(body);
+    value.map(|value| of_value(&value)).map_err(|error| WireError::Unreadable { message: error.to_string() })
 }
 
 fn of_value(value: &Value) -> LeaseRecord {
