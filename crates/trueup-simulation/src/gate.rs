@@ -22,7 +22,7 @@ use trueup_sandbox::Door;
 
 use crate::judge::{Around, Effect, Intent, Judge, Verb};
 use crate::story::{AdmissionFault, CrashPoint, Replica};
-use crate::templates::{ALL, plural};
+use crate::templates::{ALL, is_plural};
 use crate::trace::Trace;
 use crate::view::{Seen, View};
 
@@ -125,7 +125,8 @@ impl Shared {
     }
 
     pub fn around<'a>(view: &'a View, now_ms: u64, is_disturbed: bool, is_writable: bool) -> Around<'a> {
-        Around { now_ms, live: &view.live, applications: &view.applications, is_disturbed, is_writable }
+        let View { live, live_changes, applications, .. } = view;
+        Around { now_ms, live, live_changes: *live_changes, applications, is_disturbed, is_writable }
     }
 
     fn controlled(&mut self, replica: Replica) -> &mut Controlled {
@@ -385,7 +386,7 @@ fn asked(request: &Request<RequestBody>) -> Asked {
     };
     let known = ["Application", "DriftReport", "Lease", "Event", "Namespace"];
     let mut kinds = ALL.iter().map(|template| template.kind).chain(known);
-    let kind = kinds.find(|kind| plural(kind) == resource).unwrap_or(resource);
+    let kind = kinds.find(|kind| is_plural(resource, kind)).unwrap_or(resource);
     let dry_run = request.uri().query().is_some_and(|query| query.contains("dryRun=All"));
     let verb = match *request.method() {
         Method::DELETE => Verb::Delete,

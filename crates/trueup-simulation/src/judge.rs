@@ -133,6 +133,14 @@ struct Correction {
     incarnation: u64,
 }
 
+/// All that decides which objects are as Git wants them: while it is the same, so are they.
+#[derive(Debug)]
+struct AgreedOn {
+    targets: Arc<Targets>,
+    live_changes: u64,
+    is_disturbed: bool,
+}
+
 /// Judges one run.
 #[derive(Debug)]
 pub struct Judge {
@@ -149,8 +157,8 @@ pub struct Judge {
     known: BTreeMap<String, Known>,
     /// Since when an object has been seen to be as Git wants it, undisturbed.
     agreed_since: BTreeMap<ResourceKey, u64>,
-    /// For which targets of an application that was last cleared of what they do not declare.
-    agreed_on: BTreeMap<String, Arc<Targets>>,
+    /// For which state of things that was last noted for an application.
+    agreed_on: BTreeMap<String, AgreedOn>,
     /// When a controller changed back what others had changed.
     corrections: BTreeMap<(ResourceKey, String), Vec<Correction>>,
     /// Since when nothing fails; none while something does.
@@ -169,6 +177,8 @@ pub struct Judge {
 pub struct Around<'a> {
     pub now_ms: u64,
     pub live: &'a Live,
+    /// Counts the changes of them.
+    pub live_changes: u64,
     /// The Applications by name.
     pub applications: &'a BTreeMap<String, Arc<Value>>,
     /// Whether a fault is in force, or no controller leads.

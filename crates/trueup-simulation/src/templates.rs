@@ -265,6 +265,16 @@ pub fn place_of(object: &Value) -> Option<Place> {
     })
 }
 
+/// Whether a name in paths is that of a kind.
+pub fn is_plural(name: &str, kind: &str) -> bool {
+    match kind {
+        "NetworkPolicy" | "Ingress" => name == plural(kind),
+        kind => name.strip_suffix('s').is_some_and(|name| {
+            name.len() == kind.len() && name.bytes().eq(kind.bytes().map(|byte| byte.to_ascii_lowercase()))
+        }),
+    }
+}
+
 /// The name of a kind in paths.
 pub fn plural(kind: &str) -> String {
     match kind {

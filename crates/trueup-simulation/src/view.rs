@@ -29,6 +29,8 @@ pub struct View {
     cursor: WatchCursor,
     /// The objects that stories are about.
     pub live: Live,
+    /// Counts their changes.
+    pub live_changes: u64,
     pub applications: BTreeMap<String, Arc<Value>>,
     /// Changes that nobody has claimed, oldest first.
     recent: VecDeque<Seen>,
@@ -42,6 +44,7 @@ impl View {
             api: api.clone(),
             cursor,
             live: Live::new(),
+            live_changes: 0,
             applications: BTreeMap::new(),
             recent: VecDeque::new(),
             revision: 0,
@@ -55,6 +58,7 @@ impl View {
         self.cursor = self.api.store().watch(revision);
         self.revision = revision;
         self.live.clear();
+        self.live_changes += 1;
         self.applications.clear();
         for (_, _, object) in all {
             if let Some(key) = ResourceKey::of(&object) {
@@ -72,6 +76,7 @@ impl View {
                 None => drop(self.applications.remove(key.name.as_str())),
             }
         } else if is_of_story && !key.name.contains(':') {
+            self.live_changes += 1;
             match object {
                 Some(object) => drop(self.live.insert(key.clone(), object)),
                 None => drop(self.live.remove(key)),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use trueup_object::{ResourceKey, Value};
 
-use super::{Around, Correction, Judge, MOMENT_MS, POLL_MS, Property, STALE_MS};
+use super::{AgreedOn, Around, Correction, Judge, MOMENT_MS, POLL_MS, Property, STALE_MS};
 use crate::oracle::{self, Difference, Gap, Targets, View};
 use crate::story::Policy;
 
@@ -83,6 +83,14 @@ impl Judge {
     /// Takes note of objects that are as Git wants them while a controller can see that.
     fn note_agreement(&mut self, app: &str, around: Around<'_>) {
         let Some(targets) = self.tip(app).cloned() else { return };
+        let (live_changes, is_disturbed) = (around.live_changes, around.is_disturbed);
+        let known = self.agreed_on.get(app);
+        let is_new = known.is_none_or(|known| !Arc::ptr_eq(&known.targets, &targets));
+        if known.is_some_and(|it| it.live_changes == live_changes && it.is_disturbed == is_disturbed)
+            && !is_new
+        {
+            return;
+        }
         let gaps = self.gaps(app, &targets, around, Additions::None);
         let differing: BTreeSet<ResourceKey> = gaps.into_iter().map(|gap| gap.object).collect();
         for key in targets.objects.keys() {
@@ -95,15 +103,14 @@ impl Judge {
                 self.agreed_since.remove(key);
             }
         }
-        let is_new = |known: &Arc<Targets>| !Arc::ptr_eq(known, &targets);
-        if self.agreed_on.get(app).is_none_or(is_new) {
+        if is_new {
             let declared = |key: &ResourceKey| targets.objects.contains_key(key);
-            let (owners, app) = (&self.declared_by, app);
+            let owners = &self.declared_by;
             let is_kept =
                 |key: &ResourceKey| owners.get(key).is_none_or(|owner| owner != app) || declared(key);
             self.agreed_since.retain(|key, _| is_kept(key));
-            self.agreed_on.insert(app.to_owned(), targets);
         }
+        self.agreed_on.insert(app.to_owned(), AgreedOn { targets, live_changes, is_disturbed });
     }
 
     /// The status must not say Synced for long while something differs.

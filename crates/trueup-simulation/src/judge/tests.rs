@@ -77,6 +77,7 @@ impl Scene {
             self.judge.moment(Around {
                 now_ms: self.now_ms,
                 live: &self.live,
+                live_changes: self.now_ms,
                 applications: &self.applications,
                 is_disturbed: false,
                 is_writable: true,
@@ -161,6 +162,7 @@ impl Scene {
         Around {
             now_ms: self.now_ms,
             live: &NOTHING.0,
+            live_changes: self.now_ms,
             applications: &NOTHING.1,
             is_disturbed: false,
             is_writable: true,
