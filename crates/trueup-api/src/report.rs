@@ -83,6 +83,11 @@ impl From<&engine::Difference> for ReportedDifference {
     }
 }
 
+/// Kubernetes writes no fractions of seconds.
+fn whole_seconds(time: Timestamp) -> Timestamp {
+    Timestamp::from_second(time.as_second()).unwrap_or(time)
+}
+
 fn moment(time: Timestamp) -> Text {
     Text::from(time_value(time).as_str().unwrap_or_default())
 }
@@ -196,8 +201,9 @@ impl OperationState {
             operation: if written.is_null() { operation_value(request) } else { written.clone() },
             phase: Text::from(phase.as_str()),
             message: message.clone(),
-            started_at: *started_at,
-            finished_at: *finished_at,
+            // As the status has them when it is read back, so that it is seen to tell of the operation.
+            started_at: whole_seconds(*started_at),
+            finished_at: finished_at.map(whole_seconds),
             retry_count: *retry_count,
             sync_result: Some(SyncResult {
                 revisions: revisions.clone(),

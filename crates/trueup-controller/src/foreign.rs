@@ -139,7 +139,7 @@ pub async fn tell(
         });
     }
     let patch = (!told).then(|| patch(application, message, now));
-    let sent = report::send(installation, Report::of(&state.key, patch, events)).await;
+    let sent = report::send(installation, Report::of(&state.key, patch, events)).await.is_whole;
     if let Some(sighting) = &mut state.foreign {
         sighting.told |= sent;
     }

@@ -2,6 +2,7 @@
 //! something new.
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use jiff::Timestamp;
 use trueup_api::Application;
@@ -27,7 +28,7 @@ use crate::complaints::Matter;
 use crate::installation::Installation;
 use crate::mailbox::Depth;
 use crate::staff::{application_kind, report_kind};
-use crate::state::{AppState, Finished};
+use crate::state::{AppState, Finished, Told};
 use crate::turn::act::Scene;
 
 /// How many paths an Event names.
@@ -38,7 +39,7 @@ const NAMED_MAX: usize = 5;
 pub struct Report {
     key: Option<AppKey>,
     patch: Option<Value>,
-    drift_report: Option<Value>,
+    drift_report: DriftNews,
     events: Vec<ReportedEvent>,
     /// The Application tells of the last operation already.
     pub operation_is_told: bool,
@@ -46,7 +47,36 @@ pub struct Report {
     pub clears_request: bool,
 }
 
+/// What there is to tell in a DriftReport.
+#[derive(Debug, Default)]
+enum DriftNews {
+    /// The cluster takes no such reports, or none is to be made.
+    #[default]
+    None,
+    /// The one in the cluster says it already.
+    Known(Told),
+    /// To be written; `told` is how it is known then, but for its version.
+    New { object: Box<Value>, told: Told },
+}
+
+/// What came of writing a report.
+#[derive(Debug, Default)]
+pub struct Sent {
+    /// All was written, but perhaps for the Events.
+    pub is_whole: bool,
+    /// The DriftReport as it was written.
+    pub told: Option<Told>,
+}
+
 impl Report {
+    /// The DriftReport in the cluster, where nothing new is to be written.
+    pub fn told(&self) -> Option<Told> {
+        match &self.drift_report {
+            DriftNews::Known(told) => Some(told.clone()),
+            DriftNews::None | DriftNews::New { .. } => None,
+        }
+    }
+
     /// A patch of the Application and Events about it.
     pub fn of(key: &AppKey, patch: Option<Value>, events: Vec<ReportedEvent>) -> Self {
         Self { key: Some(key.clone()), patch, events, ..Self::default() }
@@ -111,7 +141,7 @@ pub fn prepare(
         }
     }
     show(installation, state, &application.object, Some(app), &next);
-    let drift_report = drift_report(installation, app, verdict, revisions, now);
+    let drift_report = drift_report(installation, app, state, verdict, revisions, now);
     Report {
         key: Some(state.key.clone()),
         patch: (!patch.is_null()).then_some(patch),
@@ -137,10 +167,10 @@ fn unserved(targets: &TargetSet, live: &LiveSet) -> Option<Condition> {
     })
 }
 
-/// Writes what was prepared. What cannot be written is written by a later turn; says whether all but the Events was written.
-pub async fn send(installation: &Installation, report: Report) -> bool {
+/// Writes what was prepared. What cannot be written is written by a later turn.
+pub async fn send(installation: &Installation, report: Report) -> Sent {
     let Report { key: Some(key), patch, drift_report, events, .. } = report else {
-        return true;
+        return Sent { is_whole: true, told: None };
     };
     let wire = &installation.sites.home.cluster.connection().wire;
     let status = async {
@@ -148,24 +178,25 @@ pub async fn send(installation: &Installation, report: Report) -> bool {
         let kind = applications::served(installation, &application_kind());
         let place = Place { kind: &kind, namespace: &key.namespace, name: &key.name };
         let written = act::patch_merge(wire, place, &patch, &Hand::real()).await;
-        written_or_told(installation, &key, Matter::Status, written)
+        written_or_told(installation, &key, Matter::Status, &written)
     };
     let drift = async {
-        let Some(object) = drift_report else { return true };
+        let DriftNews::New { object, told } = drift_report else { return (true, None) };
         let kind = applications::served(installation, &report_kind());
         let place = Place { kind: &kind, namespace: &key.namespace, name: &key.name };
         let written = act::apply_own(wire, place, &object, &Hand::real()).await;
-        written_or_told(installation, &key, Matter::DriftReport, written)
+        let is_done = written_or_told(installation, &key, Matter::DriftReport, &written);
+        (is_done, written.ok().map(|it| Told { resource_version: it.version.resource_version, ..told }))
     };
     let told = async {
         for event in &events {
             tracing::info!(application = %key, reason = event.reason, "{}", event.message);
             let written = act::report(wire, event).await;
-            written_or_told(installation, &key, Matter::Event, written);
+            written_or_told(installation, &key, Matter::Event, &written);
         }
     };
-    let (status, drift, ()) = tokio::join!(status, drift, told);
-    status && drift
+    let (status, (drift, known), ()) = tokio::join!(status, drift, told);
+    Sent { is_whole: status && drift, told: known }
 }
 
 /// Whether something was written. Where it was not, that is logged once for each cause.
@@ -173,7 +204,7 @@ fn written_or_told<T>(
     installation: &Installation,
     key: &AppKey,
     matter: Matter,
-    written: Result<T, Refusal>,
+    written: &Result<T, Refusal>,
 ) -> bool {
     let refusal = match written {
         Ok(_) => {
@@ -184,7 +215,7 @@ fn written_or_told<T>(
         }
         Err(refusal) => refusal,
     };
-    let cause = match &refusal {
+    let cause = match refusal {
         // An Application that is gone has no status.
         Refusal::NotFound { .. } if matter == Matter::Status => return true,
         // Somebody was quicker, which the watch shows: the next turn writes on what is there then.
@@ -249,7 +280,8 @@ pub async fn unknown(
         patch.set_at(&["status"], status);
     }
     show(installation, state, object, state.app.as_deref(), &next);
-    send(installation, Report::of(&state.key, (!patch.is_null()).then_some(patch), Vec::new())).await
+    let report = Report::of(&state.key, (!patch.is_null()).then_some(patch), Vec::new());
+    send(installation, report).await.is_whole
 }
 
 fn failed_operation(written: &Value, conditions: &[Condition], now: Timestamp) -> OperationState {
@@ -387,27 +419,50 @@ fn images(targets: &TargetSet) -> Vec<Text> {
     images
 }
 
-/// The report to write, where it says something new and the cluster takes such reports.
+/// The report to write, where it says something new and the cluster takes such reports. Most looks find what was found before:
+/// then it is neither put together nor is the one in the cluster read.
 fn drift_report(
     installation: &Installation,
     app: &App,
+    state: &AppState,
     verdict: &Comparison,
     revisions: Vec<Text>,
     now: Timestamp,
-) -> Option<Value> {
+) -> DriftNews {
     let home = &installation.sites.home.cluster;
     let served =
         home.discovery().is_some_and(|known| matches!(known.find(&report_kind()), Lookup::Served(_)));
     if !served {
-        return None;
+        return DriftNews::None;
     }
     let name = ObjectName { namespace: app.key.namespace.clone(), name: app.key.name.clone() };
-    let written = match home.get(&report_kind(), &name) {
-        Some(Content::Whole(observed)) => observed.value().ok(),
+    let observed = match home.get(&report_kind(), &name) {
+        Some(Content::Whole(observed)) => Some(observed),
         Some(Content::Version(_)) | None => None,
     };
-    let report = DriftReport::new(app, verdict, revisions, now);
-    report.differs_from(written.as_ref()).then(|| report.to_value())
+    let version = observed.as_ref().map(|observed| observed.resource_version.clone());
+    let known = state.told.as_ref().filter(|told| Some(&told.resource_version) == version.as_ref());
+    let is_as_before =
+        |told: &&Told| told.revisions == revisions && state.comparison.as_ref() == Some(verdict);
+    if let Some(told) = known.filter(is_as_before) {
+        return DriftNews::Known(told.clone());
+    }
+    let report = DriftReport::new(app, verdict, revisions.clone(), now);
+    let object = report.to_value();
+    let digest = digest_of(&object);
+    let told = Told { resource_version: version.unwrap_or_default(), digest, revisions };
+    let is_known = match known {
+        Some(known) => known.digest == digest,
+        None => observed.and_then(|it| it.value().ok()).is_some_and(|written| digest_of(&written) == digest),
+    };
+    if is_known { DriftNews::Known(told) } else { DriftNews::New { object: Box::new(object), told } }
+}
+
+/// Of all that a DriftReport says but when.
+fn digest_of(report: &Value) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    DriftReport::said(report).for_each(|said| said.hash(&mut hasher));
+    hasher.finish()
 }
 
 /// Shows what was found; of an Application that makes no sense (`app` is nothing) as much as is known.

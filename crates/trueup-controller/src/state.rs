@@ -74,6 +74,8 @@ pub struct AppState {
     pub limited_until: Option<Timestamp>,
     /// The verdict as last reported.
     pub comparison: Option<Comparison>,
+    /// The DriftReport in the cluster, where it is known to tell of that verdict.
+    pub told: Option<Told>,
     /// The sources cannot be read since then, and why. Known anew whenever Git is asked.
     pub source_failing: Option<Failing>,
     /// The cluster cannot be read since then, and why. Known anew at each turn.
@@ -116,6 +118,15 @@ pub struct AppState {
     pub interrupted: Vec<(Seq, ResourceKey)>,
     /// Another turn is to follow at once.
     pub again: bool,
+}
+
+/// A DriftReport as it is known to be in the cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    pub resource_version: Text,
+    /// Of all that it says but when; a number, since thousands of applications sleep with it.
+    pub digest: u64,
+    pub revisions: Vec<Text>,
 }
 
 /// Since when nothing fresh is known, and what a person can do.
@@ -184,6 +195,7 @@ impl AppState {
     pub fn keep(&mut self, mut verdict: Comparison, report: &Report) {
         verdict.objects.shrink_to_fit();
         self.comparison = Some(verdict);
+        self.told = report.told();
         if let Some(finished) = &mut self.finished
             && report.operation_is_told
             && finished.resource_version != self.version
@@ -222,6 +234,7 @@ impl AppState {
             pace: Pace::default(),
             limited_until: None,
             comparison: None,
+            told: None,
             source_failing: None,
             cluster_failing: None,
             source_failures: 0,

@@ -246,6 +246,10 @@ async fn judged(
         state.memory = None;
         state.restored = false;
     }
+    if sent.told.is_some() {
+        state.told = sent.told;
+    }
+    let sent = sent.is_whole;
     if let Some(finished) = state.finished.as_mut().filter(|_| sent && clears_request) {
         finished.is_cleared = true;
     }
