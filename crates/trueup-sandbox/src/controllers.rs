@@ -79,6 +79,8 @@ pub async fn run_controllers(api: Api, options: Controllers) {
         due: BTreeMap::new(),
         scaling: BTreeMap::new(),
         refused: BTreeMap::new(),
+        room: scheduler::Room::default(),
+        unplaced: BTreeSet::new(),
         recorder: events::Recorder::default(),
         told: 0,
     };
@@ -127,6 +129,10 @@ struct Loop {
     scaling: BTreeMap<Name, Scaling>,
     /// Owners that something was refused to: how often in a row, and when it is tried again.
     refused: BTreeMap<Place, (u32, Timestamp)>,
+    /// What is taken of the nodes.
+    room: scheduler::Room,
+    /// Pods that no node took.
+    unplaced: BTreeSet<Name>,
     recorder: events::Recorder,
     /// The number in the name of the last event.
     told: u64,
@@ -162,7 +168,11 @@ impl Loop {
                 let _ = self.perform(&step);
             }
         }
-        for (resource, name, _) in all {
+        self.room.clear();
+        for (resource, name, object) in all {
+            if objects::PODS.is(&resource) {
+                self.room.follow(None, Some(&object));
+            }
             self.enqueue(resource, name);
         }
     }
@@ -189,6 +199,7 @@ impl Loop {
         }
         self.follow_volumes(change);
         if objects::PODS.is(&change.resource) {
+            self.follow_room(change);
             self.enqueue_all(objects::BUDGETS, &namespace);
             self.enqueue_all(objects::SERVICES, &namespace);
         }
@@ -231,6 +242,29 @@ impl Loop {
         if !adoption::is_controlled(&change.object) && (part("labels") || part("ownerReferences")) {
             takers.iter().for_each(|resource| self.enqueue_all(*resource, namespace));
         }
+    }
+
+    /// What a pod leaves is for those that wait; who comes or changes may be company for them.
+    fn follow_room(&mut self, change: &state::Change) {
+        let before = change.previous.as_deref();
+        let after = (change.kind != state::ChangeKind::Deleted).then_some(change.object.as_ref());
+        let labels = |pod: Option<&Value>| pod.and_then(|pod| pod.at(&["metadata", "labels"])).cloned();
+        let node = |pod: Option<&Value>| pod.and_then(|pod| pod.at(&["spec", "nodeName"])).cloned();
+        let frees = self.room.follow(before, after);
+        let comes = node(before) != node(after) || labels(before) != labels(after);
+        if !self.ready() || !(frees || comes) {
+            return;
+        }
+        let mut waiting = std::mem::take(&mut self.unplaced);
+        waiting.retain(|name| {
+            let pod = self.api.store().get(&objects::PODS.id(), name);
+            let Some(pod) = pod.filter(|pod| scheduler::waits(pod)) else { return false };
+            if frees || scheduler::is_choosy(&pod) {
+                self.enqueue(objects::PODS.id(), name.clone());
+            }
+            true
+        });
+        self.unplaced = waiting;
     }
 
     /// Claims wait for volumes and classes, volumes for claims, pods for claims, and claims that go for pods.
@@ -350,7 +384,11 @@ impl Loop {
         } else if self.untouched() {
             Vec::new()
         } else if objects::PODS.is(&place.0) {
-            self.pod(object)
+            let steps = self.pod(object);
+            if self.ready() && scheduler::waits(object) {
+                self.unplaced.insert(place.1.clone());
+            }
+            steps
         } else if objects::is_deleting(object) {
             Vec::new()
         } else {
@@ -470,7 +508,15 @@ impl Loop {
         let (nodes, _) = self.api.store().list(&objects::NODES.id(), "");
         let fate = self.options.fates.of(pod);
         let claims = |node: Option<&str>| self.claims_first(pod, node);
-        let placed = scheduler::reconcile(pod, &nodes, fate, claims, self.now());
+        let store = self.api.store();
+        let found = scheduler::Found {
+            nodes: &nodes,
+            room: &self.room,
+            pods: &|| store.list(&objects::PODS.id(), "").0,
+            lone: &|| self.room.lone().filter_map(|name| store.get(&objects::PODS.id(), name)).collect(),
+            namespaces: &|name| store.get(&objects::NAMESPACES.id(), &Name::new("", name)),
+        };
+        let placed = scheduler::reconcile(pod, &found, fate, claims, self.now());
         placed.unwrap_or_else(|| pod_status::reconcile(pod, fate, self.now()))
     }
 

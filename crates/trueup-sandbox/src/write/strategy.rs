@@ -148,7 +148,7 @@ pub fn prepare_create(request: &WriteRequest<'_>, object: &mut Value) {
             }
             object.set_at(&["spec", "finalizers"], Value::List(finalizers));
         }
-        ("", "Pod") => pod::prepare_create(object),
+        ("", "Pod") => pod::prepare_create(object, request.now),
         ("", "Service") => service::allocate(object, None, request.uid),
         ("", "PersistentVolumeClaim") => {
             claim_sources(object, None);

@@ -2,14 +2,27 @@
 
 use std::collections::BTreeMap;
 
-use trueup_object::{Quantity, Value};
+use trueup_object::{Map, Quantity, Timestamp, Value};
+
+use crate::clock::wire_time;
 
 /// A new pod is pending, with its class of service.
-pub fn prepare_create(object: &mut Value) {
+pub fn prepare_create(object: &mut Value, now: Timestamp) {
     let class = quality_of_service(object);
-    object.set_at(&["status"], Value::Map(trueup_object::Map::new()));
+    object.set_at(&["status"], Value::Map(Map::new()));
     object.set_at(&["status", "phase"], "Pending".into());
     object.set_at(&["status", "qosClass"], class.into());
+    if !object.list_at(&["spec", "schedulingGates"]).is_empty() {
+        let condition = Map::from_iter([
+            ("type", Value::from("PodScheduled")),
+            ("status", "False".into()),
+            ("reason", "SchedulingGated".into()),
+            ("message", "Scheduling is blocked due to non-empty scheduling gates".into()),
+            ("lastProbeTime", Value::Null),
+            ("lastTransitionTime", wire_time(now).into()),
+        ]);
+        object.set_at(&["status", "conditions"], Value::List(vec![Value::Map(condition)]));
+    }
 }
 
 /// `Guaranteed` where every container limits CPU and memory to what it requests, `BestEffort` where none says anything.
