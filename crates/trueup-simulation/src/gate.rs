@@ -21,6 +21,7 @@ use trueup_object::ResourceKey;
 use trueup_sandbox::Door;
 
 use crate::judge::{Around, Effect, Intent, Judge, Verb};
+use crate::oracle;
 use crate::story::{AdmissionFault, CrashPoint, Replica};
 use crate::templates::{ALL, is_plural};
 use crate::trace::Trace;
@@ -221,6 +222,7 @@ impl Shared {
         let (now_ms, incarnation) = (self.now_ms(), self.controlled(replica).life);
         // What follows at once is the API server's own doing: a definition that it accepts, an object that it finalises.
         for Seen { key, before, after, .. } in seen.into_iter().take(1) {
+            self.trace.detail(now_ms, || oracle::told(before.as_deref(), after.as_deref()));
             let verb = match (asked.verb, &before) {
                 (Verb::Delete, _) => Verb::Delete,
                 (_, None) => Verb::Create,

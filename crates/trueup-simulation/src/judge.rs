@@ -124,6 +124,15 @@ struct AppFacts {
     named: BTreeMap<String, u64>,
 }
 
+/// Others changed something, and no controller has changed it since.
+#[derive(Debug, Clone, PartialEq)]
+struct Edited {
+    /// When they last did.
+    at_ms: u64,
+    /// What was there before the first of them.
+    before: Option<Value>,
+}
+
 /// A controller changed back what others had changed.
 #[derive(Debug, Clone, Copy)]
 struct Correction {
@@ -149,7 +158,9 @@ pub struct Judge {
     /// Which application declares, or declared, an object.
     declared_by: BTreeMap<ResourceKey, String>,
     /// What somebody changed; no pointer: that it is there.
-    edits: BTreeMap<(ResourceKey, Option<String>), u64>,
+    edits: BTreeMap<(ResourceKey, Option<String>), Edited>,
+    /// Workloads that an autoscaler has targeted at some time.
+    scaled: BTreeSet<ResourceKey>,
     /// What somebody added while the object was as Git wants it, and what was added at other times.
     added: BTreeSet<(ResourceKey, String)>,
     maybe_added: BTreeSet<(ResourceKey, String)>,
@@ -204,6 +215,7 @@ impl Judge {
             commits: Vec::new(),
             declared_by: BTreeMap::new(),
             edits: BTreeMap::new(),
+            scaled: BTreeSet::new(),
             added: BTreeSet::new(),
             maybe_added: BTreeSet::new(),
             known: BTreeMap::new(),
@@ -265,12 +277,14 @@ impl Judge {
             (Some(before), Some(after)) => {
                 for pointer in oracle::changed(before, after) {
                     self.note_addition(at_ms, key, &pointer, before, after);
-                    self.edits.insert((key.clone(), Some(pointer)), at_ms);
+                    let was = oracle::at(before, &pointer).cloned();
+                    let edited = self.edits.entry((key.clone(), Some(pointer)));
+                    edited.or_insert(Edited { at_ms, before: was }).at_ms = at_ms;
                 }
             }
             (Some(_), None) | (None, Some(_)) => {
                 self.edits.retain(|(edited, _), _| edited != key);
-                self.edits.insert((key.clone(), None), at_ms);
+                self.edits.insert((key.clone(), None), Edited { at_ms, before: None });
             }
             (None, None) => {}
         }

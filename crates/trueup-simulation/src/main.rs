@@ -37,6 +37,9 @@ struct Arguments {
     /// Print what happens, line by line; for one story
     #[arg(long)]
     trace: bool,
+    /// Print the stories in place of playing them
+    #[arg(long)]
+    show: bool,
     /// Leave what fails as it is: neither made small nor kept
     #[arg(long)]
     no_keep: bool,
@@ -70,6 +73,11 @@ fn main() -> ExitCode {
     }
     match &arguments.story {
         Some(file) => alone(file, arguments.trace),
+        None if arguments.show => {
+            let seeds = arguments.seed..arguments.seed.saturating_add(arguments.seeds);
+            seeds.for_each(|seed| print!("{}", generate(seed, arguments.steps).to_json()));
+            ExitCode::SUCCESS
+        }
         None => many(&arguments),
     }
 }

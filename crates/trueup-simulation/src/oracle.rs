@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use trueup_object::{ResourceKey, Value};
+use trueup_object::{Map, ResourceKey, Value};
 
 use crate::story::Ignored;
 
@@ -208,8 +208,11 @@ fn differing(target: &Value, live: &Value, pointer: &mut String, found: &mut Vec
                 push_name(pointer, name);
                 match live.get(name) {
                     Some(live) => differing(value, live, pointer, found),
-                    // The API stores no empty map (`omitempty` in its types): it declares nothing.
-                    None if value.as_map().is_some_and(|map| map.is_empty()) => {}
+                    // The API stores no empty map (`omitempty` in its types): it declares nothing, and one whose last name was
+                    // removed is gone with it. What differs is each name, of which a rule may ignore one.
+                    None if value.as_map().is_some() => {
+                        differing(value, &Value::Map(Map::default()), pointer, found);
+                    }
                     None => found.push(pointer.clone()),
                 }
                 pointer.truncate(length);
@@ -260,6 +263,20 @@ pub fn changed(before: &Value, after: &Value) -> Vec<String> {
     unequal(before, after, &mut String::new(), &mut found);
     found.retain(|pointer| !BOOKKEEPING.iter().any(|kept| pointer.starts_with(kept)));
     found
+}
+
+/// What a change has done, for a reader of a trace.
+pub fn told(before: Option<&Value>, after: Option<&Value>) -> String {
+    let (Some(before), Some(after)) = (before, after) else {
+        return if after.is_some() { "is there now".to_owned() } else { "is gone".to_owned() };
+    };
+    let shown =
+        |object: &Value, pointer: &str| at(object, pointer).map_or("nothing".to_owned(), Value::to_json);
+    let changes = changed(before, after);
+    let told = changes
+        .iter()
+        .map(|pointer| format!("{pointer}: {} becomes {}", shown(before, pointer), shown(after, pointer)));
+    if changes.is_empty() { "bookkeeping alone".to_owned() } else { told.collect::<Vec<_>>().join(", ") }
 }
 
 fn unequal(before: &Value, after: &Value, pointer: &mut String, found: &mut Vec<String>) {
@@ -351,6 +368,18 @@ mod tests {
         assert_eq!(found, Vec::<String>::new());
         differing(&target, &value("{}"), &mut String::new(), &mut found);
         assert_eq!(found, ["/kind"]);
+    }
+
+    #[test]
+    fn of_a_map_that_is_gone_each_name_differs_that_no_rule_ignores() {
+        let live = Live::from([(
+            key("a"),
+            value(r#"{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a","namespace":"web"}}"#),
+        )]);
+        let differs = |pointer: &str| Difference::Declared { pointer: pointer.to_owned() };
+        assert_eq!(judged(&live, &[], &[]), [differs("/data/first"), differs("/data/second")]);
+        let rule = Ignored { group: String::new(), kind: "ConfigMap".into(), pointer: "/data/second".into() };
+        assert_eq!(judged(&live, &[rule], &[]), [differs("/data/first")]);
     }
 
     #[test]

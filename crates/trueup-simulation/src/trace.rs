@@ -32,6 +32,13 @@ impl Trace {
         }
     }
 
+    /// What only a reader wants to know; it stands for nothing in the number.
+    pub fn detail(&mut self, at_ms: u64, text: impl FnOnce() -> String) {
+        if let Some(lines) = &mut self.lines {
+            lines.push(format!("{:>9}.{:03}   {}", at_ms / 1000, at_ms % 1000, text()));
+        }
+    }
+
     pub fn digest(&self) -> u64 {
         self.digest
     }

@@ -9,12 +9,13 @@ use trueup_engine::app::{App, DriftChoice, Initiator, Retry, SyncRequest};
 use trueup_engine::condition::{Condition, ConditionType};
 use trueup_engine::desired::TargetSet;
 use trueup_engine::difference::Origin;
+use trueup_engine::fight::Fight;
 use trueup_engine::lint::lint;
 use trueup_engine::live::LiveSet;
 use trueup_engine::look::Comparison;
 use trueup_engine::operation::{self, Effect, OperationPhase, OperationState, StepOutcome, StepResult};
 use trueup_engine::plan::{
-    Action, HeldReason, PlanContext, Step, SyncPlan, limit_conditions, limits_until, plan,
+    Action, Held, HeldReason, PlanContext, Step, SyncPlan, limit_conditions, limits_until, plan,
 };
 use trueup_engine::policy::{self, Asked, Authority, LastSync, NotNow};
 use trueup_engine::status::SyncStatus;
@@ -198,7 +199,7 @@ fn go_on(scene: &Scene<'_>, state: &mut AppState, comparison: &Comparison) -> Op
 
 /// What the application's own policy does by itself.
 fn by_policy(scene: &Scene<'_>, state: &mut AppState, comparison: &Comparison) -> Option<Intention> {
-    state.policy_conditions.clear();
+    state.policy_conditions = fights_held(scene, state);
     state.limited_until = None;
     // What the server or Git has not answered yet is not acted on: the answer wakes the worker.
     let is_open = state.inquiry.is_awaited() || confirm::is_open(state);
@@ -231,7 +232,9 @@ fn by_policy(scene: &Scene<'_>, state: &mut AppState, comparison: &Comparison) -
         !moved_here && comparison.differences().all(|difference| difference.origin == Origin::Cluster);
     let reason = if heals { "self-heal" } else { "a commit" };
     let intention = planned(scene, state, comparison, &authority, Mode::Real, reason, heals);
-    state.policy_conditions.extend(held_conditions(&intention.plan));
+    let held = held_conditions(&intention.plan);
+    state.policy_conditions.retain(|known| !held.contains(known));
+    state.policy_conditions.extend(held);
     let waits = others::wait_until(&intention.plan, scene.now);
     state.limited_until = limits_until(&intention.plan).into_iter().chain(waits).min();
     if intention.plan.steps.is_empty() {
@@ -307,6 +310,21 @@ pub fn concerned(comparison: &Comparison, plan: &SyncPlan) -> Comparison {
         conditions: Vec::new(),
         rules: Vec::new(),
     }
+}
+
+/// Names every fight from the correction that makes it one until healing would go on, also while the path is as Git wants it: who
+/// undoes it so seldom that no back-off ever meets him would else never be named.
+fn fights_held(scene: &Scene<'_>, state: &AppState) -> Vec<Condition> {
+    if !scene.app.automated.is_some_and(|automated| automated.self_heal) {
+        return Vec::new();
+    }
+    let fights = state.fights.all(scene.now).into_iter().filter(|fight| fight.until > scene.now);
+    let held = fights.map(|Fight { place: (key, path), opponent, until }| Held {
+        key,
+        path,
+        reason: HeldReason::Fight { opponent, until },
+    });
+    held_conditions(&SyncPlan { steps: Vec::new(), held: held.collect() })
 }
 
 /// Conditions for what a plan leaves alone and somebody should know of.

@@ -5,6 +5,7 @@ use trueup_object::Value;
 use super::World;
 use super::tests::{DEPLOYMENT, container};
 use crate::app::{IgnoreRules, IgnoreSpec};
+use crate::autoscaler::Autoscalers;
 use crate::settings::Settings;
 use crate::status::SyncStatus;
 
@@ -62,6 +63,26 @@ fn an_ignored_field_of_an_item_keeps_its_value_while_another_item_is_applied() {
     world.commit(&GATEWAY.replace("rate: 5", "rate: 6"));
     world.heal();
     assert_eq!(filters(&world), r#"[{"mode":"open","name":"auth"},{"name":"limit","rate":6}]"#);
+}
+
+#[test]
+fn replicas_stay_an_autoscalers_under_a_rule_that_applying_does_not_respect() {
+    let scaler = crate::fixture::value(
+        "{apiVersion: autoscaling/v2, kind: HorizontalPodAutoscaler, metadata: {name: h, namespace: web},
+          spec: {scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: web}}}",
+    );
+    for (scalers, replicas) in [(vec![&scaler], 5), (Vec::new(), 3)] {
+        let mut world = World::synced(DEPLOYMENT).automated(true);
+        world.app.options.respect_ignore = false;
+        let pointers = IgnoreSpec { json_pointers: vec!["/spec/replicas".into()], ..IgnoreSpec::default() };
+        ignoring_spec(&mut world, pointers);
+        world.autoscalers = Autoscalers::new(scalers, Vec::new());
+        world.edit("helper", |object| object.set_at(&["spec", "replicas"], Value::Int(5)));
+        world.commit(&DEPLOYMENT.replace("web:1", "web:2"));
+        world.heal();
+        assert_eq!(world.object().int_at(&["spec", "replicas"]), Some(replicas));
+        assert!(world.object().to_json().contains("web:2"), "the commit is applied");
+    }
 }
 
 #[test]

@@ -330,7 +330,9 @@ fn place(
     inherited: bool,
 ) -> (Place, Option<Excuse>) {
     if finding.ignored_by.is_some() {
-        return (Place::Ignored, Some(Excuse::Ignored));
+        // A rule that applying does not respect takes nothing away from whoever has the field besides.
+        let owner = scaler_of(input, &object.key, finding).cloned().map(Excuse::Autoscaler);
+        return (Place::Ignored, Some(owner.unwrap_or(Excuse::Ignored)));
     }
     if let Some(scaler) = scaler_of(input, &object.key, finding) {
         // The autoscaler's own changes are its business; a person's beside it are told, though they do not count.

@@ -121,6 +121,7 @@ impl World<'_> {
         shared.trace.line(now, &format!("{manager} changes {path} {code}"));
         let key = ResourceKey::new(object.group(), &object.kind, &object.namespace, &object.name);
         for seen in shared.view.claim(since, &key) {
+            shared.trace.detail(now, || oracle::told(seen.before.as_deref(), seen.after.as_deref()));
             shared.judge.edited(now, &key, seen.before.as_deref(), seen.after.as_deref());
         }
         code < 400

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use trueup_object::{ResourceKey, Value};
 
-use super::{AppFacts, Around, Correction, Judge, Property, is_held_by, is_operating};
+use super::{AppFacts, Around, Correction, Edited, Judge, Property, is_held_by, is_operating};
 use crate::oracle;
 use crate::story::{Policy, Replica};
 
@@ -140,7 +140,7 @@ impl Judge {
         if self.is_left_alone(facts, now) {
             self.forbid(now, key, format!("{key} was created, and {app} is synced by hand only"));
         }
-        let deleted = self.edits.get(&(key.clone(), None)).copied();
+        let deleted = self.edits.get(&(key.clone(), None)).map(|edited| edited.at_ms);
         if let Some(at) = deleted
             && self.may_not_heal(facts, now)
             && self.is_established(key, at)
@@ -194,7 +194,7 @@ impl Judge {
     fn correction(&mut self, effect: &Effect, pointer: &str, app: &str, facts: &AppFacts, now: u64) {
         let key = &effect.key;
         let place = (key.clone(), Some(pointer.to_owned()));
-        let Some(at) = self.edits.remove(&place) else { return };
+        let Some(Edited { at_ms: at, before: was }) = self.edits.remove(&place) else { return };
         self.count("heal: changed back");
         if self.may_not_heal(facts, now)
             && self.is_established(key, at)
@@ -203,6 +203,10 @@ impl Judge {
             let message =
                 format!("{key} {pointer} was changed by hand and changed back, and {app} does not heal");
             self.forbid(now, key, message);
+        }
+        // What Git says now and was not there before is a commit that is applied, whoever wrote the path meanwhile.
+        if effect.after.as_deref().and_then(|after| oracle::at(after, pointer)) != was.as_ref() {
+            return;
         }
         let corrected = self.corrections.entry((key.clone(), pointer.to_owned())).or_default();
         corrected.push(Correction { at_ms: now, replica: effect.replica, incarnation: effect.incarnation });

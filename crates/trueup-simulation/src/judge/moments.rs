@@ -12,10 +12,6 @@ use crate::story::Policy;
 /// Corrections of one path within [`WINDOW_MS`] past which it is a fight (contracts: "Limits").
 const CORRECTIONS_MAX: usize = 5;
 
-/// Corrections after which a fight must have a name. It is named when its path is held; a rival who comes so seldom that each of
-/// the first three back-offs is over meets the fourth, of 54 s, which is longer than any rival of a story waits.
-const UNNAMED_MAX: usize = CORRECTIONS_MAX + 3;
-
 const WINDOW_MS: u64 = 600_000;
 
 /// How often a path can be corrected within the window by a controller that backs off: five times at once, then 2, 6, 18, 54, 162
@@ -36,6 +32,7 @@ impl Judge {
         let now = around.now_ms;
         self.note_weather(around);
         self.see_requests(around);
+        self.scaled.extend(oracle::scaled(around.live, None));
         let names: Vec<String> = self.apps.keys().cloned().collect();
         for app in names {
             let Some(application) = around.applications.get(&app) else { continue };
@@ -188,7 +185,8 @@ impl Judge {
                 let message = format!("{key} {pointer} was corrected {} times in ten minutes", recent.len());
                 found.push((key.clone(), message));
             }
-            let Some(fifth) = recent.get(CORRECTIONS_MAX - 1) else { continue };
+            // And whoever begins anew knows one less of each life before, until a path is a fight for him too.
+            let Some(fifth) = recent.get(CORRECTIONS_MAX - 1 + (lives.len() - 1)) else { continue };
             let facts = self.declared_by.get(key).and_then(|app| self.apps.get(app));
             let named = facts.is_some_and(|facts| {
                 let place = format!("{}/{}", key.kind, key.name);
@@ -197,11 +195,9 @@ impl Judge {
                     .iter()
                     .any(|(message, at)| message.starts_with(&place) && at + MOMENT_MS >= *fifth)
             });
-            if !named
-                && recent.len() > UNNAMED_MAX
-                && now > last.at_ms + MOMENT_MS
-                && self.calm_since.is_some()
-            {
+            // A back-off may be over in two seconds: what fails then keeps it from being told.
+            let calm = self.calm_since.is_some_and(|since| since + MOMENT_MS <= last.at_ms);
+            if !named && calm && now > last.at_ms + MOMENT_MS {
                 let message = format!(
                     "{key} {pointer} was corrected {} times in ten minutes, and no FightWarning tells who undoes it",
                     recent.len()
@@ -281,8 +277,11 @@ impl Judge {
             }
             // Whoever does not heal leaves what somebody changed; what both sides moved has a condition.
             Difference::Missing => !policy.heals() && self.is_touched(&gap.object, None),
+            // And replicas that were an autoscaler's are as it left them once it is gone: nobody knows better, and Git has not
+            // moved since its value was left out of account.
             Difference::Declared { pointer } => {
-                !policy.heals() && self.is_touched(&gap.object, Some(pointer))
+                let was_scaled = pointer == oracle::REPLICAS && self.scaled.contains(&gap.object);
+                !policy.heals() && (was_scaled || self.is_touched(&gap.object, Some(pointer)))
             }
         }
     }

@@ -299,11 +299,59 @@ fn a_fight_that_nobody_names_is_found_out() {
         scene.pass(10);
         scene.broken()
     };
-    assert_eq!(fought("[]", 8), []);
-    assert_eq!(fought("[]", 9), [Property::FightsNamed]);
+    assert_eq!(fought("[]", 4), []);
+    assert_eq!(fought("[]", 5), [Property::FightsNamed]);
     let named = r#"[{"type":"FightWarning","message":"ConfigMap/a .data.text: somebody changes it back"}]"#;
     assert_eq!(fought(named, 11), []);
     assert_eq!(fought(named, 14), [Property::FightsNamed], "it does not back off");
+}
+
+#[test]
+fn a_commit_that_is_applied_corrects_nobody() {
+    let mut scene = Scene::new(HEALS);
+    for round in 0..6 {
+        scene.pass(20);
+        let text = format!("text {round}");
+        scene.edit(Some("rival"));
+        scene.commit(&format!("c{round}"), &[("a", &text)]);
+        let before = scene.live.get(&key("a")).cloned();
+        scene.effect("a", Verb::Change, before, Some(object("a", &text)));
+        scene.says("Synced", &format!("c{round}"), "[]");
+    }
+    scene.pass(10);
+    assert_eq!(scene.broken(), []);
+}
+
+#[test]
+fn replicas_that_an_autoscaler_left_may_stay_where_nobody_heals() {
+    let scaler = value(
+        r#"{"apiVersion":"autoscaling/v2","kind":"HorizontalPodAutoscaler","metadata":{"name":"s","namespace":"web"},"spec":{"scaleTargetRef":{"apiVersion":"apps/v1","kind":"Deployment","name":"d"}}}"#,
+    );
+    let workload = |pods: u64| {
+        format!(
+            r#"{{"apiVersion":"apps/v1","kind":"Deployment","metadata":{{"name":"d","namespace":"web","annotations":{{"argocd.argoproj.io/tracking-id":"app:apps/Deployment:web/d"}}}},"spec":{{"replicas":{pods}}}}}"#
+        )
+    };
+    let stays = |policy: Policy, was_scaled: bool| {
+        let mut scene = Scene::new(policy);
+        let files = [("apps/app/a".to_owned(), file("a", "one")), ("apps/app/d".to_owned(), workload(3))];
+        scene.judge.committed(0, "r2", &files.into());
+        scene.says("OutOfSync", "r2", "[]");
+        let key = |kind: &str, group: &str, name: &str| ResourceKey::new(group, kind, "web", name);
+        scene.live.insert(key("Deployment", "apps", "d"), value(&workload(1)));
+        let place = key("HorizontalPodAutoscaler", "autoscaling", "s");
+        if was_scaled {
+            scene.live.insert(place.clone(), scaler.clone());
+        }
+        scene.pass(1);
+        scene.live.remove(&place);
+        scene.pass(1);
+        scene.end();
+        scene.broken()
+    };
+    assert_eq!(stays(KEEPS, true), []);
+    assert_eq!(stays(KEEPS, false), [Property::Converges]);
+    assert_eq!(stays(HEALS, true), [Property::Converges]);
 }
 
 #[test]
