@@ -4,6 +4,7 @@
 //! (`x-kubernetes-validations`) are compiled when the first object is checked.
 
 mod default;
+mod embedded;
 mod prune;
 mod validate;
 
@@ -53,6 +54,15 @@ impl StructuralSchema {
     /// Fills in defaults of an object that an apply has merged, whose nulls stay.
     pub fn default_merged(&self, object: &mut Value) {
         default::default_merged(Node(&self.source), object);
+    }
+
+    /// Shows every object that is embedded in this one, with its path, until one is refused.
+    pub fn visit_embedded<E>(
+        &self,
+        object: &mut Value,
+        mut see: impl FnMut(&mut Value, &str) -> Result<(), E>,
+    ) -> Result<(), E> {
+        embedded::visit(Node(&self.source), object, "", &mut see)
     }
 
     /// What is wrong with the object.

@@ -9,6 +9,7 @@ mod admit;
 mod convert;
 pub(crate) mod decode;
 mod defaults;
+mod delete_options;
 mod duplicates;
 mod fields;
 mod finish;
@@ -34,7 +35,7 @@ use trueup_object::{Timestamp, Value};
 use crate::http::credentials::User;
 use crate::kind::KindInfo;
 use crate::status::ApiStatus;
-pub(crate) use decode::read_delete_options;
+pub(crate) use delete_options::read_delete_options;
 pub(crate) use patch::json_patch;
 use strategy::Part;
 pub(crate) use validate::selector_matches;
@@ -56,6 +57,8 @@ pub struct WriteRequest<'a> {
     pub field_manager: Option<&'a str>,
     pub user_agent: &'a str,
     pub force: bool,
+    /// Nothing is stored: the write only says what it would leave.
+    pub dry_run: bool,
     pub field_validation: FieldValidation,
     pub now: Timestamp,
     /// A fresh uid, used if the write creates the object; everything that the server makes up follows from it.
@@ -143,7 +146,7 @@ pub fn propose(request: WriteRequest<'_>) -> Result<(Value, Vec<String>), ApiSta
         None | Some("") => Part::Main,
         Some("status") => Part::Status,
         Some("finalize") => Part::Finalize,
-        Some("scale") => return scale::propose(&request).map(|scale| (scale, Vec::new())),
+        Some("scale") => return scale::propose(&request),
         Some(_) => return Err(ApiStatus::method_not_allowed(request.kind, verb_name(request.verb))),
     };
     let mut pipeline = Pipeline::new(&request, part);

@@ -16,6 +16,9 @@ const FAILURES_SHOWN: usize = 100;
 /// Longer values say no more to a reader.
 const VALUE_SHOWN: usize = 600;
 
+/// How much of what long values share is shown before they differ.
+const CONTEXT_SHOWN: usize = 80;
+
 pub struct Report<'k> {
     seed: u64,
     n_sequences: usize,
@@ -194,6 +197,14 @@ fn cut(text: &str) -> String {
     format!("{}...", &text[..end])
 }
 
+/// A long text from where it begins to differ from another one.
+fn around(text: &str, other: &str) -> String {
+    let same = text.bytes().zip(other.bytes()).take_while(|(one, other)| one == other).count();
+    let before = same.saturating_sub(CONTEXT_SHOWN);
+    let start = (0..=before).rev().find(|at| text.is_char_boundary(*at)).unwrap_or_default();
+    if text.len() <= VALUE_SHOWN || start == 0 { cut(text) } else { format!("...{}", cut(&text[start..])) }
+}
+
 fn show(name: &str, kind: Option<&Kind>, failure: &Failure) {
     println!("\nFAILED {name} {}", kind.map(called).unwrap_or_default());
     for request in &failure.requests {
@@ -205,8 +216,8 @@ fn show(name: &str, kind: Option<&Kind>, failure: &Failure) {
         println!(
             "  {}\n      control plane {}\n      sandbox       {}",
             difference.path,
-            cut(&difference.real),
-            cut(&difference.ours)
+            around(&difference.real, &difference.ours),
+            around(&difference.ours, &difference.real)
         );
     }
 }

@@ -14,6 +14,8 @@ pub const UID: &str = "{{uid}}";
 pub const DELETED: &str = "{{deleted}}";
 /// Stands for the address of the Service.
 pub const ADDRESS: &str = "{{address}}";
+/// Stands for a port of the nodes that the Service was given, with its number.
+pub const NODE_PORT: &str = "{{node-port-";
 /// Stands for the volume with its account's token, which every pod has.
 pub const ACCESS: &str = "{{access}}";
 

@@ -34,6 +34,8 @@ static QUOTED_OBJECT: LazyLock<Regex> = LazyLock::new(|| pattern(r#""\{(?:[^"\\]
 /// Lines of a comparison begin with a sign or a space; what follows them does not.
 static COMPARISON: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?s)\n@@.*?\n([,\]]|$)"));
 static RECORD: LazyLock<Regex> = LazyLock::new(|| pattern(r"in record \(\d+\)"));
+static VERSION_MET: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"ResourceVersion in (precondition|object meta): \d+"));
 static PRECONDITION: LazyLock<Regex> = LazyLock::new(|| pattern(r"in the precondition \(\d+\)"));
 
 /// The time that generated objects hold.
@@ -49,7 +51,13 @@ impl Sight {
         let sorted = QUOTED_OBJECT.replace_all(text, |found: &regex::Captures<'_>| {
             let inner = Value::from_json(found[0].as_bytes()).ok();
             let object = inner.and_then(|inner| Value::from_json(inner.as_str()?.as_bytes()).ok());
-            object.map_or_else(|| found[0].to_owned(), |object| Value::from(object.to_json()).to_json())
+            object.map_or_else(
+                || found[0].to_owned(),
+                |mut object| {
+                    sort_entries(&mut object);
+                    Value::from(object.to_json()).to_json()
+                },
+            )
         });
         let with_ids = ID.replace_all(&sorted, |found: &regex::Captures<'_>| {
             let id = found[0].to_owned();
@@ -62,8 +70,10 @@ impl Sight {
         let cut = COMPARISON.replace_all(&plain, "$1").into_owned();
         self.compared |= cut != plain;
         let plain = cut;
-        let plain = sorted_values(&plain);
+        let (plain, internal) = sorted_values(&plain);
+        self.compared |= internal;
         let plain = RECORD.replace_all(&plain, "in record (?)");
+        let plain = VERSION_MET.replace_all(&plain, "ResourceVersion in $1: ?");
         let plain = QUOTED_VERSION.replace_all(&plain, "resourceVersion?");
         let plain = PRECONDITION.replace_all(&plain, "in the precondition (?)");
         if self.name.is_empty() { plain.into_owned() } else { plain.replace(&self.name, "{{name}}") }
@@ -108,11 +118,7 @@ impl Sight {
             }
             ("managedFields", Value::List(_)) => {
                 let mut entries = self.see_list(value);
-                // Entries of one second are sorted by name, and the worlds' seconds differ.
-                entries.sort_by_cached_key(|entry| {
-                    ["operation", "manager", "apiVersion", "subresource"]
-                        .map(|key| entry.str_at(&[key]).unwrap_or_default().to_owned())
-                });
+                sort_managers(&mut entries);
                 entries.into()
             }
             // The server collects conflicts in a map.
@@ -142,8 +148,48 @@ impl Sight {
     }
 }
 
-/// Values in messages, which the server shows in the order of its Go types.
-fn sorted_values(text: &str) -> String {
+/// Entries of one second are sorted by name, and the worlds' seconds differ.
+fn sort_managers(entries: &mut [Value]) {
+    entries.sort_by_cached_key(|entry| {
+        ["operation", "manager", "apiVersion", "subresource"]
+            .map(|key| entry.str_at(&[key]).unwrap_or_default().to_owned())
+    });
+}
+
+/// The same in an object that a message quotes.
+fn sort_entries(object: &mut Value) {
+    let entries = object.get_mut("metadata").and_then(|metadata| metadata.get_mut("managedFields"));
+    if let Some(entries) = entries.and_then(Value::as_list_mut) {
+        sort_managers(entries);
+    }
+}
+
+/// What a message shows in place of a whole pod or version, in whichever names.
+const INTERNAL: &str = "{internal}";
+
+/// Whether a value is a pod's or a version's whole, and whether it is shown by the names of the server's internal types.
+fn whole(value: &Value) -> Option<bool> {
+    let is_list = |value: &Value, key: &str| value.get(key).is_some_and(|inner| inner.as_list().is_some());
+    if let Some(first) = value.as_list().and_then(<[Value]>::first) {
+        let is_version =
+            |name: &str, storage: &str| first.get(name).is_some() && first.get(storage).is_some();
+        return is_version("Name", "Storage")
+            .then_some(true)
+            .or(is_version("name", "storage").then_some(false));
+    }
+    if is_list(value, "Containers") {
+        return Some(true);
+    }
+    if is_list(value, "containers") {
+        return Some(false);
+    }
+    value.get("Spec").and_then(whole).or_else(|| value.get("spec").and_then(whole))
+}
+
+/// Values in messages, which the server shows in the order of its Go types; and whether one was of an internal type, which is put
+/// out of sight.
+fn sorted_values(text: &str) -> (String, bool) {
+    let mut internal = false;
     let mut sorted = String::new();
     let mut rest = text;
     while let Some(at) = rest.find("value: {").or_else(|| rest.find("value: [{")) {
@@ -152,13 +198,19 @@ fn sorted_values(text: &str) -> String {
         let length = json_length(value);
         let (value, after) = value.split_at(length);
         match Value::from_json(value.as_bytes()) {
-            Ok(read) => sorted.push_str(&read.to_json()),
+            Ok(read) => match whole(&read) {
+                Some(of_server) => {
+                    internal |= of_server;
+                    sorted.push_str(INTERNAL);
+                }
+                None => sorted.push_str(&read.to_json()),
+            },
             Err(_) => sorted.push_str(value),
         }
         rest = after;
     }
     sorted.push_str(rest);
-    sorted
+    (sorted, internal)
 }
 
 /// How long the list or map is that a text begins with.
@@ -194,6 +246,11 @@ fn without_allocations_of(list: &mut Value) {
     items.into_iter().flatten().for_each(without_allocations);
 }
 
+/// Whether a port of the nodes is none that requests name.
+pub fn is_allocated(port: i64) -> bool {
+    ![30_000, 31_000, 32_000].contains(&port)
+}
+
 /// A service without the addresses and ports that it was given.
 fn without_allocations(service: &mut Value) {
     if service.str_at(&["spec", "clusterIP"]).is_some_and(|address| address.starts_with("10.0.")) {
@@ -205,7 +262,7 @@ fn without_allocations(service: &mut Value) {
     }
     let ports = service.get_mut("spec").and_then(|spec| spec.get_mut("ports")).and_then(Value::as_list_mut);
     for port in ports.into_iter().flatten() {
-        if port.int_at(&["nodePort"]).is_some_and(|number| ![30_000, 31_000, 32_000].contains(&number)) {
+        if port.int_at(&["nodePort"]).is_some_and(is_allocated) {
             port.set_at(&["nodePort"], "PORT".into());
         }
     }

@@ -6,7 +6,8 @@ use anyhow::{Context, Result, anyhow, bail};
 use trueup_object::Value;
 use trueup_testkit::http::{BodyKind, Client, Lines, Method};
 
-use super::request::{ACCESS, ADDRESS, DELETED, OLD_VERSION, Request, UID, VERSION};
+use super::request::{ACCESS, ADDRESS, DELETED, NODE_PORT, OLD_VERSION, Request, UID, VERSION};
+use super::same::is_allocated;
 use crate::differential::kinds::Kind;
 
 /// Who may write; the last two are of a group that may do everything.
@@ -95,6 +96,17 @@ fn address(live: &Value) -> Option<String> {
     address.map(str::to_owned)
 }
 
+/// The ports of the nodes that a Service has, each under its number: JSON for JSON.
+fn node_ports(live: Option<&Value>) -> Vec<(String, String)> {
+    let ports = live.map(|live| live.list_at(&["spec", "ports"])).unwrap_or_default();
+    let numbers =
+        ports.iter().filter_map(|port| port.int_at(&["nodePort"])).filter(|port| is_allocated(*port));
+    let named = |(index, number): (usize, i64)| {
+        (format!("\"nodePort\":\"{NODE_PORT}{index}}}}}\""), format!("\"nodePort\":{number}"))
+    };
+    numbers.enumerate().map(named).collect()
+}
+
 /// The volume with the token of a pod's account.
 fn access(live: &Value) -> Option<String> {
     let volumes = live.list_at(&["spec", "volumes"]).iter();
@@ -124,6 +136,10 @@ impl<'w> Stage<'w> {
         if !text.contains("{{") {
             return text.to_owned();
         }
+        let mut text = text.to_owned();
+        for (stands, own) in node_ports(self.live.as_ref()) {
+            text = text.replace(&stands, &own);
+        }
         text.replace("{{name}}", &self.name)
             .replace(VERSION, &metadata("resourceVersion"))
             .replace(OLD_VERSION, &self.old_version)
@@ -145,6 +161,9 @@ impl<'w> Stage<'w> {
             if let Some(own) = own {
                 request.body = request.body.replace(&own, stands);
             }
+        }
+        for (stands, own) in node_ports(Some(live)) {
+            request.body = request.body.replace(&own, &stands);
         }
         request
     }

@@ -305,6 +305,7 @@ impl Api {
             field_manager: change.field_manager,
             user_agent: change.user_agent,
             force: change.force,
+            dry_run: change.dry_run,
             field_validation: change.field_validation.unwrap_or(FieldValidation::Warn),
             now: self.clock().now(),
             uid: &given.uid,

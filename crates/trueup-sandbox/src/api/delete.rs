@@ -225,7 +225,10 @@ impl Api {
             return marked;
         }
         let mut finalizers: Vec<Value> = live.list_at(&["metadata", "finalizers"]).to_vec();
-        if let Some(propagation) = options.propagation.or_else(|| default_propagation(kind, live)) {
+        // Of namespaces the older option means what it says.
+        let takes = options.takes_dependents && kind.group_kind().is("", "Namespace");
+        let asked = if takes { Some(Propagation::Foreground) } else { options.propagation };
+        if let Some(propagation) = asked.or_else(|| default_propagation(kind, live)) {
             finalizers.retain(|finalizer| !matches!(finalizer.as_str(), Some(FOREGROUND | ORPHAN)));
             match propagation {
                 Propagation::Background => {}
@@ -296,18 +299,23 @@ fn grace_seconds(kind: &KindInfo, options: &DeleteOptions, live: &Value) -> i64 
 impl DeleteOptions {
     fn check(&self, kind: &KindInfo, name: &str, live: &Value) -> Result<(), ApiStatus> {
         let uid = live.str_at(&["metadata", "uid"]).unwrap_or_default();
-        if let Some(wanted) = self.uid.as_deref().filter(|wanted| *wanted != uid) {
-            let detail = format!(
-                "the UID in the precondition ({wanted}) does not match the UID in record ({uid}). The object might have \
-                 been deleted and then recreated"
-            );
-            return Err(precondition_failed(kind, name, &detail));
-        }
         let revision = live.str_at(&["metadata", "resourceVersion"]).unwrap_or_default();
-        if let Some(wanted) = self.revision.as_deref().filter(|wanted| *wanted != revision) {
+        // Namespaces are compared by their own code, which has words of its own.
+        let is_namespace = kind.group_kind().is("", "Namespace");
+        for (what, wanted, found, since) in [
+            ("UID", &self.uid, uid, "been deleted and then recreated"),
+            ("ResourceVersion", &self.revision, revision, "been modified"),
+        ] {
+            let Some(wanted) = wanted.as_deref().filter(|wanted| *wanted != found) else { continue };
+            if is_namespace {
+                let detail = format!(
+                    "Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {found}"
+                );
+                return Err(ApiStatus::conflict(kind, name, &detail));
+            }
             let detail = format!(
-                "the ResourceVersion in the precondition ({wanted}) does not match the ResourceVersion in record \
-                 ({revision}). The object might have been modified"
+                "the {what} in the precondition ({wanted}) does not match the {what} in record ({found}). The object might have \
+                 {since}"
             );
             return Err(precondition_failed(kind, name, &detail));
         }

@@ -21,6 +21,15 @@ use crate::registry::ServedResource;
 use crate::status::{ApiStatus, StatusReason};
 use crate::write::{self, names};
 
+/// That a kind has had its day is told before anything else but the format of a patch is looked at.
+fn warn_deprecated(call: &Call, kind: &KindInfo, verb: Verb, reply: &mut Reply) {
+    let Some(deprecation) = kind.deprecation() else { return };
+    call.trail.annotate("k8s.io/deprecated", "true");
+    if reply.code != 415 || verb != Verb::Patch {
+        reply.warnings.insert(0, deprecation.to_owned());
+    }
+}
+
 /// How long a watch lasts when the client gives no time; the real server draws between half an hour and an hour.
 const WATCH_TIMEOUT: Duration = Duration::from_secs(45 * 60);
 
@@ -74,10 +83,7 @@ pub(super) async fn answer(front: &Front, call: &Call, path: &ResourcePath) -> R
     match answer {
         Answer::Watch(watching) => Ok(Answer::Watch(watching)),
         Answer::Lost(mut reply) | Answer::Whole(mut reply) => {
-            if let Some(deprecation) = served.kind.deprecation() {
-                call.trail.annotate("k8s.io/deprecated", "true");
-                reply.warnings.push(deprecation.to_owned());
-            }
+            warn_deprecated(call, &served.kind, verb, &mut reply);
             let is_served = !matches!(plan.then, Interference::Hang { serve: false });
             if verb.is_write() && is_served {
                 if reply.code < 300 && !verb.removes() {

@@ -8,6 +8,7 @@ use trueup_object::{Timestamp, Value};
 
 use super::Node;
 use crate::status::StatusCause;
+use crate::write::names::dns_1035_label;
 
 /// What is wrong with an object. Its metadata is the API's own business.
 pub(super) fn validate(
@@ -85,6 +86,29 @@ impl Report<'_> {
         }
     }
 
+    /// What an object within the object says that it is.
+    fn embedded_kind(&mut self, map: &Map, path: &str) {
+        for name in ["apiVersion", "kind"] {
+            let Some(value) = map.get(name) else { continue };
+            let wrong = match value.as_str() {
+                None => vec!["must be a string".to_owned()],
+                Some("") => vec!["must not be empty".to_owned()],
+                Some(text) if name == "apiVersion" && text.matches('/').count() > 1 => {
+                    vec![format!("unexpected GroupVersion string: {text}")]
+                }
+                Some(text) if name == "kind" => {
+                    let wrong = dns_1035_label(&text.to_lowercase());
+                    let allowed = "may have mixed case, but should otherwise match: ";
+                    wrong.into_iter().map(|message| format!("{allowed}{message}")).collect()
+                }
+                Some(_) => Vec::new(),
+            };
+            for message in wrong {
+                self.causes.push(StatusCause::invalid(&below(path, name), value, &message));
+            }
+        }
+    }
+
     fn object(&mut self, schema: Node<'_>, map: &Map, path: &str) {
         for name in schema.0.list_at(&["required"]).iter().filter_map(Value::as_str) {
             if !map.contains(name) {
@@ -97,15 +121,7 @@ impl Report<'_> {
                     self.causes.push(StatusCause::required(&below(path, name), ""));
                 }
             }
-            for name in ["kind", "apiVersion"] {
-                if map.get(name).and_then(Value::as_str) == Some("") {
-                    self.causes.push(StatusCause::invalid(
-                        &below(path, name),
-                        &"".into(),
-                        "must not be empty",
-                    ));
-                }
-            }
+            self.embedded_kind(map, path);
         }
         let size = map.len() as i64;
         if let Some(min) = schema.0.int_at(&["minProperties"]).filter(|min| size < *min) {

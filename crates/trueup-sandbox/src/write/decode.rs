@@ -1,6 +1,6 @@
 //! From bytes to an object of the kind, with its unknown fields reported and its defaults filled in.
 
-use trueup_merge::TypeRef;
+use trueup_merge::{SchemaSet, TypeRef};
 use trueup_object::yaml::read_documents;
 use trueup_object::{Gvk, Map, Value};
 
@@ -87,7 +87,7 @@ impl Pipeline<'_, '_> {
                 "{name} in version {version:?} cannot be handled as a {name}: {message}"
             ))
         };
-        let mut decoded = self.decode(&body).map_err(|error| cannot(&error.0))?;
+        let mut decoded = self.decode(&body).map_err(|error| cannot(&error.message))?;
         let mut doubled = doubled;
         if self.request.kind.is_builtin() {
             // Go's decoder does not look at what its types have no field for.
@@ -121,7 +121,7 @@ impl Pipeline<'_, '_> {
         let strategic = self.request.verb == WriteVerb::Patch(PatchKind::Strategic);
         let json = if self.request.verb == WriteVerb::Patch(PatchKind::Json) { "json patch " } else { "" };
         let mut decoded = self.decode(patched).map_err(|error| {
-            let message = if strategic { converted(&error.0) } else { error.0 };
+            let message = if strategic { converted(&error) } else { error.message };
             invalid_patch(shown, &message)
         })?;
         let told = doubled.iter().map(|found| format!("{json}duplicate field {:?}", found.path));
@@ -169,7 +169,8 @@ impl Pipeline<'_, '_> {
             _ => return,
         };
         for path in paths {
-            if emptied.iter().any(|found| found.path == path.join(".")) {
+            let is_emptied = emptied.iter().any(|found| found.path == path.join("."));
+            if is_emptied || (decoded.at(path).is_none() && self.empties(path)) {
                 decoded.set_at(path, Value::List(Vec::new()));
             } else if decoded.at(path).is_none()
                 && self.live().and_then(|live| live.at(path)).is_some_and(Value::is_null)
@@ -178,6 +179,13 @@ impl Pipeline<'_, '_> {
                 decoded.set_at(path, Value::Null);
             }
         }
+    }
+
+    /// Whether an update leaves out a list that is there, of a kind that writes it all the same: whoever does so owns the nothing.
+    fn empties(&self, path: &[&str]) -> bool {
+        let is_update = self.request.verb != WriteVerb::Patch(PatchKind::Apply);
+        let had_some = self.live().is_some_and(|live| !live.list_at(path).is_empty());
+        is_update && had_some && path.len() == 1
     }
 
     /// Gives an object its kind's shape and defaults.
@@ -191,7 +199,7 @@ impl Pipeline<'_, '_> {
             None => shape(object, self.ty, &mut found)?,
         };
         if decoded.as_map().is_none() {
-            return Err(Mismatch("json: cannot unmarshal value into Go value".to_owned()));
+            return Err(Mismatch::new("json: cannot unmarshal value into Go value"));
         }
         self.set_kind(&mut decoded);
         let forgets = object.at(&["metadata", "managedFields"]).and_then(Value::as_list) == Some(&[]);
@@ -222,28 +230,22 @@ impl Pipeline<'_, '_> {
     ) -> Result<Value, Mismatch> {
         let mut decoded = object.clone();
         if decoded.as_map().is_none() {
-            return Err(Mismatch("json: cannot unmarshal value into Go value".to_owned()));
+            return Err(Mismatch::new("json: cannot unmarshal value into Go value"));
         }
         let metadata = decoded.get("metadata");
         if let Some(other) = metadata.filter(|metadata| metadata.as_map().is_none() && !metadata.is_null()) {
             let found = go_kind(other);
-            return Err(Mismatch(format!(
+            return Err(Mismatch::new(format!(
                 "json: cannot unmarshal {found} into Go value of type v1.ObjectMeta"
             )));
         }
-        let config_map = Gvk::new("", "v1", "ConfigMap");
-        let metadata_type = self
-            .request
-            .schemas
-            .lookup(&config_map)
-            .and_then(|ty| ty.field("metadata"))
-            .map_or_else(|| TypeRef::untyped(), |field| field.ty);
+        let metadata_type = metadata_type(self.request.schemas);
         let metadata = decoded.get("metadata").filter(|metadata| !metadata.is_null());
         if let Some(metadata) = metadata.cloned() {
             let mut inner = Found::default();
             let shaped = shape(&metadata, metadata_type, &mut inner)?;
             if shaped.as_map().is_none() {
-                return Err(Mismatch("json: cannot unmarshal value into metadata".to_owned()));
+                return Err(Mismatch::new("json: cannot unmarshal value into metadata"));
             }
             found.unknown.extend(inner.unknown.iter().map(|path| format!("metadata.{path}")));
             decoded.set_at(&["metadata"], shaped);
@@ -251,6 +253,7 @@ impl Pipeline<'_, '_> {
             decoded.set_at(&["metadata"], Value::Map(Map::new()));
         }
         found.unknown.extend(custom.schema.prune(&mut decoded));
+        self.coerce_embedded(&mut decoded, custom, found)?;
         match self.request.verb {
             WriteVerb::Patch(PatchKind::Apply) => custom.schema.default_merged(&mut decoded),
             WriteVerb::Create | WriteVerb::Update | WriteVerb::Patch(_) => {
@@ -259,6 +262,46 @@ impl Pipeline<'_, '_> {
         }
         self.set_kind(&mut decoded);
         Ok(decoded)
+    }
+
+    /// The metadata of objects within the object takes the shape that metadata has; what cannot be a kind is refused, but of
+    /// what an apply merges only later.
+    fn coerce_embedded(
+        &self,
+        object: &mut Value,
+        custom: &CustomKind,
+        found: &mut Found,
+    ) -> Result<(), Mismatch> {
+        let merged = self.request.verb == WriteVerb::Patch(PatchKind::Apply);
+        let ty = metadata_type(self.request.schemas);
+        custom.schema.visit_embedded(object, |resource, path| {
+            for field in ["apiVersion", "kind"] {
+                let given = resource.get(field).filter(|value| value.as_str().is_none() && !merged);
+                if let Some(other) = given {
+                    let shown = other.to_json();
+                    return Err(Mismatch::new(format!(
+                        "{path}.{field}: Invalid value: {shown}: must be a string"
+                    )));
+                }
+            }
+            let Some(metadata) = resource.get("metadata") else { return Ok(()) };
+            let given = if metadata.is_null() { Value::Map(Map::new()) } else { metadata.clone() };
+            let refused = |error: &str| {
+                let shown = given.to_json();
+                Mismatch::new(format!("{path}.metadata: Invalid value: {shown}: {error}"))
+            };
+            if given.as_map().is_none() {
+                let kind = go_kind(&given);
+                return Err(refused(&format!(
+                    "json: cannot unmarshal {kind} into Go value of type v1.ObjectMeta"
+                )));
+            }
+            let mut inner = Found::default();
+            let shaped = shape(&given, ty, &mut inner).map_err(|error| refused(&error.message))?;
+            found.unknown.extend(inner.unknown.iter().map(|unknown| format!("{path}.metadata.{unknown}")));
+            resource.set_at(&["metadata"], shaped);
+            Ok(())
+        })
     }
 
     fn set_kind(&self, object: &mut Value) {
@@ -368,7 +411,7 @@ impl Pipeline<'_, '_> {
         let misfit = trueup_merge::SchemaSet::builtin()
             .lookup(&other)
             .and_then(|ty| shape(body, ty, &mut Found::default()).err());
-        let message = if let Some(Mismatch(message)) = misfit {
+        let message = if let Some(Mismatch { message, .. }) = misfit {
             message
         } else if is_registered {
             let group = expected.group.split('.').next().filter(|group| !group.is_empty()).unwrap_or("core");
@@ -422,25 +465,42 @@ impl Pipeline<'_, '_> {
     }
 }
 
+/// The type that the metadata of every object has.
+fn metadata_type(schemas: &SchemaSet) -> TypeRef<'_> {
+    let config_map = schemas.lookup(&Gvk::new("", "v1", "ConfigMap"));
+    let metadata = config_map.and_then(|ty| ty.field("metadata"));
+    metadata.map_or(TypeRef::untyped(), |field| field.ty)
+}
+
 /// The same mismatch in the words of the conversion that a strategic merge ends with, which knows types and no fields.
-fn converted(message: &str) -> String {
-    const SCALARS: [&str; 6] = ["int32", "int64", "bool", "string", "float64", "float32"];
-    let Some((head, wanted)) = message.rsplit_once(" of type ") else { return message.to_owned() };
-    if super::go_names::is_text_type(wanted) {
-        return "unrecognized type: string".to_owned();
-    }
-    if SCALARS.contains(&wanted) {
-        return format!("unrecognized type: {wanted}");
-    }
+fn converted(mismatch: &Mismatch) -> String {
+    const INTEGERS: [&str; 2] = ["int32", "int64"];
+    let Mismatch { message, is_fraction } = mismatch;
+    let Some((head, wanted)) = message.rsplit_once(" of type ") else { return message.clone() };
     let found = head.strip_prefix("json: cannot unmarshal ").and_then(|rest| rest.split(' ').next());
     let found = match found {
         Some("string") => "string",
+        Some("number") if *is_fraction => "float64",
         Some("number") => "int64",
         Some("bool") => "bool",
         Some("array") => "slice",
         Some("object") => "map",
-        _ => return message.to_owned(),
+        _ => return message.clone(),
     };
+    if wanted == "string" || super::go_names::is_text_type(wanted) {
+        // Go makes a text of a whole number, a letter by its number, which is asked for nowhere.
+        return if found == "int64" {
+            format!("cannot convert int64 to {wanted}")
+        } else {
+            "unrecognized type: string".to_owned()
+        };
+    }
+    if INTEGERS.contains(&wanted) && found == "float64" {
+        return format!("cannot convert float64 to {wanted}");
+    }
+    if INTEGERS.contains(&wanted) || ["bool", "float64", "float32"].contains(&wanted) {
+        return format!("unrecognized type: {wanted}");
+    }
     match wanted {
         _ if wanted.starts_with("[]") => format!("cannot restore slice from {found}"),
         "v1.ResourceList" => format!("cannot restore map from {found}"),
@@ -471,60 +531,10 @@ pub enum WrongKind {
 }
 
 /// How the server's messages name the place in its source that knows all kinds.
-const SCHEME: &str = "pkg/runtime/scheme.go:111";
-
-/// The options of a delete, from its body; they may be of any kind that is none, too.
-pub fn read_delete_options(body: &[u8]) -> Result<Value, ApiStatus> {
-    let unreadable = |message: &str| {
-        ApiStatus::bad_request(format!("couldn't get version/kind; json parse error: {message}"))
-    };
-    let value = Value::from_json(body).map_err(|error| {
-        if is_cut_off(body) {
-            unreadable("unexpected end of JSON input")
-        } else {
-            unreadable(&error.to_string())
-        }
-    })?;
-    let options = match value {
-        Value::Null => return Ok(Value::Map(Map::new())),
-        Value::Map(_) => value,
-        other => {
-            let found = go_kind(&other);
-            return Err(unreadable(&format!("json: cannot unmarshal {found} into Go {TYPE_META}")));
-        }
-    };
-    for field in ["kind", "apiVersion"] {
-        if let Some(other) = options.get(field).filter(|value| !value.is_null() && value.as_str().is_none()) {
-            let found = go_kind(other);
-            return Err(unreadable(&format!(
-                "json: cannot unmarshal {found} into Go struct field .{field} of type string"
-            )));
-        }
-    }
-    let kind = options.str_at(&["kind"]).filter(|kind| !kind.is_empty());
-    if let Some(kind) = kind.filter(|kind| *kind != "DeleteOptions") {
-        let version = options.str_at(&["apiVersion"]).unwrap_or_default();
-        let text = format!("no kind {kind:?} is registered for version {version:?} in scheme {SCHEME:?}");
-        return Err(ApiStatus::bad_request(text));
-    }
-    for (field, wanted) in [("gracePeriodSeconds", "int64"), ("propagationPolicy", "v1.DeletionPropagation")]
-    {
-        let fits = |value: &Value| match wanted {
-            "int64" => value.as_int().is_some(),
-            _ => value.as_str().is_some(),
-        };
-        if let Some(other) = options.get(field).filter(|value| !value.is_null() && !fits(value)) {
-            return Err(ApiStatus::bad_request(format!(
-                "json: cannot unmarshal {} into Go struct field DeleteOptions.{field} of type {wanted}",
-                go_kind(other)
-            )));
-        }
-    }
-    Ok(options)
-}
+pub(super) const SCHEME: &str = "pkg/runtime/scheme.go:111";
 
 /// What Go's decoder reads from a body before it knows the kind.
-const TYPE_META: &str = "value of type struct { APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; Kind string \"json:\\\"kind,omitempty\\\"\" }";
+pub(super) const TYPE_META: &str = "value of type struct { APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; Kind string \"json:\\\"kind,omitempty\\\"\" }";
 
 /// What Go's decoder says of a value that is no object.
 pub fn no_type_meta(value: &Value) -> String {

@@ -9,7 +9,7 @@ use super::decode::{WrongKind, document, invalid_patch, is_cut_off};
 use super::patch::{FieldPatch, PatchSchema, go_map, json_patch, json_type, merge_patch, strategic_merge};
 use super::strategy::{Part, allows_create_on_update, reset};
 use super::zero::zero_status;
-use super::{FieldValidation, PatchKind, Pipeline, WriteVerb, manager};
+use super::{FieldValidation, PatchKind, Pipeline, WriteRequest, WriteVerb, manager};
 use crate::api::convert::shown_as;
 use crate::kind::KindInfo;
 use crate::status::{ApiStatus, StatusCause, StatusReason};
@@ -17,6 +17,9 @@ use crate::status::{ApiStatus, StatusCause, StatusReason};
 /// What patches of a custom kind may be.
 const CUSTOM_PATCHES: [&str; 3] =
     ["application/json-patch+json", "application/merge-patch+json", "application/apply-patch+yaml"];
+
+/// What the server says of a merge patch that is none.
+const NO_PATCH: &str = "Invalid JSON Patch";
 
 impl<'a> Pipeline<'_, 'a> {
     pub(super) fn proposed(&mut self) -> Result<Value, ApiStatus> {
@@ -36,9 +39,7 @@ impl<'a> Pipeline<'_, 'a> {
                 Ok(self.owned(None, object))
             }
             WriteVerb::Update => {
-                let mut object = self.decoded_body()?;
-                self.check_namespace(&mut object)?;
-                self.check_name(&object)?;
+                let object = self.replacement()?;
                 let Some(live) = self.live() else { return self.created_by_update(object) };
                 self.check_uid_precondition(&object, live)?;
                 Ok(self.owned(Some(live), object))
@@ -48,10 +49,18 @@ impl<'a> Pipeline<'_, 'a> {
         }
     }
 
+    /// The whole object of an update, before anybody asks whether it is the one that is there.
+    pub(super) fn replacement(&mut self) -> Result<Value, ApiStatus> {
+        let mut object = self.decoded_body()?;
+        self.check_namespace(&mut object)?;
+        self.check_name(&object)?;
+        Ok(object)
+    }
+
     /// What webhooks left, in the kind's shape and with its defaults again. Who owns what was settled before them: what
     /// they add is nobody's.
     pub(super) fn admitted(&self, admitted: &Value) -> Result<Value, ApiStatus> {
-        let decoded = self.decode(admitted).map_err(|error| ApiStatus::internal(error.0))?;
+        let decoded = self.decode(admitted).map_err(|error| ApiStatus::internal(error.message))?;
         Ok(decoded.object)
     }
 
@@ -68,7 +77,7 @@ impl<'a> Pipeline<'_, 'a> {
     }
 
     /// The object with the managed fields that an update by this client leaves.
-    fn owned(&self, live: Option<&Value>, object: Value) -> Value {
+    pub(super) fn owned(&self, live: Option<&Value>, object: Value) -> Value {
         let writer = self.writer(&manager(self.request));
         let show = |object: &Value, version: &str| self.shown(object, version);
         update_versioned(live, &object, &writer, Kind::versioned(self.ty, &show))
@@ -95,6 +104,8 @@ impl<'a> Pipeline<'_, 'a> {
                 let shown = patched.to_json();
                 (patched, shown)
             }
+            // A list takes the place of the object.
+            PatchKind::Merge if patch.as_list().is_some() => (patch.clone(), patch.to_json()),
             PatchKind::Merge | PatchKind::Apply => {
                 let patched = merge_patch(live, &patch).map_err(super::patch::PatchError::into_status)?;
                 let shown = patched.to_json();
@@ -138,21 +149,36 @@ impl<'a> Pipeline<'_, 'a> {
     }
 
     fn read_patch(&self, kind: PatchKind) -> Result<Value, ApiStatus> {
-        // Strategic patches are read elsewhere in the server, where nobody adds what was being done.
-        let doing = if kind == PatchKind::Strategic { "" } else { "error decoding patch: " };
+        // Strategic patches are read elsewhere in the server, where nobody adds what was being done; and where nobody asks
+        // for unknown fields, only the patching itself reads the others.
+        let lenient = self.request.field_validation == FieldValidation::Ignore;
+        let doing = if lenient || kind == PatchKind::Strategic { "" } else { "error decoding patch: " };
         let patch = Value::from_json(self.request.body).map_err(|error| {
             let error = if is_cut_off(self.request.body) {
                 "unexpected end of JSON input".to_owned()
             } else {
                 error.to_string()
             };
-            ApiStatus::bad_request(format!("{doing}{error}"))
+            let is_merge = lenient && kind == PatchKind::Merge;
+            ApiStatus::bad_request(if is_merge { NO_PATCH.to_owned() } else { format!("{doing}{error}") })
         })?;
         match (kind, &patch) {
-            (PatchKind::Merge, Value::Null) => Err(ApiStatus::bad_request("Invalid JSON Patch")),
+            (PatchKind::Merge, Value::List(_)) if lenient => Ok(patch),
+            (PatchKind::Merge, Value::Map(_)) => Ok(patch),
+            (PatchKind::Merge, _) if lenient => Err(ApiStatus::bad_request(NO_PATCH)),
+            (
+                PatchKind::Json,
+                Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Str(_) | Value::Map(_),
+            ) if lenient => {
+                let found = json_type(&patch);
+                Err(ApiStatus::bad_request(format!(
+                    "json: cannot unmarshal {found} into Go value of type jsonpatch.Patch"
+                )))
+            }
+            (PatchKind::Merge, Value::Null) => Err(ApiStatus::bad_request(NO_PATCH)),
             (PatchKind::Strategic, Value::Null) => Ok(Value::Map(Map::new())),
             (PatchKind::Json, Value::Null) => Ok(Value::List(Vec::new())),
-            (PatchKind::Merge | PatchKind::Strategic, Value::Map(_)) => Ok(patch),
+            (PatchKind::Strategic, Value::Map(_)) => Ok(patch),
             (PatchKind::Merge | PatchKind::Strategic, other) => Err(ApiStatus::bad_request(format!(
                 "{doing}json: cannot unmarshal {} into Go value of type map[string]interface {{}}",
                 json_type(other)
@@ -199,8 +225,9 @@ impl<'a> Pipeline<'_, 'a> {
             apply_versioned(self.live(), &configuration, &self.writer(name), self.request.force, kind);
         let applied = outcome.map_err(|error| self.apply_refused(&configuration, error))?;
         self.check_keys_of_applied(&configuration)?;
-        let decoded =
-            self.decode(&applied.object).map_err(|error| self.inconvertible(&configuration, &error.0))?;
+        let decoded = self
+            .decode(&applied.object)
+            .map_err(|error| self.inconvertible(&configuration, &error.message))?;
         self.emptied = decoded.emptied;
         let mut object = decoded.object;
         if self.live().is_none() && has_text(&object, "uid") {
@@ -279,7 +306,7 @@ impl<'a> Pipeline<'_, 'a> {
     /// A merged object that its Go type cannot hold.
     fn inconvertible(&self, configuration: &Value, reason: &str) -> ApiStatus {
         let kind = &self.request.kind.gvk;
-        let typed = format!("{}, Kind={}", kind.api_version(), kind.kind);
+        let typed = format!("{}/{}, Kind={}", kind.group, kind.version, kind.kind);
         let mut status = self.unfit(configuration, "");
         let message =
             status.message.replacen("failed to create typed patch object", "failed to convert new object", 1);
@@ -345,7 +372,7 @@ impl<'a> Pipeline<'_, 'a> {
         }
         let detail = format!(
             "StorageError: invalid object, Code: 4, Key: {}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: {given}, UID in object meta: {found}",
-            storage_key(self.request.kind, self.request.namespace, self.name())
+            storage_key(self.request)
         );
         Err(ApiStatus::conflict(self.request.kind, self.name(), &detail))
     }
@@ -365,11 +392,30 @@ fn has_text(object: &Value, key: &str) -> bool {
     object.str_at(&["metadata", key]).is_some_and(|text| !text.is_empty())
 }
 
-/// Where etcd would hold the object: the server's messages show it.
-fn storage_key(kind: &KindInfo, namespace: &str, name: &str) -> String {
+/// Where etcd would hold the object: the server's messages show it. Of a dry run they leave out what all keys begin with.
+fn storage_key(request: &WriteRequest<'_>) -> String {
+    let WriteRequest { kind, namespace, .. } = request;
+    let root = if request.dry_run { "" } else { "/registry" };
     let namespace = if namespace.is_empty() { String::new() } else { format!("{namespace}/") };
-    let group = if kind.is_builtin() { String::new() } else { format!("{}/", kind.gvk.group) };
-    format!("/registry/{group}{}/{namespace}{name}", kind.plural)
+    let name = request.name.unwrap_or_default();
+    format!("{root}/{}/{namespace}{name}", storage_folder(kind))
+}
+
+/// Most kinds are kept under their resource, some under what it was called once, and those of other servers under their group.
+fn storage_folder(kind: &KindInfo) -> String {
+    let folder = match (kind.gvk.group.as_str(), kind.gvk.kind.as_str()) {
+        ("", "Service") => "services/specs",
+        ("", "Endpoints") => "services/endpoints",
+        ("", "ReplicationController") => "controllers",
+        ("", "Node") => "minions",
+        ("networking.k8s.io", "Ingress") => "ingress",
+        ("apiregistration.k8s.io" | "apiextensions.k8s.io", _) => {
+            return format!("{}/{}", kind.gvk.group, kind.plural);
+        }
+        _ if kind.is_builtin() => &kind.plural,
+        _ => return format!("{}/{}", kind.gvk.group, kind.plural),
+    };
+    folder.to_owned()
 }
 
 fn manager_required() -> ApiStatus {

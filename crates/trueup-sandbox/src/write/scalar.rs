@@ -84,14 +84,17 @@ pub fn go_type(scalar: Scalar, format: &str) -> &'static str {
     }
 }
 
+/// What Go's quantities say of everything that is none, whatever it is.
+const NO_QUANTITY: &str =
+    "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
+
 /// The message of types that parse for themselves; `None` where Go's own message applies.
 pub fn refusal(value: &Value, scalar: Scalar) -> Option<String> {
+    if scalar == Scalar::Quantity {
+        return Some(NO_QUANTITY.to_owned());
+    }
     let text = value.as_str()?;
     match scalar {
-        Scalar::Quantity => Some(
-            "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
-                .to_owned(),
-        ),
         Scalar::Time | Scalar::MicroTime => {
             let micro = if scalar == Scalar::MicroTime { ".000000" } else { "" };
             Some(format!(
@@ -108,6 +111,7 @@ pub fn refusal(value: &Value, scalar: Scalar) -> Option<String> {
         | Scalar::Number
         | Scalar::Boolean
         | Scalar::IntOrString
+        | Scalar::Quantity
         | Scalar::Duration
         | Scalar::Other => None,
     }

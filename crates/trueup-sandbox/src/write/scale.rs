@@ -3,14 +3,12 @@
 //! The server updates the Scale by the ordinary rules and carries the result over to the object, which is why a new
 //! owner's entry has no time and a field that nobody owned leaves no trace.
 
-use trueup_merge::{ApplyError, TypeRef, apply, scale_entries, server_path, update, with_scale_entries};
+use trueup_merge::{scale_entries, with_scale_entries};
 use trueup_object::{FieldPath, Gvk, ManagedFields, Map, Text, Value};
 
-use super::decode::document;
-use super::patch::{PatchError, json_patch, merge_patch};
 use super::strategy::Part;
-use super::{PatchKind, Pipeline, WriteOutcome, WriteRequest, WriteVerb, manager};
-use crate::kind::{KindInfo, ScalePaths};
+use super::{Pipeline, WriteOutcome, WriteRequest, WriteVerb};
+use crate::kind::{KindInfo, KindOrigin, ScalePaths, Scope};
 use crate::status::{ApiStatus, StatusCause};
 
 /// The Scale of an object; `None` where its kind has none.
@@ -86,8 +84,8 @@ pub(super) fn write(request: &WriteRequest<'_>) -> Result<WriteOutcome, ApiStatu
     };
     let name = request.name.unwrap_or_default();
     let live = request.live.ok_or_else(|| ApiStatus::not_found(request.kind, name))?;
-    let proposed = match request.admitted {
-        Some(admitted) => admitted.clone(),
+    let (proposed, mut warnings) = match request.admitted {
+        Some(admitted) => (admitted.clone(), Vec::new()),
         None => proposed(request, &before(request, paths, live))?,
     };
     check(request, &proposed, live)?;
@@ -103,12 +101,12 @@ pub(super) fn write(request: &WriteRequest<'_>) -> Result<WriteOutcome, ApiStatu
     let mut pipeline = Pipeline::new(&whole, Part::Main);
     let (object, changed) = pipeline.finish_update(object, live)?;
     let response = scale_of(request.kind, &object).unwrap_or_default();
-    let warnings = pipeline.warnings;
+    warnings.append(&mut pipeline.warnings);
     Ok(WriteOutcome { object, response, changed, created: false, warnings, notes: Vec::new() })
 }
 
 /// The Scale that a write proposes, before anybody admits it.
-pub(super) fn propose(request: &WriteRequest<'_>) -> Result<Value, ApiStatus> {
+pub(super) fn propose(request: &WriteRequest<'_>) -> Result<(Value, Vec<String>), ApiStatus> {
     match (request.kind.scale.as_ref(), request.live) {
         (Some(paths), Some(live)) => proposed(request, &before(request, paths, live)),
         (None, _) | (_, None) => Err(ApiStatus::not_found(request.kind, request.name.unwrap_or_default())),
@@ -126,65 +124,42 @@ fn before(request: &WriteRequest<'_>, paths: &ScalePaths, live: &Value) -> Value
     before
 }
 
-fn proposed(request: &WriteRequest<'_>, before: &Value) -> Result<Value, ApiStatus> {
-    let gvk = Gvk::new("autoscaling", "v1", "Scale");
-    let ty = request.schemas.lookup(&gvk).unwrap_or(TypeRef::untyped());
-    let writer =
-        |name: &str| trueup_merge::Writer::new(name, "autoscaling/v1", Some(request.now)).at("scale");
-    let unreadable = |error: String| ApiStatus::bad_request(format!("error decoding patch: {error}"));
-    if request.verb == WriteVerb::Patch(PatchKind::Apply) {
-        let configuration = document(request).map_err(unreadable)?;
-        let name = request.field_manager.unwrap_or_default();
-        let outcome = apply(Some(before), &configuration, &writer(name), request.force, ty);
-        return outcome.map(|applied| applied.object).map_err(refused);
+/// The Scale itself as a kind: a client's request is read, patched and judged as one of any other.
+fn scale_kind() -> KindInfo {
+    KindInfo {
+        gvk: Gvk::new("autoscaling", "v1", "Scale"),
+        plural: "scales".into(),
+        singular: "scale".into(),
+        short_names: Vec::new(),
+        categories: Vec::new(),
+        scope: Scope::Namespaced,
+        // What a client says about it is not a write of it.
+        has_status: true,
+        scale: None,
+        origin: KindOrigin::Builtin,
     }
-    let body = document(request).map_err(unreadable)?;
-    let mut scale = match request.verb {
-        WriteVerb::Patch(PatchKind::Json) => json_patch(before, &body).map_err(PatchError::into_status)?,
-        // A Scale has no lists: a strategic merge is a merge.
-        WriteVerb::Patch(PatchKind::Merge | PatchKind::Strategic | PatchKind::Apply) => {
-            merge_patch(before, &body).map_err(PatchError::into_status)?
-        }
-        WriteVerb::Create | WriteVerb::Update => body,
-    };
-    if scale.as_map().is_none() {
-        return Err(unreadable("a Scale is an object".to_owned()));
-    }
-    match scale.at(&["spec", "replicas"]) {
-        None | Some(Value::Null | Value::Int(0)) => {
-            scale.remove_at(&["spec", "replicas"]);
-        }
-        Some(Value::Int(number)) if i32::try_from(*number).is_ok() => {}
-        Some(other) => {
-            return Err(ApiStatus::bad_request(format!(
-                "json: cannot unmarshal {} into Go struct field ScaleSpec.spec.replicas of type int32",
-                other.type_name()
-            )));
-        }
-    }
-    // What a client says about status and identity is not a write of them.
-    for path in [["status"].as_slice(), &["metadata", "creationTimestamp"], &["apiVersion"], &["kind"]] {
-        super::fields::copy_field(&mut scale, before, path);
-    }
-    Ok(update(Some(before), &scale, &writer(&manager(request)), ty))
 }
 
-fn refused(error: ApplyError) -> ApiStatus {
-    let message = error.to_string();
-    match error {
-        ApplyError::Conflicts(conflicts) => {
-            let causes = conflicts.iter().map(|conflict| {
-                let message = format!("conflict with {}", conflict.owner());
-                StatusCause::new("FieldManagerConflict", server_path(&conflict.path), message)
-            });
-            ApiStatus::apply_conflict(message, causes.collect())
+/// The Scale that a write proposes, with its owners, and what its body gives cause to warn of.
+fn proposed(request: &WriteRequest<'_>, before: &Value) -> Result<(Value, Vec<String>), ApiStatus> {
+    let kind = scale_kind();
+    let request = WriteRequest { kind: &kind, live: Some(before), ..*request };
+    let mut pipeline = Pipeline::new(&request, Part::Main);
+    let proposed = match request.verb {
+        // Whether it is the object that is there is asked of the object.
+        WriteVerb::Create | WriteVerb::Update => {
+            pipeline.replacement().map(|scale| pipeline.owned(Some(before), scale))
         }
-        ApplyError::Invalid(_)
-        | ApplyError::LiveInvalid(_)
-        | ApplyError::Inconvertible(_)
-        | ApplyError::Undecodable(_)
-        | ApplyError::ManagedFieldsGiven => ApiStatus::bad_request(message),
+        WriteVerb::Patch(_) => pipeline.proposed(),
+    };
+    let mut scale = proposed.map_err(|refusal| pipeline.warned(refusal))?;
+    if scale.int_at(&["spec", "replicas"]).unwrap_or_default() == 0 {
+        scale.remove_at(&["spec", "replicas"]);
     }
+    for path in [["status"].as_slice(), &["metadata", "creationTimestamp"]] {
+        super::fields::copy_field(&mut scale, before, path);
+    }
+    Ok((scale, pipeline.warnings))
 }
 
 fn check(request: &WriteRequest<'_>, scale: &Value, live: &Value) -> Result<(), ApiStatus> {

@@ -27,8 +27,18 @@ pub struct Emptied {
 
 /// A value that its type cannot hold.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Mismatch(pub String);
+#[error("{message}")]
+pub struct Mismatch {
+    pub message: String,
+    /// The value is a number with a fraction, which not every message says.
+    pub is_fraction: bool,
+}
+
+impl Mismatch {
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), is_fraction: false }
+    }
+}
 
 /// Deeper than this no object of the API is; what is deeper is refused rather than walked.
 const DEPTH_MAX: usize = 512;
@@ -51,7 +61,7 @@ pub fn shape(object: &Value, ty: TypeRef<'_>, found: &mut Found) -> Result<Value
 impl<'a, 'v> Shaper<'_, 'a, 'v> {
     fn value(&mut self, value: &'v Value, ty: TypeRef<'a>, format: &str) -> Result<Value, Mismatch> {
         if self.depth >= DEPTH_MAX {
-            return Err(Mismatch("json: exceeded max depth".to_owned()));
+            return Err(Mismatch::new("json: exceeded max depth"));
         }
         self.depth += 1;
         let shaped = match (ty.shape(), value) {
@@ -60,7 +70,7 @@ impl<'a, 'v> Shaper<'_, 'a, 'v> {
             (Shape::Map { element, .. }, Value::Map(map)) => self.entries(map, element),
             (Shape::List { element, .. }, Value::List(items)) => self.items(items, element),
             (Shape::Scalar(scalar), _) => scalar::canonical(value, scalar, format).ok_or_else(|| {
-                scalar::refusal(value, scalar).map_or_else(|| self.mismatch(value, ty, format), Mismatch)
+                scalar::refusal(value, scalar).map_or_else(|| self.mismatch(value, ty, format), Mismatch::new)
             }),
             (Shape::Struct { .. }, Value::Null) => {
                 let mut shaped = Map::new();
@@ -174,9 +184,9 @@ impl<'a, 'v> Shaper<'_, 'a, 'v> {
         // A number that does not fit is shown, one in the wrong place is not.
         let number = matches!(value, Value::Int(_) | Value::Float(_)) && expected.starts_with("int");
         let found = if number { format!("number {}", value.to_json()) } else { found.to_owned() };
-        Mismatch(format!(
-            "json: cannot unmarshal {found} into Go struct field {owner}.{field} of type {expected}"
-        ))
+        let message =
+            format!("json: cannot unmarshal {found} into Go struct field {owner}.{field} of type {expected}");
+        Mismatch { message, is_fraction: matches!(value, Value::Float(_)) }
     }
 }
 

@@ -190,6 +190,10 @@ pub fn prepare_update(request: &WriteRequest<'_>, part: Part, object: &mut Value
         if kind.group_kind().is("", "Pod") && object.at(&["status", "qosClass"]).is_none() {
             copy_field(object, live, &["status", "qosClass"]);
         }
+        if part == Part::Status && kind.group_kind().is("", "PersistentVolume") {
+            let now = request.now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+            volume_phase(object, live, &now);
+        }
         return;
     }
     if kind.is_builtin() {
@@ -289,6 +293,16 @@ pub fn same_meaning(left: &Value, right: &Value) -> bool {
             one.len() == other.len() && one.iter().zip(other).all(|(one, other)| same_meaning(one, other))
         }
         (one, other) => one == other || (is_nothing(one) && is_nothing(other)),
+    }
+}
+
+/// When a volume came into its phase, unless whoever writes it says so.
+fn volume_phase(object: &mut Value, live: &Value, now: &str) {
+    let of = |volume: &Value, key: &str| volume.at(&["status", key]).cloned();
+    let time = of(object, "lastPhaseTransitionTime");
+    let is_told = time.is_some() && time != of(live, "lastPhaseTransitionTime");
+    if of(object, "phase") != of(live, "phase") && !is_told {
+        object.set_at(&["status", "lastPhaseTransitionTime"], now.into());
     }
 }
 

@@ -64,6 +64,7 @@ impl Server {
             field_manager: Some("tester"),
             user_agent: "curl/8",
             force: false,
+            dry_run: false,
             field_validation: FieldValidation::Warn,
             now: Timestamp::from_second(1_700_000_000 + self.version).unwrap(),
             uid: "00000000-0000-0000-0000-000000000001",

@@ -188,7 +188,7 @@ fn by_kind(report: &mut Report, kind: &GroupKind, object: &Value, live: Option<&
             rules::definition(report, object, live);
         }
         ("apiregistration.k8s.io", "APIService") => definition::api_service(report, object),
-        ("admissionregistration.k8s.io", name) => admission_kind(report, name, object),
+        ("admissionregistration.k8s.io", name) => admission_kind(report, name, object, live),
         _ => {}
     }
 }
@@ -220,10 +220,10 @@ fn core_kind(report: &mut Report, kind: &str, object: &Value, live: Option<&Valu
     }
 }
 
-fn admission_kind(report: &mut Report, kind: &str, object: &Value) {
+fn admission_kind(report: &mut Report, kind: &str, object: &Value, live: Option<&Value>) {
     match kind {
-        "ValidatingWebhookConfiguration" => webhooks::configuration(report, object, false),
-        "MutatingWebhookConfiguration" => webhooks::configuration(report, object, true),
+        "ValidatingWebhookConfiguration" => webhooks::configuration(report, object, live, false),
+        "MutatingWebhookConfiguration" => webhooks::configuration(report, object, live, true),
         "ValidatingAdmissionPolicy" => webhooks::policy(report, object, false),
         "MutatingAdmissionPolicy" => webhooks::policy(report, object, true),
         "ValidatingAdmissionPolicyBinding" => webhooks::policy_binding(report, object, false),

@@ -4,7 +4,7 @@ mod pod;
 
 use trueup_object::{Map, Quantity, Value};
 
-use super::strategy::{Part, is_headless};
+use super::strategy::{Part, is_headless, template_generation};
 use super::validate::names::{dns_label, qualified_name};
 use crate::kind::KindInfo;
 
@@ -20,18 +20,31 @@ pub fn warnings(kind: &KindInfo, part: Part, object: &Value, live: Option<&Value
     }
     let mut told = Vec::new();
     match (kind.gvk.group.as_str(), kind.gvk.kind.as_str()) {
-        ("", "Pod") => {
+        // Pods are changed too often for somebody to look at them again.
+        ("", "Pod") if live.is_none() => {
             host_name(&mut told, object, live, "the Pod's hostname");
             pod::whole(&mut told, object);
         }
         ("", "PodTemplate") if !is_same_generation(object, live) => {
             pod::template(&mut told, object.get("template").unwrap_or(&NOTHING), "template");
         }
-        ("", "ReplicationController") | ("apps", "Deployment" | "ReplicaSet") => {
+        ("", "ReplicationController") => {
+            host_name(&mut told, object, live, "Pod names and hostnames");
+            if !is_same_generation(object, live) {
+                // Of a change the server looks at the template that was there before.
+                template(&mut told, live.unwrap_or(object), &["spec"]);
+            }
+        }
+        ("apps", "Deployment" | "ReplicaSet") => {
             host_name(&mut told, object, live, "Pod names and hostnames");
             workload(&mut told, object, live, &["spec"]);
         }
-        ("apps", "DaemonSet") => workload(&mut told, object, live, &["spec"]),
+        ("apps", "DaemonSet") => {
+            let generation = template_generation(object);
+            if live.is_none_or(|live| template_generation(live) != generation) {
+                template(&mut told, object, &["spec"]);
+            }
+        }
         ("apps", "StatefulSet") => stateful_set(&mut told, object, live),
         ("batch", "Job") => {
             host_name(&mut told, object, live, "Pod names and hostnames");
@@ -102,6 +115,10 @@ fn workload(told: &mut Vec<String>, object: &Value, live: Option<&Value>, spec: 
     if is_same_generation(object, live) {
         return;
     }
+    template(told, object, spec);
+}
+
+fn template(told: &mut Vec<String>, object: &Value, spec: &[&str]) {
     let template = object.at(spec).and_then(|spec| spec.get("template")).unwrap_or(&NOTHING);
     pod::template(told, template, &format!("{}.template", spec.join(".")));
 }
@@ -219,8 +236,9 @@ fn volume(told: &mut Vec<String>, object: &Value) {
 
 fn driver(told: &mut Vec<String>, object: &Value, live: Option<&Value>) {
     let spec = object.get("spec").unwrap_or(&NOTHING);
-    let asked = |driver: &Value| !driver.list_at(&["spec", "tokenRequests"]).is_empty();
-    if asked(object) && !live.is_some_and(asked) && spec.get("serviceAccountTokenInSecrets").is_none() {
+    let asked = |driver: &Value| driver.list_at(&["spec", "tokenRequests"]).to_vec();
+    let asks_anew = !asked(object).is_empty() && live.is_none_or(|live| asked(live) != asked(object));
+    if asks_anew && spec.get("serviceAccountTokenInSecrets").is_none() {
         told.push(
             "spec.serviceAccountTokenInSecrets is unset; if supported by this CSI driver, set to true to prevent possible \
              logging of tokens in volume attributes"

@@ -42,6 +42,15 @@ pub fn service(object: &mut Value) {
     }
     if service_type == "LoadBalancer" {
         fill(spec, "allocateLoadBalancerNodePorts", true);
+        within(object, "status", |status| {
+            within(status, "loadBalancer", |balancer| {
+                each(balancer, "ingress", |ingress| {
+                    if ingress.str_at(&["ip"]).is_some_and(|address| !address.is_empty()) {
+                        fill(ingress, "ipMode", "VIP");
+                    }
+                });
+            });
+        });
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use trueup_object::{Map, Quantity, Value};
 
 use super::names::{dns_label, label_value, qualified_name};
-use super::parts::is_whole;
+use super::parts::{IMMUTABLE, is_whole};
 use super::{Report, join, placement};
 
 static NOTHING: Value = Value::Null;
@@ -231,7 +231,13 @@ pub fn quota(report: &mut Report, object: &Value, live: Option<&Value>) {
         }
     }
     if let Some(live) = live {
-        report.unchanged(object, live, &["spec", "scopes"]);
+        let scopes = |quota: &Value| -> BTreeSet<String> {
+            let listed = quota.list_at(&["spec", "scopes"]).iter();
+            listed.filter_map(Value::as_str).map(str::to_owned).collect()
+        };
+        if scopes(object) != scopes(live) {
+            report.invalid("spec.scopes", object.list_at(&["spec", "scopes"]).to_vec(), IMMUTABLE);
+        }
     }
 }
 
@@ -396,9 +402,6 @@ pub fn priority_class(report: &mut Report, object: &Value, live: Option<&Value>)
 }
 
 pub fn runtime_class(report: &mut Report, object: &Value, live: Option<&Value>) {
-    if let Some(live) = live {
-        return report.unchanged(object, live, &["handler"]);
-    }
     match object.str_at(&["handler"]).filter(|text| !text.is_empty()) {
         None => report.required("handler", ""),
         Some(handler) => report.wrong("handler", handler, dns_label(handler)),
@@ -410,6 +413,9 @@ pub fn runtime_class(report: &mut Report, object: &Value, live: Option<&Value>) 
     if let Some(scheduling) = object.get("scheduling") {
         report.label_map(scheduling.get("nodeSelector"), "scheduling.nodeSelector");
         placement::tolerations(report, scheduling, "scheduling");
+    }
+    if let Some(live) = live {
+        report.unchanged(object, live, &["handler"]);
     }
 }
 

@@ -46,12 +46,12 @@ pub fn endpoints(report: &mut Report, object: &Value) {
 }
 
 pub fn endpoint_slice(report: &mut Report, object: &Value, live: Option<&Value>) {
+    let kind = object.str_at(&["addressType"]).unwrap_or_default();
+    report.one_of(object, "", "addressType", &["FQDN", "IPv4", "IPv6"]);
     // Addresses are judged by their type, which may not change.
     if live.is_some_and(|live| live.get("addressType") != object.get("addressType")) {
         return;
     }
-    let kind = object.str_at(&["addressType"]).unwrap_or_default();
-    report.one_of(object, "", "addressType", &["FQDN", "IPv4", "IPv6"]);
     for (index, endpoint) in object.list_at(&["endpoints"]).iter().enumerate() {
         let path = format!("endpoints[{index}]");
         let addresses = endpoint.list_at(&["addresses"]);

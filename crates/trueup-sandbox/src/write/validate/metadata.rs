@@ -23,33 +23,89 @@ pub fn metadata(report: &mut Report, kind: &KindInfo, object: &Value, live: Opti
             report.forbidden("metadata.namespace", "not allowed on this type");
         }
     }
-    let rounds = Rounds::of(kind);
-    let n_rounds = if live.is_some() { rounds.n_of_update } else { 1 };
-    for round in 0..n_rounds {
-        labels(report, metadata, "metadata.labels", "labels");
-        annotations(report, metadata, "metadata.annotations");
-        owners(report, metadata);
-        if round == 0 {
-            finalizers(
-                report,
-                metadata,
-                if live.is_some() { rounds.finalizers } else { rounds.new_finalizers },
-            );
-            if let Some(live) = live {
-                no_new_finalizers(report, metadata, live);
-            }
+    let Some(live) = live else {
+        annotated(report, metadata);
+        qualified_finalizers(report, metadata);
+        if looks(kind).contains(&Look::Standard) {
+            standard_finalizers(report, metadata);
         }
+        return;
+    };
+    let of_all = [Look::Annotated, Look::Qualified, Look::NoneNew, Look::Immutable, Look::Annotated];
+    for look in of_all.iter().chain(looks(kind)) {
+        look_at(report, *look, object, live);
     }
-    if let Some(live) = live {
-        immutable(report, object, live);
-        // The server checks this once for every kind and once more for its own, and lists both; of jobs the second time comes
-        // after their own rules, and of budgets there is none.
-        let again =
-            !kind.group_kind().is("batch", "Job") && !kind.group_kind().is("policy", "PodDisruptionBudget");
-        if again {
-            immutable(report, object, live);
+}
+
+/// What the server looks at in the metadata of an update.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Look {
+    /// Labels, annotations and owners.
+    Annotated,
+    /// Finalizers are qualified names.
+    Qualified,
+    /// Finalizers are standard or have a domain.
+    Standard,
+    /// An object that is being deleted gets no new finalizers.
+    NoneNew,
+    /// What of an object's identity may not change.
+    Immutable,
+}
+
+fn look_at(report: &mut Report, look: Look, object: &Value, live: &Value) {
+    let empty = Value::Map(Map::new());
+    let metadata = object.get("metadata").unwrap_or(&empty);
+    match look {
+        Look::Annotated => annotated(report, metadata),
+        Look::Qualified => qualified_finalizers(report, metadata),
+        Look::Standard => standard_finalizers(report, metadata),
+        Look::NoneNew => no_new_finalizers(report, metadata, live),
+        Look::Immutable => immutable(report, object, live),
+    }
+}
+
+/// What a kind's own validation looks at once more, after what the server looks at for every kind; it lists both.
+fn looks(kind: &KindInfo) -> &'static [Look] {
+    use Look::{Annotated, Immutable, NoneNew, Qualified, Standard};
+    const WHOLE: [Look; 3] = [Annotated, Qualified, Standard];
+    const CHANGE: [Look; 4] = [NoneNew, Immutable, Annotated, Standard];
+    if kind.custom().is_some() {
+        return &[NoneNew, Immutable, Annotated];
+    }
+    match (kind.gvk.group.as_str(), kind.gvk.kind.as_str()) {
+        ("", "ConfigMap" | "Secret" | "ServiceAccount" | "Pod" | "Endpoints" | "PersistentVolumeClaim")
+        | ("networking.k8s.io", "Ingress" | "IngressClass") => {
+            &[NoneNew, Immutable, Annotated, Standard, Annotated, Qualified, Standard]
         }
+        ("", "PersistentVolume") => &[Annotated, Qualified, Standard, Annotated, Qualified, Standard],
+        // Of jobs the rest comes after their own rules.
+        ("", "LimitRange") | ("discovery.k8s.io", "EndpointSlice") | ("batch", "Job") => &WHOLE,
+        ("", "Namespace") | ("rbac.authorization.k8s.io", _) | ("storage.k8s.io", "StorageClass") => {
+            &[Annotated, Qualified, Standard, NoneNew, Immutable, Annotated, Standard]
+        }
+        ("policy", "PodDisruptionBudget") => &[],
+        ("node.k8s.io", "RuntimeClass") | ("apiregistration.k8s.io", "APIService") => {
+            &[NoneNew, Immutable, Annotated, Annotated, Qualified]
+        }
+        ("coordination.k8s.io", "Lease") | ("apiextensions.k8s.io", "CustomResourceDefinition") => {
+            &[NoneNew, Immutable, Annotated]
+        }
+        ("admissionregistration.k8s.io", _) => &[Annotated, Qualified],
+        _ => &CHANGE,
     }
+}
+
+/// What a kind whose own rules come first looks at after them.
+pub fn of_change(report: &mut Report, object: &Value, live: &Value) {
+    for look in [Look::NoneNew, Look::Immutable, Look::Annotated, Look::Standard] {
+        look_at(report, look, object, live);
+    }
+}
+
+fn annotated(report: &mut Report, metadata: &Value) {
+    labels(report, metadata, "metadata.labels", "labels");
+    annotations(report, metadata, "metadata.annotations");
+    owners(report, metadata);
 }
 
 /// The beginning of a name that the server completes: it may end with a hyphen.
@@ -77,47 +133,6 @@ fn checked_name(kind: &KindInfo, name: &str) -> Vec<String> {
         // The kind's own check says it all.
         ("apiregistration.k8s.io", _) if kind.is_builtin() => path_segment(name),
         _ => dns_subdomain(name),
-    }
-}
-
-/// How often the server looks at the same metadata, and lists what is wrong with it: once for every kind, and as often again as
-/// the kind's own validation calls the one of another.
-struct Rounds {
-    n_of_update: usize,
-    /// Of an update: `q` for a qualified name, `s` for a standard or fully qualified one.
-    finalizers: &'static str,
-    new_finalizers: &'static str,
-}
-
-impl Rounds {
-    fn of(kind: &KindInfo) -> Self {
-        let rounds = |n_of_update, finalizers: &'static str| {
-            let new_finalizers = if finalizers.contains('s') { "qs" } else { "q" };
-            Self { n_of_update, finalizers, new_finalizers }
-        };
-        if kind.custom().is_some() {
-            return rounds(3, "q");
-        }
-        match (kind.gvk.group.as_str(), kind.gvk.kind.as_str()) {
-            (
-                "",
-                "ConfigMap" | "Secret" | "ServiceAccount" | "Pod" | "Endpoints" | "PersistentVolumeClaim",
-            )
-            | ("networking.k8s.io", "Ingress" | "IngressClass") => rounds(4, "qsqs"),
-            ("", "PersistentVolume") => rounds(4, "qqsqs"),
-            ("", "LimitRange") | ("discovery.k8s.io", "EndpointSlice") => rounds(3, "qqs"),
-            ("", "Namespace")
-            | ("batch", "Job")
-            | ("rbac.authorization.k8s.io", _)
-            | ("storage.k8s.io", "StorageClass") => rounds(4, "qqss"),
-            ("policy", "PodDisruptionBudget") => rounds(2, "q"),
-            ("node.k8s.io", "RuntimeClass") | ("apiregistration.k8s.io", "APIService") => rounds(4, "qq"),
-            ("coordination.k8s.io", "Lease") | ("apiextensions.k8s.io", "CustomResourceDefinition") => {
-                rounds(3, "q")
-            }
-            ("admissionregistration.k8s.io", _) => rounds(3, "qq"),
-            _ => rounds(3, "qs"),
-        }
     }
 }
 
@@ -208,18 +223,22 @@ fn owners(report: &mut Report, metadata: &Value) {
 /// Finalizers without a group that the server knows.
 const STANDARD_FINALIZERS: [&str; 3] = ["kubernetes", "orphan", "foregroundDeletion"];
 
-fn finalizers(report: &mut Report, metadata: &Value, rounds: &str) {
-    for round in rounds.chars() {
-        for (index, finalizer) in metadata.list_at(&["finalizers"]).iter().enumerate() {
-            let text = finalizer.as_str().unwrap_or_default();
-            if round == 'q' {
-                for message in qualified_name(text) {
-                    report.invalid("metadata.finalizers", text, &message);
-                }
-            } else if !text.contains('/') && !STANDARD_FINALIZERS.contains(&text) {
-                let detail = "name is neither a standard finalizer name nor is it fully qualified";
-                report.invalid(&format!("metadata.finalizers[{index}]"), text, detail);
-            }
+fn qualified_finalizers(report: &mut Report, metadata: &Value) {
+    for text in
+        metadata.list_at(&["finalizers"]).iter().map(|finalizer| finalizer.as_str().unwrap_or_default())
+    {
+        for message in qualified_name(text) {
+            report.invalid("metadata.finalizers", text, &message);
+        }
+    }
+}
+
+fn standard_finalizers(report: &mut Report, metadata: &Value) {
+    for (index, finalizer) in metadata.list_at(&["finalizers"]).iter().enumerate() {
+        let text = finalizer.as_str().unwrap_or_default();
+        if !text.contains('/') && !STANDARD_FINALIZERS.contains(&text) {
+            let detail = "name is neither a standard finalizer name nor is it fully qualified";
+            report.invalid(&format!("metadata.finalizers[{index}]"), text, detail);
         }
     }
 }
@@ -244,7 +263,7 @@ fn no_new_finalizers(report: &mut Report, metadata: &Value, live: &Value) {
 }
 
 /// What of an object's identity may not change.
-pub fn immutable(report: &mut Report, object: &Value, live: &Value) {
+fn immutable(report: &mut Report, object: &Value, live: &Value) {
     let empty = Value::Map(Map::new());
     let of = |object: &'_ Value| object.get("metadata").unwrap_or(&empty).clone();
     let (metadata, live) = (of(object), of(live));

@@ -223,7 +223,10 @@ impl Report {
     /// Fields that stay as they are once they are set.
     pub(super) fn unchanged(&mut self, object: &Value, live: &Value, path: &[&str]) {
         let new = object.at(path).cloned().unwrap_or_default();
-        if new != live.at(path).cloned().unwrap_or_default() {
+        let old = live.at(path).cloned().unwrap_or_default();
+        if new != old {
+            // A text that is gone is an empty one.
+            let new = if new.is_null() && old.as_str().is_some() { "".into() } else { new };
             self.invalid(&path.join("."), new, IMMUTABLE);
         }
     }

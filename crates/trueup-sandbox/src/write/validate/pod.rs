@@ -18,7 +18,7 @@ pub fn template(report: &mut Report, spec: &Value, path: &str, restart: &[&str])
     let pod = template.get("spec").unwrap_or(&empty);
     if let Some(policy) = pod.str_at(&["restartPolicy"])
         && !restart.contains(&policy)
-        && ["Always", "Never", "OnFailure"].contains(&policy)
+        && (restart.len() == 1 || ["Always", "Never", "OnFailure"].contains(&policy))
     {
         report.one_of(pod, &join(&path, "spec"), "restartPolicy", restart);
     }

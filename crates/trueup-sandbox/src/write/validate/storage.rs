@@ -47,6 +47,12 @@ pub fn claim_spec(report: &mut Report, spec: &Value, path: &str) {
             }
         }
     }
+    if let (Some(source), Some(reference)) = (spec.get("dataSource"), spec.get("dataSourceRef")) {
+        let text = |of: &Value, key: &str| of.str_at(&[key]).unwrap_or_default().to_owned();
+        if ["apiGroup", "kind", "name"].iter().any(|key| text(source, key) != text(reference, key)) {
+            report.invalid(path, Value::Map(Map::new()), "must match dataSourceRef");
+        }
+    }
 }
 
 fn access_modes(report: &mut Report, modes: &[Value], path: &str) {
@@ -224,7 +230,10 @@ pub fn storage_class(report: &mut Report, object: &Value) {
             report.invalid("parameters", "", "field can not be empty.");
         }
     }
-    report.optional(object, "", "reclaimPolicy", &["Delete", "Retain"]);
+    // Nobody judges an empty one.
+    if object.str_at(&["reclaimPolicy"]).is_some_and(|policy| !policy.is_empty()) {
+        report.optional(object, "", "reclaimPolicy", &["Delete", "Retain"]);
+    }
     report.optional(object, "", "volumeBindingMode", &["Immediate", "WaitForFirstConsumer"]);
     for (index, term) in object.list_at(&["allowedTopologies"]).iter().enumerate() {
         for (number, expression) in term.list_at(&["matchLabelExpressions"]).iter().enumerate() {

@@ -1,6 +1,6 @@
 //! What an update may not change.
 
-use trueup_object::Value;
+use trueup_object::{Quantity, Value};
 
 use super::super::strategy::{is_headless, same_meaning};
 use super::Report;
@@ -15,7 +15,7 @@ pub fn immutable(report: &mut Report, kind: &KindInfo, object: &Value, live: &Va
         }
         ("apps", "StatefulSet") => stateful_set(report, object, live),
         ("batch", "Job") => {
-            super::metadata::immutable(report, object, live);
+            super::metadata::of_change(report, object, live);
             job(report, object, live);
         }
         ("", "Service") => service(report, object, live),
@@ -151,12 +151,15 @@ fn job(report: &mut Report, object: &Value, live: &Value) {
         template
     };
     let (new, old) = (template(object), template(live));
-    for part in ["metadata", "spec"] {
-        let of = |template: &Value| template.get(part).cloned().unwrap_or_default();
-        if !same_meaning(&of(&new), &of(&old)) {
-            let value = object.at(&["spec", "template", part]).cloned().unwrap_or_default();
-            report.invalid(&format!("spec.template.{part}"), value, super::parts::IMMUTABLE);
+    if waits(live) {
+        let spec = |template: &Value| template.get("spec").cloned().unwrap_or_default();
+        if !same_meaning(&spec(&new), &spec(&old)) {
+            let value = object.at(&["spec", "template", "spec"]).cloned().unwrap_or_default();
+            report.invalid("spec.template.spec", value, super::parts::IMMUTABLE);
         }
+    } else if !same_meaning(&new, &old) {
+        let value = object.at(&["spec", "template"]).cloned().unwrap_or_default();
+        report.invalid("spec.template", value, super::parts::IMMUTABLE);
     }
     for field in ["completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy", "successPolicy"]
     {
@@ -187,6 +190,11 @@ fn volume(report: &mut Report, object: &Value, live: &Value) {
 }
 
 fn claim(report: &mut Report, object: &Value, live: &Value) {
+    // A claim that names no class, in neither way, may be given one.
+    let annotation = ["metadata", "annotations", "volume.beta.kubernetes.io/storage-class"];
+    let gets_class = live.at(&["spec", "storageClassName"]).is_none()
+        && live.at(&annotation).is_none()
+        && object.at(&["spec", "storageClassName"]).is_some();
     let rest = |value: &Value| {
         let mut spec = value.get("spec").cloned().unwrap_or_default();
         // What a bound claim asks for may grow, and the volume is set once.
@@ -197,6 +205,9 @@ fn claim(report: &mut Report, object: &Value, live: &Value) {
         if live.str_at(&["spec", "volumeName"]).is_none_or(str::is_empty) {
             spec.remove_at(&["volumeName"]);
         }
+        if gets_class {
+            spec.remove_at(&["storageClassName"]);
+        }
         spec
     };
     if !same_meaning(&rest(object), &rest(live)) {
@@ -204,6 +215,18 @@ fn claim(report: &mut Report, object: &Value, live: &Value) {
             "spec",
             "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims",
         );
+    }
+    // What is asked for may become less again, down to what there is.
+    let amount = |claim: &Value, path: &[&str]| {
+        let given = claim.at(path).filter(|amount| !amount.is_null()).cloned();
+        Quantity::of(&given.unwrap_or_else(|| 0.into())).ok()
+    };
+    let asked = amount(object, &["spec", "resources", "requests", "storage"]);
+    if asked.is_some()
+        && asked < amount(live, &["spec", "resources", "requests", "storage"])
+        && asked <= amount(live, &["status", "capacity", "storage"])
+    {
+        report.forbidden("spec.resources.requests.storage", "field can not be less than status.capacity");
     }
     let mode = |claim: &Value| claim.at(&["spec", "volumeMode"]).cloned().unwrap_or_default();
     if mode(object) != mode(live) {
@@ -215,6 +238,23 @@ fn claim(report: &mut Report, object: &Value, live: &Value) {
 fn grace_became_one(object: &Value, live: &Value) -> bool {
     let grace = |pod: &Value| pod.int_at(&["spec", "terminationGracePeriodSeconds"]);
     grace(live).is_some_and(|seconds| seconds < 0) && grace(object) == Some(1)
+}
+
+/// Tolerations may be added, and their seconds changed; then they are judged once more.
+fn tolerations(report: &mut Report, object: &Value, live: &Value) {
+    let bare = |toleration: &Value| {
+        let mut bare = toleration.clone();
+        bare.remove_at(&["tolerationSeconds"]);
+        bare
+    };
+    let given: Vec<Value> = object.list_at(&["spec", "tolerations"]).iter().map(bare).collect();
+    if live.list_at(&["spec", "tolerations"]).iter().all(|toleration| given.contains(&bare(toleration))) {
+        return super::placement::tolerations(report, object.get("spec").unwrap_or(&NOTHING), "spec");
+    }
+    report.forbidden(
+        "spec.tolerations",
+        "existing toleration can not be modified except its tolerationSeconds",
+    );
 }
 
 fn pod(report: &mut Report, object: &Value, live: &Value) {
@@ -246,6 +286,7 @@ fn pod(report: &mut Report, object: &Value, live: &Value) {
         }
         _ => {}
     }
+    tolerations(report, object, live);
     let gates = |pod: &Value| pod.list_at(&["spec", "schedulingGates"]).to_vec();
     let before = gates(live);
     for (index, gate) in gates(object).iter().enumerate().filter(|(_, gate)| !before.contains(gate)) {

@@ -9,15 +9,28 @@ use super::{Report, join};
 
 static NOTHING: Value = Value::Null;
 
-pub fn configuration(report: &mut Report, object: &Value, mutating: bool) {
+pub fn configuration(report: &mut Report, object: &Value, live: Option<&Value>, mutating: bool) {
+    // Names that were let pass before stay.
+    let had_own_names = live.is_none_or(has_own_names);
+    let mut names = BTreeSet::new();
     for (index, webhook) in object.list_at(&["webhooks"]).iter().enumerate() {
         let path = format!("webhooks[{index}]");
         review_versions(report, webhook, &path);
         self::webhook(report, webhook, &path);
+        let name = webhook.str_at(&["name"]).unwrap_or_default();
+        if !name.is_empty() && !names.insert(name) && had_own_names {
+            report.duplicate(&join(&path, "name"), name);
+        }
         if mutating {
             report.optional(webhook, &path, "reinvocationPolicy", &["IfNeeded", "Never"]);
         }
     }
+}
+
+/// Whether no two webhooks have the same name.
+fn has_own_names(configuration: &Value) -> bool {
+    let mut names = BTreeSet::new();
+    configuration.list_at(&["webhooks"]).iter().all(|webhook| names.insert(webhook.str_at(&["name"])))
 }
 
 /// The versions in which a review can be sent.

@@ -100,7 +100,16 @@ pub fn replication_controller(report: &mut Report, object: &Value) {
 /// A strategy of an unknown type, as the server shows it: in its internal form.
 fn unsupported_strategy(report: &mut Report, strategy: Option<&Value>, path: &str, known: &[&str]) {
     let kind = strategy.and_then(|strategy| strategy.str_at(&["type"])).unwrap_or_default();
-    let shown = format!("{{\"Type\":{},\"RollingUpdate\":null}}", Value::from(kind).to_json());
+    let rolling = strategy.and_then(|strategy| strategy.get("rollingUpdate"));
+    let rolling = rolling.map_or(Value::Null, |rolling| {
+        let mut shown = Value::default();
+        for (key, name) in [("maxUnavailable", "MaxUnavailable"), ("maxSurge", "MaxSurge")] {
+            shown.set_at(&[name], rolling.get(key).cloned().unwrap_or_else(|| 0.into()));
+        }
+        shown
+    });
+    let shown =
+        format!("{{\"Type\":{},\"RollingUpdate\":{}}}", Value::from(kind).to_json(), rolling.to_json());
     let listed: Vec<String> = known.iter().map(|item| format!("{item:?}")).collect();
     report.causes.push(StatusCause::new(
         "FieldValueNotSupported",
@@ -234,7 +243,15 @@ fn stateful_spec(report: &mut Report, spec: &Value) {
             }
         }
         Some(_) | None => {
-            report.invalid("spec.updateStrategy", strategy.clone(), "must be 'RollingUpdate' or 'OnDelete'");
+            let mut shown = Value::default();
+            shown.set_at(&["Type"], strategy.get("type").cloned().unwrap_or_else(|| "".into()));
+            shown.set_at(&["RollingUpdate"], Value::Null);
+            if let Some(rolling) = rolling {
+                let partition = rolling.get("partition").cloned().unwrap_or_else(|| 0.into());
+                shown.set_at(&["RollingUpdate", "Partition"], partition);
+                shown.set_at(&["RollingUpdate", "MaxUnavailable"], Value::Null);
+            }
+            report.invalid("spec.updateStrategy", shown, "must be 'RollingUpdate' or 'OnDelete'");
         }
     }
     if let Some(policy) = spec.get("persistentVolumeClaimRetentionPolicy") {
