@@ -9,7 +9,7 @@ use trueup_engine::app::{App, AppKey, Unsupported};
 use trueup_engine::condition::Condition;
 use trueup_engine::tracking::Tracking;
 use trueup_engine::weight::Level;
-use trueup_object::{GroupKind, Gvk, Text, Value};
+use trueup_object::{Gvk, ResourceKey, Text, Value};
 
 use crate::foreign::{self, Sighting};
 use crate::installation::Installation;
@@ -42,8 +42,8 @@ pub struct Seen {
     pub app: Arc<App>,
     pub uid: Text,
     pub resource_version: Text,
-    /// The kinds of the objects that its status tells of.
-    pub reported: Arc<BTreeSet<GroupKind>>,
+    /// The objects that its status tells of.
+    pub reported: Arc<BTreeSet<ResourceKey>>,
     traces: Arc<foreign::Traces>,
     surroundings: Surroundings,
 }
@@ -122,13 +122,14 @@ fn surroundings(installation: &Installation, project_name: &str) -> Surroundings
     Surroundings { unsupported, counts, tracking: installation.configured.tracking() }
 }
 
-fn reported(status: &Value) -> BTreeSet<GroupKind> {
+fn reported(status: &Value) -> BTreeSet<ResourceKey> {
     let resources = status.list_at(&["resources"]).iter();
-    let kinds = resources.filter_map(|resource| {
+    let keys = resources.filter_map(|resource| {
         let group = resource.str_at(&["group"]).unwrap_or_default();
-        Some(GroupKind::new(group, resource.str_at(&["kind"])?))
+        let namespace = resource.str_at(&["namespace"]).unwrap_or_default();
+        Some(ResourceKey::new(group, resource.str_at(&["kind"])?, namespace, resource.str_at(&["name"])?))
     });
-    kinds.collect()
+    keys.collect()
 }
 
 /// The rules of the application's project that this build cannot honour, and what it says of additions.
@@ -156,6 +157,9 @@ fn project(installation: &Installation, name: &str) -> (Vec<Unsupported>, Level)
 /// Forgets everything about an application that is gone. Its objects stay: deleting them is a matter of finalizers.
 pub async fn forget(installation: &Installation, key: &AppKey) {
     for other in installation.routes.forget(key) {
+        installation.staff.wake(&other, Depth::Live);
+    }
+    for other in installation.unreported.ended(key) {
         installation.staff.wake(&other, Depth::Live);
     }
     installation.staff.dismiss(key);

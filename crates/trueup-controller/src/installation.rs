@@ -24,6 +24,7 @@ use crate::routes::Routes;
 use crate::site::{self, News, Site};
 use crate::sources::Renders;
 use crate::staff::Staff;
+use crate::unreported::Unreported;
 use crate::watchdog::Watchdog;
 
 /// The wiring of one controller.
@@ -38,6 +39,7 @@ pub struct Installation {
     pub staff: Staff,
     pub board: Board,
     pub complaints: Complaints,
+    pub unreported: Unreported,
     pub configured: Configured,
     pub watchdog: Watchdog,
     pub interrupted: Interrupted,

@@ -27,6 +27,7 @@ mod staff;
 mod state;
 mod stores;
 mod turn;
+mod unreported;
 mod updates;
 mod watchdog;
 mod worker;

@@ -26,6 +26,7 @@ use crate::site::{self, News, Site, is_scaler};
 use crate::sources::Renders;
 use crate::staff::{Staff, application_kind, project_kind, report_kind};
 use crate::stores::{Opened, Stores};
+use crate::unreported::Unreported;
 use crate::watchdog::Watchdog;
 use crate::worker;
 
@@ -138,6 +139,7 @@ pub async fn run(options: Options, board: Board, ended: CancellationToken) -> Re
         watchdog,
         interrupted: Interrupted::default(),
         past: Past::default(),
+        unreported: Unreported::default(),
     });
     let keeper =
         Keeper::start(candidate).map_err(|error| StartError::Thread { message: error.to_string() })?;
@@ -208,6 +210,7 @@ async fn lead(
                 if let Err(error) = installation.past.read(&installation.ledger, installation.now()).await {
                     tracing::error!(%error, "what was done of late cannot be read from the ledger; fights begin anew");
                 }
+                installation.unreported.clear();
                 crew = Some(Crew::begin(&installation, &mut hired));
             }
             (Some(_), false) => {

@@ -62,6 +62,9 @@ const LEDGER_RETRY: SignedDuration = SignedDuration::from_secs(5);
 const REPORT_RETRY: SignedDuration = SignedDuration::from_secs(2);
 const REPORT_RETRY_MAX: SignedDuration = SignedDuration::from_secs(120);
 
+/// One application of all those that cannot write theirs tries this often, and tells the others.
+const REPORT_PROBE: SignedDuration = SignedDuration::from_secs(3);
+
 /// Takes one turn.
 pub async fn take(installation: &Arc<Installation>, state: &mut AppState, woken: Depth) -> Next {
     let now = installation.now();
@@ -77,12 +80,12 @@ pub async fn take(installation: &Arc<Installation>, state: &mut AppState, woken:
             state.running = None;
             let ends = sighting.ends_at();
             let sent = foreign::tell(installation, state, &application, sighting).await;
-            Next::At(report_retry(state, sent, now).into_iter().chain([ends]).min())
+            Next::At(report_retry(installation, state, sent, now).into_iter().chain([ends]).min())
         }
         Found::Invalid { object, conditions } => {
             state.app = None;
             let sent = report::unknown(installation, state, &object, &conditions, false).await;
-            Next::At(report_retry(state, sent, now))
+            Next::At(report_retry(installation, state, sent, now))
         }
         Found::Valid(seen) => {
             let next = valid(installation, state, &seen, woken, now).await;
@@ -171,7 +174,7 @@ async fn blind(
         state.running = None;
     }
     let sent = report::unknown(installation, state, &application.object, &conditions, stands).await;
-    Next::At(due_after(state, sent, now))
+    Next::At(due_after(installation, state, sent, now))
 }
 
 /// What a look led to: all that is left of it while it is carried out. Everything that was parsed for it is gone by then.
@@ -260,7 +263,7 @@ async fn judged(
         cascade::conclude(&scene, &application, state).await;
     }
     note_duration(&scene, state, begun.elapsed());
-    if state.again { Next::Again } else { Next::At(due_after(state, sent, now)) }
+    if state.again { Next::Again } else { Next::At(due_after(installation, state, sent, now)) }
 }
 
 fn note_duration(scene: &act::Scene<'_>, state: &mut AppState, taken: Duration) {
@@ -349,20 +352,35 @@ fn compare(
 }
 
 /// As `due`; what could not be written is tried again.
-fn due_after(state: &mut AppState, sent: bool, now: Timestamp) -> Option<Timestamp> {
-    let again = report_retry(state, sent, now);
+fn due_after(
+    installation: &Installation,
+    state: &mut AppState,
+    sent: bool,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    let again = report_retry(installation, state, sent, now);
     due(state, now).into_iter().chain(again).min()
 }
 
 /// When a report that was not written is written again.
-fn report_retry(state: &mut AppState, sent: bool, now: Timestamp) -> Option<Timestamp> {
+fn report_retry(
+    installation: &Installation,
+    state: &mut AppState,
+    sent: bool,
+    now: Timestamp,
+) -> Option<Timestamp> {
     if sent {
         state.report_failures = 0;
+        for other in installation.unreported.ended(&state.key) {
+            installation.staff.wake(&other, Depth::Live);
+        }
         return None;
     }
     let factor = 2_i32.saturating_pow(state.report_failures);
     state.report_failures = state.report_failures.saturating_add(1);
-    Some(now + REPORT_RETRY.checked_mul(factor).unwrap_or(REPORT_RETRY_MAX).min(REPORT_RETRY_MAX))
+    let is_first = installation.unreported.failed(&state.key);
+    let limit = if is_first { REPORT_PROBE } else { REPORT_RETRY_MAX };
+    Some(now + REPORT_RETRY.checked_mul(factor).unwrap_or(limit).min(limit))
 }
 
 /// The earliest thing that a timer has to wake the worker for.

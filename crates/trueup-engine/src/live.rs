@@ -96,7 +96,8 @@ impl Coverage {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct LiveSet {
     pub objects: BTreeMap<ResourceKey, Live>,
-    /// Objects that exist and whose content could not be had, with the reason.
+    /// Objects that exist and whose content could not be had, and objects of the application of before of which nobody knows
+    /// whether they still exist, with the reason.
     pub unread: BTreeMap<ResourceKey, String>,
     pub coverage: Coverage,
 }

@@ -68,6 +68,9 @@ pub fn pair<'a>(app: &App, targets: &'a TargetSet, live: &'a LiveSet) -> Pairs<'
             }
         }
     }
+    // What Git no longer wants may be there still.
+    let undeclared = live.unread.iter().filter(|(key, _)| !targets.targets.contains_key(key));
+    result.unobserved.extend(undeclared.map(|(key, why)| Unobserved { key: key.clone(), why: why.clone() }));
     result
 }
 

@@ -18,7 +18,7 @@ use trueup_object::{Timestamp, Value};
 use trueup_repo::{MemoryMirrors, MemoryRemotes, Repositories};
 use trueup_sandbox::{Clock, Sandbox, SandboxOptions, Workloads};
 
-use crate::gate::{Controlled, Gates, Sabotage, Shared, held, way};
+use crate::gate::{Controlled, Gates, Going, Sabotage, Shared, held, way};
 use crate::judge::{Judge, POLL_MS, Property, Violation};
 use crate::panics;
 use crate::story::{CrashPoint, Replica, Story};
@@ -168,8 +168,7 @@ impl<'a> World<'a> {
             weather: trueup_latest::Sender::new(0),
             admission: Vec::new(),
             controllers: [Controlled::default(), Controlled::default()],
-            is_disturbed: true,
-            is_writable: false,
+            going: Going { is_disturbed: true, is_writable: false, leader: None },
             is_quiet: false,
             sabotage: play.sabotage,
         };
@@ -333,19 +332,22 @@ impl<'a> World<'a> {
 
     /// Judges the state of things.
     fn look(&mut self) {
-        let somebody_leads = Replica::ALL.into_iter().any(|replica| self.leads(replica));
+        let leader = Replica::ALL.into_iter().find(|replica| self.leads(*replica));
         let shared = &mut *held(&self.gates);
         let unreachable = shared.is_server_down
             || !self.faults.is_empty()
-            || !somebody_leads
+            || leader.is_none()
             || shared.controllers.iter().any(|controlled| controlled.is_cut_off);
         // What a slow server was asked is answered late, also where the server is quick again by then.
         let is_git_slow = self.git_fault.is_some() || self.remotes.is_answering();
-        shared.is_disturbed = unreachable || is_git_slow || !shared.admission.is_empty();
-        shared.is_writable = !unreachable && shared.admission.is_empty();
+        shared.going = Going {
+            is_disturbed: unreachable || is_git_slow || !shared.admission.is_empty(),
+            is_writable: !unreachable && shared.admission.is_empty(),
+            leader,
+        };
         shared.view.refresh();
         let now = shared.now_ms();
-        let around = Shared::around(&shared.view, now, shared.is_disturbed, shared.is_writable);
+        let around = Shared::around(&shared.view, now, shared.going);
         shared.judge.moment(around);
     }
 
@@ -354,9 +356,11 @@ impl<'a> World<'a> {
         self.end_disturbances().await;
         self.pass(CONVERGE_MS).await;
         {
+            let leader = Replica::ALL.into_iter().find(|replica| self.leads(*replica));
             let shared = &mut *held(&self.gates);
             let now = shared.now_ms();
-            let around = Shared::around(&shared.view, now, false, true);
+            let going = Going { is_disturbed: false, is_writable: true, leader };
+            let around = Shared::around(&shared.view, now, going);
             shared.judge.end(around);
             shared.is_quiet = true;
         }

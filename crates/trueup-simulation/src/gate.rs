@@ -48,12 +48,21 @@ pub struct Shared {
     /// What webhooks do, by kind.
     pub admission: Vec<(String, AdmissionFault)>,
     pub controllers: [Controlled; 2],
-    /// Whether a fault is in force, as the driver knows it.
-    pub is_disturbed: bool,
-    pub is_writable: bool,
+    pub going: Going,
     /// Nothing differs any more: whoever writes now must say why.
     pub is_quiet: bool,
     pub sabotage: Sabotage,
+}
+
+/// How things go, as the driver last saw it.
+#[derive(Debug, Clone, Copy)]
+pub struct Going {
+    /// Whether a fault is in force, or no controller leads.
+    pub is_disturbed: bool,
+    /// Whether the acting controller can write statuses.
+    pub is_writable: bool,
+    /// Which controller acts.
+    pub leader: Option<Replica>,
 }
 
 /// What is done wrong on purpose, to see that it is noticed.
@@ -125,9 +134,12 @@ impl Shared {
         u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    pub fn around<'a>(view: &'a View, now_ms: u64, is_disturbed: bool, is_writable: bool) -> Around<'a> {
+    /// The cluster as it is now.
+    pub fn around<'a>(view: &'a View, now_ms: u64, going: Going) -> Around<'a> {
         let View { live, live_changes, applications, .. } = view;
-        Around { now_ms, live, live_changes: *live_changes, applications, is_disturbed, is_writable }
+        let Going { is_disturbed, is_writable, leader } = going;
+        let live_changes = *live_changes;
+        Around { now_ms, live, live_changes, applications, is_disturbed, is_writable, leader }
     }
 
     fn controlled(&mut self, replica: Replica) -> &mut Controlled {
@@ -234,7 +246,7 @@ impl Shared {
                 let about = effect.key.to_string();
                 self.judge.written_in_quiet(now_ms, &about, &effect, &self.view.applications);
             }
-            let around = Self::around(&self.view, now_ms, self.is_disturbed, self.is_writable);
+            let around = Self::around(&self.view, now_ms, self.going);
             self.judge.effect(&effect, around);
         }
     }

@@ -148,6 +148,7 @@ struct AgreedOn {
     targets: Arc<Targets>,
     live_changes: u64,
     is_disturbed: bool,
+    leader: Option<Replica>,
 }
 
 /// Judges one run.
@@ -161,13 +162,15 @@ pub struct Judge {
     edits: BTreeMap<(ResourceKey, Option<String>), Edited>,
     /// Workloads that an autoscaler has targeted at some time.
     scaled: BTreeSet<ResourceKey>,
-    /// What somebody added while the object was as Git wants it, and what was added at other times.
-    added: BTreeSet<(ResourceKey, String)>,
+    /// What somebody added to an object that a controller had seen as Git wants it, by controller, and what was added at other
+    /// times. Each has a disk of its own: one that has not seen the object before finds the addition there, and cannot know that
+    /// it is one.
+    added: BTreeMap<Replica, BTreeSet<(ResourceKey, String)>>,
     maybe_added: BTreeSet<(ResourceKey, String)>,
     /// What differs, by application, for as long as nothing changes.
     known: BTreeMap<String, Known>,
-    /// Since when an object has been seen to be as Git wants it, undisturbed.
-    agreed_since: BTreeMap<ResourceKey, u64>,
+    /// Since when an object has been seen to be as Git wants it, undisturbed, and by which controller.
+    agreed_since: BTreeMap<ResourceKey, BTreeMap<Replica, u64>>,
     /// For which state of things that was last noted for an application.
     agreed_on: BTreeMap<String, AgreedOn>,
     /// When a controller changed back what others had changed.
@@ -196,6 +199,8 @@ pub struct Around<'a> {
     pub is_disturbed: bool,
     /// Whether the acting controller can write statuses.
     pub is_writable: bool,
+    /// Which controller acts.
+    pub leader: Option<Replica>,
 }
 
 impl Judge {
@@ -216,7 +221,7 @@ impl Judge {
             declared_by: BTreeMap::new(),
             edits: BTreeMap::new(),
             scaled: BTreeSet::new(),
-            added: BTreeSet::new(),
+            added: BTreeMap::new(),
             maybe_added: BTreeSet::new(),
             known: BTreeMap::new(),
             agreed_since: BTreeMap::new(),
@@ -300,14 +305,25 @@ impl Judge {
         let entry = (key.clone(), pointer.to_owned());
         self.maybe_added.insert(entry.clone());
         // Labels and annotations of the object itself count by rules of their own.
-        if self.is_established(key, at_ms) && !pointer.starts_with("/metadata/") {
-            self.added.insert(entry);
+        if pointer.starts_with("/metadata/") {
+            return;
+        }
+        for replica in Replica::ALL {
+            if self.has_seen(replica, key, at_ms) {
+                self.added.entry(replica).or_default().insert(entry.clone());
+            }
         }
     }
 
     /// Whether a controller must know what an object was like when it was as Git wants it.
+    fn has_seen(&self, replica: Replica, key: &ResourceKey, at_ms: u64) -> bool {
+        let since = self.agreed_since.get(key).and_then(|seen| seen.get(&replica));
+        since.is_some_and(|since| at_ms.saturating_sub(*since) >= MOMENT_MS)
+    }
+
+    /// Whether one of them must.
     fn is_established(&self, key: &ResourceKey, at_ms: u64) -> bool {
-        self.agreed_since.get(key).is_some_and(|since| at_ms.saturating_sub(*since) >= MOMENT_MS)
+        Replica::ALL.into_iter().any(|replica| self.has_seen(replica, key, at_ms))
     }
 
     /// What the newest commit says of an application.

@@ -34,6 +34,8 @@ use crate::turn::{recall, restore, verdict};
 pub struct Asked {
     /// The kinds that the application has to do with.
     pub kinds: BTreeSet<Gvk>,
+    /// The objects of the application of before, of kinds of which there may be any.
+    pub before: BTreeSet<ResourceKey>,
     /// Objects that are there and could not be read.
     pub unread: Vec<(ResourceKey, WireError)>,
 }
@@ -311,17 +313,17 @@ pub async fn ask(
 ) -> Asked {
     let app = &seen.app;
     let mut kinds: BTreeSet<Gvk> = targets.named().map(|(gvk, _)| gvk.clone()).collect();
-    kinds.extend(kinds_applied_before(installation, state, site, &seen.reported));
+    let before = objects_of_before(state, site, &seen.reported);
+    kinds.extend(kinds_of_before(installation, state, site, &before));
     if app.options.create_namespace {
         kinds.insert(Gvk::new("", "v1", "Namespace"));
     }
     for gvk in &kinds {
         site.cluster.watch(gvk);
     }
-    let named = named(state, app, targets);
+    let named = named(state, app, targets, &before);
     let routed = named.declared.iter().chain(&named.beside);
     let mut namespaces: BTreeSet<Text> = routed.map(|key| key.namespace.clone()).collect();
-    namespaces.extend(state.memory.iter().flat_map(PackedMemory::keys).map(|key| key.namespace.clone()));
     namespaces.insert(Text::from(app.destination.namespace.as_str()));
     // What may not be listed as a whole is listed where this application's objects are.
     for gvk in kinds.iter().chain(&scaler_kinds()) {
@@ -332,13 +334,13 @@ pub async fn ask(
     }
     let named = targets.named().map(|(gvk, key)| (gvk.clone(), ObjectName::of(key)));
     let unread = site.cluster.need(named).await;
-    Asked { kinds, unread }
+    Asked { kinds, before, unread }
 }
 
 /// The objects that an application has to do with. One that is being deleted declares nothing any more.
-fn named(state: &AppState, app: &App, targets: &PackedTargets) -> Named {
+fn named(state: &AppState, app: &App, targets: &PackedTargets, before: &BTreeSet<ResourceKey>) -> Named {
     let mut declared: BTreeSet<ResourceKey> = targets.named().map(|(_, key)| key.clone()).collect();
-    let mut beside = BTreeSet::new();
+    let mut beside = before.clone();
     if app.options.create_namespace {
         beside.insert(ResourceKey::new("", "Namespace", "", &app.destination.namespace));
     }
@@ -363,7 +365,17 @@ pub fn reading(app: Option<&App>, at: Timestamp) -> Reading {
 /// The live objects as they are known now.
 pub fn live(site: &Site, app: &App, targets: &TargetSet, asked: &Asked) -> LiveSet {
     let named = targets.targets.values().map(|target| (&target.gvk, &target.key));
-    site.cluster.live_now(&app.instance, named, asked.unread.clone())
+    let mut live = site.cluster.live_now(&app.instance, named, asked.unread.clone());
+    // Of what Git dropped there may be nothing but the memory of it: that its kind cannot be listed does not make it gone.
+    for key in &asked.before {
+        if targets.targets.contains_key(key) || live.objects.contains_key(key) {
+            continue;
+        }
+        if let Some(why) = live.coverage.uncertainty(key) {
+            live.unread.entry(key.clone()).or_insert(why);
+        }
+    }
+    live
 }
 
 /// Whether kinds of the application are still being listed, or the schemas of custom ones being read: without, their objects
@@ -374,17 +386,32 @@ pub fn is_listing(site: &Site, kinds: &BTreeSet<Gvk>) -> bool {
     kinds.iter().any(|gvk| site.cluster.is_under_way(gvk) || !is_described(gvk))
 }
 
+/// The objects that the application was last known to have: remembered, or told of by its status, which another controller may
+/// have written. Where a kind is served no longer, nothing is left of them.
+fn objects_of_before(
+    state: &AppState,
+    site: &Site,
+    reported: &BTreeSet<ResourceKey>,
+) -> BTreeSet<ResourceKey> {
+    let Some(discovery) = site.cluster.discovery() else { return BTreeSet::new() };
+    let remembered = state.memory.iter().flat_map(PackedMemory::keys);
+    let may_be = |key: &&ResourceKey| {
+        let kind = Gvk::new(&key.group, "", &key.kind);
+        !matches!(discovery.find(&kind), Lookup::NotServed)
+    };
+    remembered.chain(reported).filter(may_be).cloned().collect()
+}
+
 /// Kinds without a target now may hold objects that are to be pruned: annotations cannot be selected on, so the kinds
 /// of what was applied before are watched too.
-fn kinds_applied_before(
+fn kinds_of_before(
     installation: &Installation,
     state: &AppState,
     site: &Site,
-    reported: &BTreeSet<GroupKind>,
+    before: &BTreeSet<ResourceKey>,
 ) -> Vec<Gvk> {
     let Some(discovery) = site.cluster.discovery() else { return Vec::new() };
     let listed = installation.settings.inventory.get(&state.key).into_iter().flatten().cloned();
-    let remembered = state.memory.iter().flat_map(PackedMemory::keys).map(ResourceKey::group_kind);
-    let kinds: BTreeSet<GroupKind> = listed.chain(remembered).chain(reported.iter().cloned()).collect();
+    let kinds: BTreeSet<GroupKind> = listed.chain(before.iter().map(ResourceKey::group_kind)).collect();
     kinds.iter().filter_map(|kind| discovery.preferred(kind)).map(|served| served.gvk.clone()).collect()
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use trueup_api::status::{ApplicationStatus, ComparedTo};
 use trueup_engine::app::App;
+use trueup_engine::status::SyncStatus;
 
 use crate::applications::Seen;
 use crate::inquiry;
@@ -29,6 +30,10 @@ pub fn due(
     state.recalled = true;
     let application = seen.application()?;
     let sync = ApplicationStatus::of(application.status()).sync;
+    // What could not be said any more before, since the sources were unknown for too long, is not said again.
+    if !matches!(sync.status, Some(SyncStatus::Synced | SyncStatus::OutOfSync)) {
+        return None;
+    }
     let now = ComparedTo::of(&application.spec, &application.object);
     // Of other sources nothing was reported.
     let same = (&now.source, &now.sources) == (&sync.compared_to.source, &sync.compared_to.sources);

@@ -82,11 +82,15 @@ impl World {
     fn commit(&self, files: &[(&str, &str)]) {
         let edits =
             files.iter().map(|(path, text)| ((*path).to_owned(), Edit::Write(text.as_bytes().to_vec())));
+        self.edit_files(edits.collect());
+    }
+
+    fn edit_files(&self, edits: Vec<(String, Edit)>) {
         let commit = NewCommit {
             author: "Alice <alice@example.com>".into(),
             time: self.sandbox.clock().now(),
             message: "change".to_owned(),
-            edits: edits.collect(),
+            edits,
         };
         self.remotes.commit(&RepoUrl::parse(REPOSITORY).unwrap(), "main", &commit);
     }
@@ -248,6 +252,26 @@ impl World {
 
     async fn app(&self, name: &str) -> Value {
         self.get(&format!("{APPLICATIONS}/{name}")).await.unwrap()
+    }
+}
+
+const SERVICE: &str = "apiVersion: v1\nkind: Service\nmetadata: {name: old}\nspec: {ports: [{port: 80}]}\n";
+
+impl World {
+    fn drop_file(&self, path: &str) {
+        self.edit_files([(path.to_owned(), Edit::Remove)].into());
+    }
+
+    /// Makes requests of the controller fail; `on` tells which.
+    fn fault(&self, fault: &str, on: &str) {
+        let mut rule = value(fault);
+        rule.set_at(&["match"], value(on));
+        rule.set_at(&["match", "userAgent"], "trueup/test".into());
+        self.sandbox.faults().add_json(&rule).unwrap();
+    }
+
+    async fn sync_status(&self, app: &str) -> String {
+        self.app(app).await.str_at(&["status", "sync", "status"]).unwrap_or_default().to_owned()
     }
 }
 
@@ -454,6 +478,88 @@ fn a_past_that_cannot_be_read_at_first_is_read_later() {
         sleep(Duration::from_secs(150)).await;
         let replicas = world.get(DEPLOYMENT).await.and_then(|live| live.int_at(&["spec", "replicas"]));
         assert_eq!(replicas, Some(5), "changed by hand, in an application that does not heal");
+        ended.cancel();
+        assert!(second.await.is_ok_and(|ended| ended.is_ok()));
+    });
+}
+
+/// What Git dropped while no controller ran, of a kind that cannot be listed, is neither gone nor forgotten: the ledger knows of
+/// it, and for a controller that has another one the status does.
+#[test]
+fn what_git_dropped_is_not_gone_because_its_kind_cannot_be_listed() {
+    for has_other_disk in [false, true] {
+        in_its_own_time(async {
+            let world = World::new(Duration::from_millis(1)).await;
+            world.commit(&[("apps/web/old.yaml", SERVICE)]);
+            let (first, ended) = world.control();
+            world.until_all_synced().await;
+            ended.cancel();
+            assert!(first.await.is_ok_and(|ended| ended.is_ok()));
+            world.drop_file("apps/web/old.yaml");
+            world.fault(r#"{"kind":"status","code":500}"#, r#"{"kind":"Service"}"#);
+            let disk = if has_other_disk { MemoryDisk::new([8; 32]) } else { world.disk.clone() };
+            let world = World { disk, ..world };
+            let (second, ended) = world.control();
+            sleep(Duration::from_secs(30)).await;
+            assert_eq!(world.sync_status("web").await, "Unknown");
+            world.sandbox.faults().clear();
+            let path = format!("{APPLICATIONS}/web");
+            world.until(&path, |app| app.str_at(&["status", "sync", "status"]) == Some("OutOfSync")).await;
+            ended.cancel();
+            assert!(second.await.is_ok_and(|ended| ended.is_ok()));
+        });
+    }
+}
+
+/// However long statuses could not be written, they are true soon after they can be.
+#[test]
+fn a_status_is_true_soon_after_it_can_be_written_again() {
+    in_its_own_time(async {
+        let world = World::new(Duration::from_millis(1)).await;
+        for app in ["web", "one"] {
+            world.tell(app, r#"{"spec":{"syncPolicy":{"automated":{"selfHeal":false}}}}"#).await;
+        }
+        let (controller, ended) = world.control();
+        world.until_all_synced().await;
+        world.fault(r#"{"kind":"status","code":503}"#, r#"{"kind":"Application","verb":["patch"]}"#);
+        let map = "/api/v1/namespaces/web/configmaps/one?fieldManager=kubectl-edit";
+        let patch = r#"{"data":{"text":"by hand"}}"#;
+        world.wire.write(Method::PATCH, map, BodyKind::MergePatch, patch.into()).await.unwrap();
+        for replicas in [5, 6, 7, 8] {
+            world.scale(replicas).await;
+            sleep(Duration::from_secs(50)).await;
+        }
+        assert_eq!(world.sync_status("web").await, "Synced");
+        world.sandbox.faults().clear();
+        let mended_at = Instant::now();
+        for app in ["web", "one"] {
+            let path = format!("{APPLICATIONS}/{app}");
+            world.until(&path, |app| app.str_at(&["status", "sync", "status"]) == Some("OutOfSync")).await;
+        }
+        assert!(mended_at.elapsed() < Duration::from_secs(5), "{:?}", mended_at.elapsed());
+        ended.cancel();
+        assert!(controller.await.is_ok_and(|ended| ended.is_ok()));
+    });
+}
+
+/// A verdict that was too old to stand does not stand again because a controller begins.
+#[test]
+fn what_could_not_be_said_any_more_is_not_said_again_after_a_start() {
+    in_its_own_time(async {
+        let world = World::new(Duration::from_millis(1)).await;
+        let (first, ended) = world.control();
+        world.until_all_synced().await;
+        world.drop_file("apps/web/deployment.yaml");
+        world.tell("web", r#"{"metadata":{"annotations":{"argocd.argoproj.io/refresh":"normal"}}}"#).await;
+        let path = format!("{APPLICATIONS}/web");
+        world.until(&path, |app| app.str_at(&["status", "sync", "status"]) == Some("Unknown")).await;
+        ended.cancel();
+        assert!(first.await.is_ok_and(|ended| ended.is_ok()));
+        let (second, ended) = world.control();
+        for _ in 0..100 {
+            sleep(Duration::from_millis(100)).await;
+            assert_eq!(world.sync_status("web").await, "Unknown");
+        }
         ended.cancel();
         assert!(second.await.is_ok_and(|ended| ended.is_ok()));
     });

@@ -22,6 +22,7 @@ impl World<'_> {
             let shared = &mut *held(&self.gates);
             let now = shared.now_ms();
             shared.trace.line(now, &format!("step: {word}"));
+            shared.trace.detail(now, || serde_json::to_string(act).unwrap_or_default());
         }
         let came_about = match act {
             Act::Edit { object, edit, manager } => self.edit(object, edit, manager).await,

@@ -153,7 +153,9 @@ impl Judge {
             self.count("heal: created anew");
         }
         self.edits.retain(|(edited, _), _| edited != key);
-        self.added.retain(|(added, _)| added != key);
+        for added in self.added.values_mut() {
+            added.retain(|(added, _)| added != key);
+        }
         self.maybe_added.retain(|(added, _)| added != key);
     }
 

@@ -69,7 +69,9 @@ impl Judge {
         let nothing = BTreeSet::new();
         let added = match additions {
             Additions::None => &nothing,
-            Additions::Certain => &self.added,
+            Additions::Certain => {
+                around.leader.and_then(|leader| self.added.get(&leader)).unwrap_or(&nothing)
+            }
             Additions::Possible => &self.maybe_added,
         };
         let ignored = self.apps.get(app).map(|facts| facts.ignored.as_slice()).unwrap_or_default();
@@ -80,24 +82,26 @@ impl Judge {
     /// Takes note of objects that are as Git wants them while a controller can see that.
     fn note_agreement(&mut self, app: &str, around: Around<'_>) {
         let Some(targets) = self.tip(app).cloned() else { return };
-        let (live_changes, is_disturbed) = (around.live_changes, around.is_disturbed);
+        let (live_changes, is_disturbed, leader) = (around.live_changes, around.is_disturbed, around.leader);
         let known = self.agreed_on.get(app);
         let is_new = known.is_none_or(|known| !Arc::ptr_eq(&known.targets, &targets));
-        if known.is_some_and(|it| it.live_changes == live_changes && it.is_disturbed == is_disturbed)
-            && !is_new
-        {
+        let is_same = |it: &AgreedOn| {
+            it.live_changes == live_changes && it.is_disturbed == is_disturbed && it.leader == leader
+        };
+        if known.is_some_and(is_same) && !is_new {
             return;
         }
         let gaps = self.gaps(app, &targets, around, Additions::None);
         let differing: BTreeSet<ResourceKey> = gaps.into_iter().map(|gap| gap.object).collect();
         for key in targets.objects.keys() {
             let is_marked = around.live.get(key).is_some_and(|live| oracle::owner(key, live) == Some(app));
-            if !differing.contains(key) && is_marked && !around.is_disturbed {
-                if !self.agreed_since.contains_key(key) {
-                    self.agreed_since.insert(key.clone(), around.now_ms);
-                }
-            } else if self.agreed_since.get(key).is_some_and(|since| around.now_ms - since < MOMENT_MS) {
-                self.agreed_since.remove(key);
+            let seen = self.agreed_since.entry(key.clone()).or_default();
+            let watched =
+                around.leader.filter(|_| !differing.contains(key) && is_marked && !around.is_disturbed);
+            // Who has not seen it for long enough, undisturbed, begins anew.
+            seen.retain(|replica, since| watched == Some(*replica) || around.now_ms - *since >= MOMENT_MS);
+            if let Some(leader) = watched {
+                seen.entry(leader).or_insert(around.now_ms);
             }
         }
         if is_new {
@@ -107,7 +111,7 @@ impl Judge {
                 |key: &ResourceKey| owners.get(key).is_none_or(|owner| owner != app) || declared(key);
             self.agreed_since.retain(|key, _| is_kept(key));
         }
-        self.agreed_on.insert(app.to_owned(), AgreedOn { targets, live_changes, is_disturbed });
+        self.agreed_on.insert(app.to_owned(), AgreedOn { targets, live_changes, is_disturbed, leader });
     }
 
     /// The status must not say Synced for long while something differs.

@@ -81,8 +81,28 @@ impl Scene {
                 applications: &self.applications,
                 is_disturbed: false,
                 is_writable: true,
+                leader: Some(Replica::First),
             });
         }
+    }
+
+    /// As `pass`, while this controller acts.
+    fn pass_under(&mut self, leader: Replica, seconds: u64) {
+        for _ in 0..seconds {
+            self.now_ms += 1_000;
+            let (live, applications) = (self.live.clone(), self.applications.clone());
+            let around = Around { live: &live, applications: &applications, ..self.around_at() };
+            self.judge.moment(Around { leader: Some(leader), ..around });
+        }
+    }
+
+    /// Somebody adds something to the object.
+    fn add(&mut self) {
+        let (before, more) = (object("a", "one"), r#","data":{"extra":"x","text""#);
+        let after = value(&before.to_json().replace(r#","data":{"text""#, more));
+        assert_ne!(before, after);
+        self.judge.edited(self.now_ms, &key("a"), Some(&before), Some(&after));
+        self.live.insert(key("a"), after);
     }
 
     /// Somebody changes the object by hand.
@@ -166,6 +186,7 @@ impl Scene {
             applications: &NOTHING.1,
             is_disturbed: false,
             is_writable: true,
+            leader: Some(Replica::First),
         }
     }
 
@@ -184,6 +205,18 @@ fn who_says_synced_while_something_differs_is_found_out() {
     scene.pass(4);
     assert_eq!(scene.broken(), []);
     scene.pass(4);
+    assert_eq!(scene.broken(), [Property::TruthfulStatus]);
+}
+
+#[test]
+fn who_does_not_tell_what_was_added_is_found_out_if_he_has_seen_the_object_before() {
+    let mut scene = Scene::new(HEALS);
+    scene.pass_under(Replica::First, 20);
+    scene.add();
+    // The other one has a disk of its own, and finds the object like this.
+    scene.pass_under(Replica::Second, 20);
+    assert_eq!(scene.broken(), []);
+    scene.pass_under(Replica::First, 7);
     assert_eq!(scene.broken(), [Property::TruthfulStatus]);
 }
 
