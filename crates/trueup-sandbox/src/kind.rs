@@ -58,6 +58,8 @@ pub struct CustomKind {
     /// The version in which objects are stored; `managedFields` entries name the version of the request.
     pub storage_version: Text,
     pub columns: Vec<PrinterColumn>,
+    /// Fields besides name and namespace that objects can be selected by, such as `spec.color`.
+    pub selectable: Vec<Text>,
 }
 
 /// An entry of `additionalPrinterColumns`.

@@ -36,6 +36,8 @@ struct FieldRequirement {
     path: Vec<Text>,
     value: Text,
     equal: bool,
+    /// Fields of built-in kinds have zero values, those of custom ones are empty where they are absent.
+    has_zero: bool,
 }
 
 impl Selector {
@@ -50,7 +52,7 @@ impl Selector {
     /// Only objects of one name.
     pub fn with_name(mut self, name: &str) -> Self {
         let path = vec![Text::from("metadata"), Text::from("name")];
-        self.fields.push(FieldRequirement { path, value: Text::from(name), equal: true });
+        self.fields.push(FieldRequirement { path, value: Text::from(name), equal: true, has_zero: false });
         self
     }
 
@@ -82,15 +84,16 @@ impl LabelRequirement {
 impl FieldRequirement {
     fn matches(&self, object: &Value) -> bool {
         let keys: Vec<&str> = self.path.iter().map(Text::as_str).collect();
-        let found = match object.at(&keys) {
-            Some(Value::Str(text)) => text.clone(),
-            Some(Value::Bool(flag)) => Text::from(flag.to_string()),
-            Some(Value::Int(number)) => Text::from(number.to_string()),
-            // An absent field has its zero value; only text is compared so.
-            Some(Value::Null | Value::Float(_) | Value::List(_) | Value::Map(_)) | None => {
-                absent(&self.value)
-            }
-        };
+        let found =
+            match object.at(&keys) {
+                Some(Value::Str(text)) => text.clone(),
+                Some(Value::Bool(flag)) => Text::from(flag.to_string()),
+                Some(Value::Int(number)) => Text::from(number.to_string()),
+                // An absent field has its zero value; only text is compared so.
+                Some(Value::Null | Value::Float(_) | Value::List(_) | Value::Map(_)) | None => {
+                    if self.has_zero { absent(&self.value) } else { Text::default() }
+                }
+            };
         (found == self.value) == self.equal
     }
 }
@@ -126,7 +129,8 @@ fn parse_fields(kind: &KindInfo, text: &str) -> Result<Vec<FieldRequirement>, Ap
         if !is_selectable(kind, field) {
             return Err(unknown_field(kind, field));
         }
-        Ok(FieldRequirement { path: field.split('.').map(Text::from).collect(), value, equal })
+        let path = field.split('.').map(Text::from).collect();
+        Ok(FieldRequirement { path, value, equal, has_zero: kind.is_builtin() })
     });
     requirements.collect()
 }
@@ -189,6 +193,7 @@ fn is_selectable(kind: &KindInfo, field: &str) -> bool {
     field == "metadata.name"
         || (field == "metadata.namespace" && kind.is_namespaced())
         || own_fields(kind).contains(&field)
+        || kind.custom().is_some_and(|custom| custom.selectable.iter().any(|known| known == field))
 }
 
 /// The fields besides name and namespace that the server lets a kind be selected by (the conversions registered in
@@ -224,6 +229,7 @@ fn own_fields(kind: &KindInfo) -> &'static [&'static str] {
         ],
         ("", "replicationcontrollers") | ("apps", "replicasets") => &["status.replicas"],
         ("batch", "jobs") => &["status.successful"],
+        ("certificates.k8s.io", "certificatesigningrequests") => &["spec.signerName"],
         _ => &[],
     }
 }

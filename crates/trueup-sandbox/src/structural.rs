@@ -5,6 +5,7 @@
 
 mod default;
 mod embedded;
+pub(crate) mod format;
 mod prune;
 mod validate;
 

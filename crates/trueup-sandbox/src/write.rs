@@ -118,11 +118,8 @@ pub struct WriteOutcome {
 /// Works out what a write leaves.
 pub fn write(request: WriteRequest<'_>) -> Result<WriteOutcome, ApiStatus> {
     let part = match request.subresource {
-        None | Some("") => Part::Main,
-        Some("status") => Part::Status,
-        Some("finalize") => Part::Finalize,
         Some("scale") => return scale::write(&request),
-        Some(_) => return Err(ApiStatus::method_not_allowed(request.kind, verb_name(request.verb))),
+        subresource => Part::of(subresource).ok_or_else(|| not_allowed(&request))?,
     };
     Pipeline::new(&request, part).run()
 }
@@ -143,16 +140,17 @@ pub fn yaml_document(text: &[u8]) -> Option<Value> {
 /// The object that a write proposes, with managed fields, before anybody admits it, and the warnings that its body asks for.
 pub fn propose(request: WriteRequest<'_>) -> Result<(Value, Vec<String>), ApiStatus> {
     let part = match request.subresource {
-        None | Some("") => Part::Main,
-        Some("status") => Part::Status,
-        Some("finalize") => Part::Finalize,
         Some("scale") => return scale::propose(&request),
-        Some(_) => return Err(ApiStatus::method_not_allowed(request.kind, verb_name(request.verb))),
+        subresource => Part::of(subresource).ok_or_else(|| not_allowed(&request))?,
     };
     let mut pipeline = Pipeline::new(&request, part);
     let proposed = pipeline.proposed();
     let object = proposed.map_err(|refusal| pipeline.warned(refusal))?;
     Ok((object, pipeline.warnings))
+}
+
+fn not_allowed(request: &WriteRequest<'_>) -> ApiStatus {
+    ApiStatus::method_not_allowed(request.kind, verb_name(request.verb))
 }
 
 fn verb_name(verb: WriteVerb) -> &'static str {

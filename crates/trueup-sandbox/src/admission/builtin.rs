@@ -1,5 +1,6 @@
-//! What the server itself asks of every write, whoever makes it: limit ranges, Pod Security, quotas.
+//! What the server itself asks of every write, whoever makes it: limit ranges, Pod Security, quotas, and what is had only once.
 
+mod allocation;
 mod limit_range;
 mod pod_security;
 pub(crate) mod quota;
@@ -74,6 +75,9 @@ pub(crate) fn check(
     object: &Value,
 ) -> Result<Told, ApiStatus> {
     let Some(written) = Written::of(api, change, old, object) else { return Ok(Told::default()) };
+    if written.kind.is_builtin() {
+        allocation::check(api, change, old, object)?;
+    }
     let (group, plural) = (written.kind.gvk.group.as_str(), written.kind.plural.as_str());
     let is_ending = old.is_some_and(|old| old.at(&["metadata", "deletionTimestamp"]).is_some());
     let is_bounded = match (group, plural) {

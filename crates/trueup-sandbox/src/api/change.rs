@@ -133,8 +133,9 @@ impl Api {
         if !is_whole || change.target.subresource == Some("scale") {
             return None;
         }
-        let others = self.others();
-        let given = Given { schemas: self.schemas(), uid: String::new(), others: &others };
+        let (others, all) = (self.others(), self.all());
+        let given =
+            Given { schemas: self.schemas(), uid: String::new(), others: Others { one: &others, all: &all } };
         write::requested(self.request(change, None, None, &given))
     }
 
@@ -142,8 +143,12 @@ impl Api {
     pub fn propose(&self, change: &Change<'_>) -> Result<Proposal, ApiStatus> {
         let live = change.target.name.and_then(|_| self.stored(change.target.served, &change.target.key()));
         self.refuse_impossible(change, live.is_some())?;
-        let others = self.others();
-        let given = Given { schemas: self.schemas(), uid: self.ids().uid().to_string(), others: &others };
+        let (others, all) = (self.others(), self.all());
+        let given = Given {
+            schemas: self.schemas(),
+            uid: self.ids().uid().to_string(),
+            others: Others { one: &others, all: &all },
+        };
         let request = self.request(change, live.as_deref(), None, &given);
         let (mut object, warnings) = write::propose(request)?;
         if live.is_none() {
@@ -255,8 +260,8 @@ impl Api {
         admitted: Option<&Admitted>,
     ) -> Result<WriteOutcome, ApiStatus> {
         let uid = admitted.map_or_else(|| self.ids().uid().to_string(), |admitted| admitted.uid.to_string());
-        let others = self.others();
-        let given = Given { schemas: self.schemas(), uid, others: &others };
+        let (others, all) = (self.others(), self.all());
+        let given = Given { schemas: self.schemas(), uid, others: Others { one: &others, all: &all } };
         let classes = match live {
             None if change.target.served.kind.group_kind().is("", "PersistentVolumeClaim") => {
                 self.store().list(&storage_classes(), "").0
@@ -286,6 +291,12 @@ impl Api {
         }
     }
 
+    /// All objects of a resource.
+    fn all(&self) -> impl Fn(&str, &str) -> Vec<Arc<Value>> {
+        let store = self.store();
+        move |group: &str, plural: &str| store.list(&ResourceId::new(group, plural), "").0
+    }
+
     fn request<'a>(
         &self,
         change: &'a Change<'a>,
@@ -312,7 +323,7 @@ impl Api {
             live,
             admitted,
             default_class: None,
-            others: Others(given.others),
+            others: given.others,
             user: change.user,
         }
     }
@@ -372,7 +383,7 @@ impl Api {
 struct Given<'a> {
     schemas: Arc<trueup_merge::SchemaSet>,
     uid: String,
-    others: &'a dyn Fn(Other<'_>) -> Option<Arc<Value>>,
+    others: Others<'a>,
 }
 
 /// The object as it is stored: a built-in kind's in its preferred version.

@@ -65,6 +65,7 @@ fn hash(resources: &[std::sync::Arc<ServedResource>]) -> String {
         digest.update(served.kind.gvk.to_string());
         if let KindOrigin::Custom(custom) = &served.kind.origin {
             digest.update(custom.schema.source().to_json());
+            custom.selectable.iter().for_each(|field| digest.update(field.as_str()));
         }
         digest.update([u8::from(served.kind.has_status), u8::from(served.kind.scale.is_some())]);
     }
@@ -93,7 +94,15 @@ impl Document<'_> {
                 let name = Text::from(self.builtin.type_name(&kind.gvk).unwrap_or_default());
                 (name.clone(), self.type_schema(&name))
             }
-            KindOrigin::Custom(custom) => (custom_name(kind), custom_schema(custom.schema.source())),
+            KindOrigin::Custom(custom) => {
+                let mut schema = custom_schema(custom.schema.source());
+                if !custom.selectable.is_empty() {
+                    let field = |name: &Text| map([("fieldPath", name.clone().into())]);
+                    let fields = custom.selectable.iter().map(field).collect();
+                    schema.set_at(&["x-kubernetes-selectable-fields"], Value::List(fields));
+                }
+                (custom_name(kind), schema)
+            }
         };
         if name.is_empty() {
             return name;

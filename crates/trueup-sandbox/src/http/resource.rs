@@ -213,7 +213,9 @@ impl Handler<'_> {
             _ => self.front.api.get(self.target())?,
         };
         match self.path.subresource.as_deref() {
-            None | Some("status") => Ok(Reply::text(200, JSON, presentation.object(&object))),
+            None | Some("status" | "approval" | "ephemeralcontainers" | "resize") => {
+                Ok(Reply::text(200, JSON, presentation.object(&object)))
+            }
             Some("scale") => {
                 let scale = write::scale::scale_of(self.kind(), &object).ok_or_else(|| {
                     ApiStatus::internal(format!("{} has no replicas to scale", self.kind().qualified_kind()))

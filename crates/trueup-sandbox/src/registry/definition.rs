@@ -96,6 +96,7 @@ fn served(
         schema: StructuralSchema::parse(schema),
         storage_version: storage_version.clone(),
         columns: version.list_at(&["additionalPrinterColumns"]).iter().map(column).collect(),
+        selectable: version.list_at(&["selectableFields"]).iter().filter_map(selectable).collect(),
     };
     let kind = KindInfo {
         plural: names.plural.clone(),
@@ -118,6 +119,11 @@ fn scale_paths(scale: &Value) -> ScalePaths {
         status_replicas: path("statusReplicasPath").unwrap_or_default(),
         label_selector: path("labelSelectorPath"),
     }
+}
+
+/// `.spec.color` as a selector names it.
+fn selectable(field: &Value) -> Option<Text> {
+    field.str_at(&["jsonPath"])?.strip_prefix('.').map(Text::from)
 }
 
 /// `.spec.replicas` as a chain of keys.

@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use regex::Regex;
+use trueup_object::Value;
 use trueup_object::value::{Map, Text};
-use trueup_object::{Timestamp, Value};
 
 use super::Node;
+use super::format::{has_format, holds};
 use crate::status::StatusCause;
 use crate::write::names::dns_1035_label;
 
@@ -191,6 +192,13 @@ impl Report<'_> {
             })
         };
         let shown = |key: &str| schema.0.get(key).map(Value::to_json).unwrap_or_default();
+        let kind = schema.0.str_at(&["type"]).unwrap_or_default();
+        if let Some(format) = schema.0.str_at(&["format"]).filter(|format| !holds(kind, format, number)) {
+            let message = format!(
+                "Invalid value: \"\": Checked value must be of type {kind} with format {format} in {path}"
+            );
+            self.causes.push(StatusCause::new("FieldValueInvalid", "<nil>", message));
+        }
         if let Some(min) = bound("minimum") {
             if schema.flag("exclusiveMinimum") && number <= min {
                 self.invalid(path, value, &format!("should be greater than {}", shown("minimum")));
@@ -315,16 +323,5 @@ fn type_of(value: &Value) -> &'static str {
         Value::Str(_) => "string",
         Value::List(_) => "array",
         Value::Map(_) => "object",
-    }
-}
-
-/// Whether a text has a format; formats that are not known restrict nothing, as in the server.
-fn has_format(format: &str, text: &str) -> bool {
-    match format {
-        "date-time" => text.parse::<Timestamp>().is_ok(),
-        "date" => text.parse::<jiff::civil::Date>().is_ok(),
-        "ipv4" => text.parse::<std::net::Ipv4Addr>().is_ok(),
-        "ipv6" => text.parse::<std::net::Ipv6Addr>().is_ok(),
-        _ => true,
     }
 }

@@ -81,6 +81,7 @@ fn custom_kinds_show_their_own_columns() {
     let custom = CustomKind {
         schema: StructuralSchema::parse(&Value::default()),
         storage_version: "v1".into(),
+        selectable: Vec::new(),
         columns: vec![
             column("Size", "integer", ".spec.size"),
             column("State", "string", ".status.state"),

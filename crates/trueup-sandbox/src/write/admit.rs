@@ -10,7 +10,11 @@ use crate::status::ApiStatus;
 
 /// The other objects, for those who judge one by another.
 #[derive(Clone, Copy)]
-pub struct Others<'a>(pub &'a dyn Fn(Other<'_>) -> Option<Arc<Value>>);
+pub struct Others<'a> {
+    pub one: &'a dyn Fn(Other<'_>) -> Option<Arc<Value>>,
+    /// All of a resource, by its group and plural.
+    pub all: &'a dyn Fn(&str, &str) -> Vec<Arc<Value>>,
+}
 
 /// Which other object.
 #[derive(Debug, Clone, Copy)]
@@ -81,7 +85,7 @@ fn account(request: &WriteRequest<'_>, pod: &Value) -> Result<(), ApiStatus> {
     let Some(name) = named else { return Ok(()) };
     let namespace = request.namespace;
     let account = Other { group: "", plural: "serviceaccounts", namespace, name };
-    if (request.others.0)(account).is_some() {
+    if (request.others.one)(account).is_some() {
         return Ok(());
     }
     let why =
@@ -96,16 +100,19 @@ fn priority(request: &WriteRequest<'_>, pod: &mut Value) -> Result<(), ApiStatus
     let mut number = 0;
     if let Some(name) = named {
         let class = Other { group: "scheduling.k8s.io", plural: "priorityclasses", namespace: "", name };
-        match ((request.others.0)(class), SYSTEM_CLASSES.iter().find(|(system, _)| *system == name)) {
-            (Some(class), _) => {
-                number = class.int_at(&["value"]).unwrap_or_default();
-                policy = class.str_at(&["preemptionPolicy"]).unwrap_or(&policy).to_owned();
-            }
+        match ((request.others.one)(class), SYSTEM_CLASSES.iter().find(|(system, _)| *system == name)) {
+            (Some(class), _) => (number, policy) = standing(&class),
             (None, Some((_, value))) => number = *value,
             (None, None) => {
                 return Err(refused(request, pod, &format!("no PriorityClass with name {name} was found")));
             }
         }
+    } else if let Some(class) = default_class(request) {
+        (number, policy) = standing(&class);
+        pod.set_at(
+            &["spec", "priorityClassName"],
+            class.str_at(&["metadata", "name"]).unwrap_or_default().into(),
+        );
     }
     let given = pod.int_at(&["spec", "priority"]);
     if let Some(given) = given.filter(|given| *given != number) {
@@ -128,6 +135,19 @@ fn priority(request: &WriteRequest<'_>, pod: &mut Value) -> Result<(), ApiStatus
     Ok(())
 }
 
+/// The number of a class, and whom its pods may drive away.
+fn standing(class: &Value) -> (i64, String) {
+    let policy = class.str_at(&["preemptionPolicy"]).unwrap_or("PreemptLowerPriority");
+    (class.int_at(&["value"]).unwrap_or_default(), policy.to_owned())
+}
+
+/// The class of pods that name none: of several the lowest.
+fn default_class(request: &WriteRequest<'_>) -> Option<Arc<Value>> {
+    let mut classes = (request.others.all)("scheduling.k8s.io", "priorityclasses");
+    classes.retain(|class| class.get("globalDefault").and_then(Value::as_bool) == Some(true));
+    classes.into_iter().min_by_key(|class| class.int_at(&["value"]))
+}
+
 /// What a runtime adds to what its pods need, and where they run; a pod may not say the first itself.
 fn runtime(request: &WriteRequest<'_>, pod: &mut Value) -> Result<(), ApiStatus> {
     let own = pod.at(&["spec", "overhead"]).and_then(Value::as_map).filter(|map| !map.is_empty()).cloned();
@@ -136,7 +156,7 @@ fn runtime(request: &WriteRequest<'_>, pod: &mut Value) -> Result<(), ApiStatus>
         return if own.is_some() { Err(refused(request, pod, why)) } else { Ok(()) };
     };
     let class = Other { group: "node.k8s.io", plural: "runtimeclasses", namespace: "", name: &name };
-    let Some(class) = (request.others.0)(class) else {
+    let Some(class) = (request.others.one)(class) else {
         return Err(refused(request, pod, &format!("pod rejected: RuntimeClass {name:?} not found")));
     };
     let overhead = class.at(&["overhead", "podFixed"]).and_then(Value::as_map).cloned();

@@ -2,9 +2,11 @@
 //! fields that the server allocates, `metadata.generation`.
 
 mod gated;
+mod partial;
 mod pod;
 mod service;
 
+pub use pod::quality_of_service;
 pub use service::is_headless;
 
 use trueup_object::{FieldPath, FieldSet, Map, Value};
@@ -21,7 +23,30 @@ pub enum Part {
     Status,
     /// A namespace's `/finalize`: `spec.finalizers` and nothing else.
     Finalize,
+    /// A signing request's `/approval`: the conditions that decide about it.
+    Approval,
+    /// A pod's `/ephemeralcontainers`.
+    EphemeralContainers,
+    /// A pod's `/resize`: what its containers may use.
+    Resize,
 }
+
+impl Part {
+    /// The part that a subresource writes; None where it writes none.
+    pub fn of(subresource: Option<&str>) -> Option<Self> {
+        Some(match subresource.unwrap_or_default() {
+            "" => Self::Main,
+            "status" => Self::Status,
+            "finalize" => Self::Finalize,
+            "approval" => Self::Approval,
+            "ephemeralcontainers" => Self::EphemeralContainers,
+            "resize" => Self::Resize,
+            _ => return None,
+        })
+    }
+}
+
+const CERTIFICATES: &str = "certificates.k8s.io";
 
 /// Fields of the top level that identify an object: no write changes them.
 const IDENTITY: [&str; 3] = ["apiVersion", "kind", "metadata"];
@@ -44,6 +69,7 @@ pub fn reset(kind: &KindInfo, part: Part, object: &mut Value, before: &Value) {
             copy_field(object, before, &["metadata", "labels"]);
             copy_field(object, before, &["metadata", "annotations"]);
         }
+        Part::Approval | Part::EphemeralContainers | Part::Resize => partial::reset(part, object, before),
     }
 }
 
@@ -79,9 +105,17 @@ fn reset_for_status(kind: &KindInfo, object: &mut Value, before: &Value) {
 /// The fields that nobody comes to own by writing this part.
 pub fn reset_fields(kind: &KindInfo, part: Part) -> FieldSet {
     let paths: &[&[&str]] = match part {
+        Part::Main if kind.group_kind().is(CERTIFICATES, "CertificateSigningRequest") => {
+            &[&["spec"], &["status"]]
+        }
         Part::Main if kind.has_status => &[&["status"]],
         Part::Main => &[],
         Part::Finalize => &[&["status"]],
+        Part::Approval => &[&["spec"], &["status", "certificate"]],
+        Part::EphemeralContainers | Part::Resize => &[&["metadata"], &["status"]],
+        Part::Status if kind.group_kind().is(CERTIFICATES, "CertificateSigningRequest") => {
+            &[&["spec"], &["status", "conditions"]]
+        }
         Part::Status if !kind.is_builtin() => &[&["metadata"], &["spec"]],
         Part::Status if kind.group_kind().is("apps", "Deployment") => &[&["spec"], &["metadata", "labels"]],
         Part::Status if kind.group_kind().is("", "Pod") => {
@@ -149,7 +183,7 @@ pub fn prepare_create(request: &WriteRequest<'_>, object: &mut Value) {
             object.set_at(&["spec", "finalizers"], Value::List(finalizers));
         }
         ("", "Pod") => pod::prepare_create(object, request.now),
-        ("", "Service") => service::allocate(object, None, request.uid),
+        ("", "Service") => service::allocate(object, None, request),
         ("", "PersistentVolumeClaim") => {
             claim_sources(object, None);
             object.set_at(&["status", "phase"], "Pending".into());
@@ -185,6 +219,15 @@ pub fn finish_create(kind: &KindInfo, object: &mut Value) {
 pub fn prepare_update(request: &WriteRequest<'_>, part: Part, object: &mut Value, live: &Value) {
     let kind = request.kind;
     copy_field(object, live, &["metadata", "generation"]);
+    if matches!(part, Part::Approval | Part::Status)
+        && kind.group_kind().is(CERTIFICATES, "CertificateSigningRequest")
+    {
+        partial::decide(object, live, part, request.now);
+    }
+    if matches!(part, Part::EphemeralContainers | Part::Resize) && body_changed(kind, object, live) {
+        let generation = live.int_at(&["metadata", "generation"]).unwrap_or_default();
+        object.set_at(&["metadata", "generation"], (generation + 1).into());
+    }
     if part != Part::Main {
         // The class of a pod's service is the server's.
         if kind.group_kind().is("", "Pod") && object.at(&["status", "qosClass"]).is_none() {
@@ -201,7 +244,7 @@ pub fn prepare_update(request: &WriteRequest<'_>, part: Part, object: &mut Value
     }
     match (kind.gvk.group.as_str(), kind.gvk.kind.as_str()) {
         ("", "Namespace") => copy_field(object, live, &["spec", "finalizers"]),
-        ("", "Service") => service::allocate(object, Some(live), request.uid),
+        ("", "Service") => service::allocate(object, Some(live), request),
         ("", "Secret") if is_unset(object, "type") => copy_field(object, live, &["type"]),
         ("", "PersistentVolumeClaim") => claim_sources(object, Some(live)),
         ("", "ServiceAccount") => bare_references(object),

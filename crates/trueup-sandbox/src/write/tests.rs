@@ -71,7 +71,7 @@ impl Server {
             live: self.live.as_ref(),
             admitted: None,
             default_class: None,
-            others: Others(&|_| None),
+            others: Others { one: &|_| None, all: &|_, _| Vec::new() },
             user: None,
         }
     }

@@ -14,11 +14,13 @@ mod endpoints;
 mod metadata;
 pub(crate) mod names;
 mod network;
+mod partial;
 mod parts;
 mod placement;
 mod pod;
 mod policy;
 mod rules;
+mod selectable;
 mod service;
 mod storage;
 mod update;
@@ -135,6 +137,9 @@ pub fn validate(kind: &KindInfo, part: Part, object: &Value, live: Option<&Value
             service::allocation(&mut report, object, live);
         }
     }
+    if let Some(live) = live.filter(|_| kind.is_builtin()) {
+        partial::partial(&mut report, kind, part, object, live);
+    }
     if let Some(custom) = kind.custom() {
         let mut wrong = custom.schema.validate(object);
         if part == Part::Status {
@@ -185,6 +190,7 @@ fn by_kind(report: &mut Report, kind: &GroupKind, object: &Value, live: Option<&
         }
         ("apiextensions.k8s.io", "CustomResourceDefinition") => {
             definition::definition(report, object, live);
+            selectable::definition(report, object);
             rules::definition(report, object, live);
         }
         ("apiregistration.k8s.io", "APIService") => definition::api_service(report, object),

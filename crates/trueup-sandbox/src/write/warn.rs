@@ -61,6 +61,7 @@ pub fn warnings(kind: &KindInfo, part: Part, object: &Value, live: Option<&Value
             claim(&mut told, object.get("spec").unwrap_or(&NOTHING), "spec");
         }
         ("", "PersistentVolume") => volume(&mut told, object),
+        ("apiextensions.k8s.io", "CustomResourceDefinition") => formats(&mut told, object, live),
         ("networking.k8s.io", "Ingress")
             if live.is_none() && annotated(object, "kubernetes.io/ingress.class") =>
         {
@@ -245,6 +246,18 @@ fn driver(told: &mut Vec<String>, object: &Value, live: Option<&Value>) {
                 .to_owned(),
         );
     }
+}
+
+/// Formats that nobody checks, and that were not there before.
+fn formats(told: &mut Vec<String>, object: &Value, live: Option<&Value>) {
+    let of = |definition: &Value| -> Vec<String> {
+        let schemas = definition.list_at(&["spec", "versions"]).iter();
+        let schemas = schemas.filter_map(|version| version.at(&["schema", "openAPIV3Schema"]));
+        schemas.flat_map(crate::structural::format::unrecognized).collect()
+    };
+    let before = live.map(of).unwrap_or_default();
+    let new = of(object).into_iter().filter(|format| !before.contains(format));
+    told.extend(new.map(|format| format!("unrecognized format {format:?}")));
 }
 
 /// Finalizers of custom objects may have any name; one without a domain may be somebody else's too.

@@ -26,7 +26,7 @@ pub fn prepare_create(object: &mut Value, now: Timestamp) {
 }
 
 /// `Guaranteed` where every container limits CPU and memory to what it requests, `BestEffort` where none says anything.
-fn quality_of_service(pod: &Value) -> &'static str {
+pub fn quality_of_service(pod: &Value) -> &'static str {
     let containers =
         || ["initContainers", "containers"].into_iter().flat_map(|list| pod.list_at(&["spec", list]).iter());
     let amounts = |container: &Value, list: &str| -> BTreeMap<String, Quantity> {

@@ -1,8 +1,12 @@
 //! What the server allocates for a service: cluster addresses, address families, node ports. Allocation follows the uid,
 //! so that the same seed gives the same addresses; the ranges are the API server's defaults, one stack (IPv4).
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use trueup_object::Value;
 
+use super::super::WriteRequest;
 use super::super::fields::{copy_field, fill, is_unset};
 use super::super::identity::number;
 
@@ -12,7 +16,9 @@ const ADDRESSES: u32 = (1 << 16) - 2;
 const NODE_PORTS: u32 = 2768;
 
 /// Fills in what the service needs and lacks; `live` is the service before an update.
-pub fn allocate(object: &mut Value, live: Option<&Value>, uid: &str) {
+pub fn allocate(object: &mut Value, live: Option<&Value>, request: &WriteRequest<'_>) {
+    let uid = request.uid;
+    let taken = || Taken::by(&(request.others.all)("", "services"));
     if let Some(live) = live {
         keep_allocated(object, live);
         drop_unneeded(object, live);
@@ -27,12 +33,19 @@ pub fn allocate(object: &mut Value, live: Option<&Value>, uid: &str) {
     families(object, live);
     let Some(spec) = object.get_mut("spec") else { return };
     if is_unset(spec, "clusterIP") {
-        let address = address(&uid);
+        let taken = taken();
+        let mut address = address(&uid);
+        let mut attempt = 0;
+        while taken.addresses.contains(&address) && attempt < N_ATTEMPTS {
+            attempt += 1;
+            address = self::address(&format!("{uid}/{attempt}"));
+        }
         spec.set_at(&["clusterIP"], address.clone().into());
         spec.set_at(&["clusterIPs"], Value::List(vec![address.into()]));
     }
-    if wants_node_ports(spec) {
-        node_ports(spec, &uid);
+    let lacks_port = spec.list_at(&["ports"]).iter().any(|port| node_port(port) == 0);
+    if wants_node_ports(spec) && lacks_port {
+        node_ports(spec, &uid, &taken());
     }
     let local = spec.str_at(&["externalTrafficPolicy"]) == Some("Local");
     if spec.str_at(&["type"]) == Some("LoadBalancer") && local && is_unset(spec, "healthCheckNodePort") {
@@ -214,17 +227,49 @@ fn families(object: &mut Value, live: Option<&Value>) {
     }
 }
 
-fn node_ports(spec: &mut Value, uid: &str) {
-    let mut used: Vec<i64> = spec.list_at(&["ports"]).iter().map(node_port).collect();
+/// Ports of every node for those that have none; one for the same port by several protocols.
+fn node_ports(spec: &mut Value, uid: &str, taken: &Taken) {
+    let number_of = |port: &Value| port.int_at(&["port"]).unwrap_or_default();
+    let listed = spec.list_at(&["ports"]).iter();
+    let mut used: Vec<(i64, i64)> = listed.map(|port| (number_of(port), node_port(port))).collect();
+    used.retain(|(_, number)| *number != 0);
     let mut index = 0_u32;
     super::super::fields::each(spec, "ports", |port| {
-        while node_port(port) == 0 {
+        if node_port(port) != 0 {
+            return;
+        }
+        let own = number_of(port);
+        let shared = used.iter().find(|(port, _)| *port == own).map(|(_, number)| *number);
+        let mut found = shared.unwrap_or_default();
+        while found == 0 {
             let candidate = i64::from(30_000 + number(&format!("{uid}/{index}"), NODE_PORTS));
             index += 1;
-            if !used.contains(&candidate) {
-                used.push(candidate);
-                port.set_at(&["nodePort"], candidate.into());
+            let is_used = used.iter().any(|(_, number)| *number == candidate);
+            // Where nothing is left the last one is taken, and refused.
+            if !is_used && (!taken.ports.contains(&candidate) || index > N_ATTEMPTS) {
+                found = candidate;
             }
         }
+        used.push((own, found));
+        port.set_at(&["nodePort"], found.into());
     });
+}
+
+/// How many are tried before what is taken is tried.
+const N_ATTEMPTS: u32 = 20_000;
+
+/// What other services have.
+struct Taken {
+    addresses: BTreeSet<String>,
+    ports: BTreeSet<i64>,
+}
+
+impl Taken {
+    fn by(services: &[Arc<Value>]) -> Self {
+        let addresses = services.iter().filter_map(|service| service.str_at(&["spec", "clusterIP"]));
+        let ports =
+            services.iter().flat_map(|service| service.list_at(&["spec", "ports"]).iter().map(node_port));
+        let health = services.iter().filter_map(|service| service.int_at(&["spec", "healthCheckNodePort"]));
+        Self { addresses: addresses.map(str::to_owned).collect(), ports: ports.chain(health).collect() }
+    }
 }

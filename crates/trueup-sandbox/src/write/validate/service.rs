@@ -97,7 +97,11 @@ fn addresses(report: &mut Report, spec: &Value, is_new: bool) {
         report.supported(&format!("spec.ipFamilies[{index}]"), family, &["IPv4", "IPv6"]);
     }
     report.optional(spec, "spec", "ipFamilyPolicy", &["PreferDualStack", "RequireDualStack", "SingleStack"]);
-    for (index, address) in spec.list_at(&["clusterIPs"]).iter().filter_map(Value::as_str).enumerate() {
+    let listed = spec.list_at(&["clusterIPs"]);
+    if listed.first().is_some_and(|first| first.as_str() != spec.str_at(&["clusterIP"])) {
+        report.invalid("spec.clusterIPs", Value::List(listed.to_vec()), "first value must match `clusterIP`");
+    }
+    for (index, address) in listed.iter().filter_map(Value::as_str).enumerate() {
         if address == "None" {
             continue;
         }
@@ -140,12 +144,10 @@ pub fn allocation(report: &mut Report, object: &Value, live: Option<&Value>) {
     }
     let Some(address) = spec.str_at(&["clusterIP"]).filter(|address| *address != "None") else { return };
     let before = live.and_then(|live| live.str_at(&["spec", "clusterIP"]));
-    let in_range = address.starts_with("10.0.");
+    let in_range = address.starts_with("10.0.") && !matches!(address, "10.0.0.0" | "10.0.255.255");
     if !in_range && !address.is_empty() && before != Some(address) {
-        let detail = format!(
-            "failed to allocate IP {address}: the provided IP ({address}) is not in the valid range. The range of valid \
-             IPs is 10.0.0.0/16"
-        );
+        let detail =
+            format!("failed to allocate IP {address}: the provided network does not match the current range");
         report.invalid("spec.clusterIPs", Value::List(vec![address.into()]), &detail);
     }
 }
