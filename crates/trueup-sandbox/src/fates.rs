@@ -70,6 +70,12 @@ pub enum FateError {
     /// It has a key that is not known.
     #[error("no such field: {0}")]
     NoSuchField(String),
+    /// It names something by an empty text, which would be everything.
+    #[error("{0} is empty: leave it out to choose any")]
+    Empty(&'static str),
+    /// A container cannot end so.
+    #[error("an exit code is a number from 1 to 255, not {0}")]
+    NotAnExitCode(String),
     /// There is no such fate.
     #[error(
         "no such fate: {0}; there are image-pull, crash-loop, not-ready, slow-ready, unschedulable, fail and run"
@@ -138,7 +144,10 @@ impl Fate {
             }
             ("unschedulable", None) => Self::Unschedulable,
             ("fail", None) => Self::Fail { exit_code: 1 },
-            ("fail", Some(code)) => Self::Fail { exit_code: code.parse().map_err(|_| unknown())? },
+            ("fail", Some(code)) => {
+                let number = code.parse().ok().filter(|number| (1..=255).contains(number));
+                Self::Fail { exit_code: number.ok_or_else(|| FateError::NotAnExitCode(code.to_owned()))? }
+            }
             ("run", None) => Self::Run,
             _ => return Err(unknown()),
         })
@@ -193,7 +202,12 @@ impl FateRule {
         if let Some(key) = map.keys().find(|key| !known.contains(key)) {
             return Err(FateError::NoSuchField(key.to_owned()));
         }
-        let text = |key: &str| value.str_at(&[key]).filter(|text| !text.is_empty()).map(Text::from);
+        if let Some(key) =
+            ["namespace", "name", "image"].into_iter().find(|key| value.str_at(&[key]) == Some(""))
+        {
+            return Err(FateError::Empty(key));
+        }
+        let text = |key: &str| value.str_at(&[key]).map(Text::from);
         let labels = value.get("labels").and_then(Value::as_map).into_iter().flat_map(Map::iter);
         let labels =
             labels.map(|(key, value)| (Text::from(key), Text::from(value.as_str().unwrap_or_default())));
@@ -261,6 +275,8 @@ mod tests {
             r#"{"name":"a"}"#,
             r#"{"fate":"sulk"}"#,
             r#"{"fate":"run=3"}"#,
+            r#"{"fate":"fail=999"}"#,
+            r#"{"fate":"run","image":""}"#,
             r#"{"fate":"slow-ready=-1"}"#,
             r#"{"fate":"run","pod":"a"}"#,
             "3",

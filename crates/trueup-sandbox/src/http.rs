@@ -4,6 +4,7 @@ mod changing;
 pub mod credentials;
 mod documents;
 mod followed;
+mod health;
 mod impersonation;
 mod listen;
 mod metrics;

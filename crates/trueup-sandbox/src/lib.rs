@@ -130,5 +130,6 @@ pub use clock::Clock;
 pub use controllers::Workloads;
 pub use door::Door;
 pub use fates::PodFates;
+pub use http::credentials::USERS;
 pub use metrics::Metrics;
 pub use sandbox::{Sandbox, SandboxOptions, StartError};

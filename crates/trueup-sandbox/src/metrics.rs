@@ -48,9 +48,12 @@ pub enum MetricsError {
     /// It is a node's and a pod's at the same time.
     #[error("a usage is a node's, or that of the pods of a namespace and name, and not both")]
     OfBoth,
-    /// It is no quantity, or one that is negative or far too large.
+    /// It is no quantity.
     #[error("no amount: {0}")]
     NotAnAmount(String),
+    /// It is a quantity that nothing can use.
+    #[error("an amount is zero or more, and at most 9200T: {0}")]
+    OutOfBounds(String),
 }
 
 /// The usages in force. Clones share them.
@@ -149,9 +152,11 @@ impl Usage {
         }
         let amount = |key: &str| match value.get(key) {
             None => Ok(0),
-            Some(amount) => milli(amount)
-                .filter(|amount| *amount >= 0)
-                .ok_or_else(|| MetricsError::NotAnAmount(amount.to_json())),
+            Some(amount) => {
+                let told = || amount.to_json();
+                Quantity::of(amount).map_err(|_| MetricsError::NotAnAmount(told()))?;
+                milli(amount).filter(|amount| *amount >= 0).ok_or_else(|| MetricsError::OutOfBounds(told()))
+            }
         };
         let text = |key: &str, default: &'static str| Text::from(value.str_at(&[key]).unwrap_or(default));
         let of =
@@ -174,7 +179,10 @@ pub(crate) fn memory(bytes: i64) -> Value {
     Value::from(if bytes % 1024 == 0 { format!("{}Ki", bytes / 1024) } else { bytes.to_string() })
 }
 
-/// A quantity in thousandths, rounded up.
+/// More thousandths do not fit into a whole number of 64 bits.
+const MILLI_MAX: f64 = 9.2e18;
+
+/// A quantity in thousandths, rounded up; None where it is out of bounds.
 pub(crate) fn milli(value: &Value) -> Option<i64> {
     let text = Quantity::of(value).ok()?.to_string();
     let digits = text.find(|char: char| char.is_ascii_alphabetic()).unwrap_or(text.len());
@@ -189,17 +197,20 @@ pub(crate) fn milli(value: &Value) -> Option<i64> {
         "M" => 1e9,
         "G" => 1e12,
         "T" => 1e15,
+        "P" => 1e18,
         "Ki" => 1024e3,
         "Mi" => 1_048_576e3,
         "Gi" => 1_073_741_824e3,
         "Ti" => 1_099_511_627_776e3,
+        "Pi" => 1_125_899_906_842_624e3,
         _ => return None,
     };
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "amounts of a sandbox, which are not near the limits"
-    )]
-    Some((number * factor).ceil() as i64)
+    let amount = (number * factor).ceil();
+    if amount.abs() > MILLI_MAX {
+        return None;
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "it was seen above that it fits")]
+    Some(amount as i64)
 }
 
 #[cfg(test)]
@@ -240,7 +251,13 @@ mod tests {
             assert_eq!(milli(&value(text)), Some(wanted), "{text}");
         }
         assert!(Metrics::default().set_json(&value(r#"{"cpu":"many"}"#)).is_err());
-        for json in [r#"{"disk":"1"}"#, r#"{"cpu":"-1"}"#, r#"{"node":"a","name":"b"}"#, "[[]]"] {
+        for json in [
+            r#"{"disk":"1"}"#,
+            r#"{"cpu":"-1"}"#,
+            r#"{"memory":"9999999999999999999Ti"}"#,
+            r#"{"node":"a","name":"b"}"#,
+            "[[]]",
+        ] {
             assert!(Metrics::default().set_json(&value(json)).is_err(), "{json}");
         }
     }

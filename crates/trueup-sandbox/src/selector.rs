@@ -129,10 +129,21 @@ fn parse_fields(kind: &KindInfo, text: &str) -> Result<Vec<FieldRequirement>, Ap
         if !is_selectable(kind, field) {
             return Err(unknown_field(kind, field));
         }
-        let path = field.split('.').map(Text::from).collect();
+        let path = stored_field(kind, field).split('.').map(Text::from).collect();
         Ok(FieldRequirement { path, value, equal, has_zero: kind.is_builtin() })
     });
     requirements.collect()
+}
+
+/// The field as it is stored: events are stored as those of the core group.
+fn stored_field(kind: &KindInfo, field: &str) -> String {
+    if kind.gvk.group != "events.k8s.io" {
+        return field.to_owned();
+    }
+    match field.strip_prefix("regarding.") {
+        Some(rest) => format!("involvedObject.{rest}"),
+        None => field.replace("reportingController", "reportingComponent"),
+    }
 }
 
 /// Splits at commas without a backslash before them.
@@ -225,6 +236,18 @@ fn own_fields(kind: &KindInfo) -> &'static [&'static str] {
             "reason",
             "reportingComponent",
             "source",
+            "type",
+        ],
+        ("events.k8s.io", "events") => &[
+            "regarding.kind",
+            "regarding.namespace",
+            "regarding.name",
+            "regarding.uid",
+            "regarding.apiVersion",
+            "regarding.resourceVersion",
+            "regarding.fieldPath",
+            "reason",
+            "reportingController",
             "type",
         ],
         ("", "replicationcontrollers") | ("apps", "replicasets") => &["status.replicas"],

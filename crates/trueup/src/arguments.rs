@@ -107,7 +107,7 @@ impl From<ArgoCdCommand> for Command {
 /// Flags of every command.
 #[derive(Debug, Args)]
 pub struct Globals {
-    /// Kubeconfig file, or in-cluster for the controller. Without it what asks a cluster takes KUBECONFIG, else
+    /// Kubeconfig file, or in-cluster for the account of the Pod. Without it what asks a cluster takes KUBECONFIG, else
     /// ~/.kube/config; files are compared and judged without any cluster
     #[arg(long, global = true, value_name = "FILE")]
     pub kubeconfig: Option<PathBuf>,

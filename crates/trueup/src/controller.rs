@@ -8,7 +8,6 @@ use std::time::Duration;
 use clap::Args;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use trueup_cluster::Access;
 use trueup_controller::{
     AppCard, Board, DURATION_CLASSES_MS, Durations, OffsetClock, Options, SharedClock, Shown, StartError,
     Stores, SystemClock,
@@ -84,7 +83,7 @@ pub async fn run(arguments: ControllerArguments, globals: &Globals) -> Result<En
     }
     let scripts = scripts::folder(arguments.customizations.as_deref())?;
     let options = Options {
-        access: access(globals),
+        access: crate::home::access(globals),
         namespace: arguments.namespace,
         stores: Stores::Folder {
             state_dir: arguments.state_dir,
@@ -144,14 +143,6 @@ pub fn start_failure(error: &StartError) -> Failure {
             Failure::of_source(format!("failed to {inner}"), inner.fault(), error.hint())
         }
         StartError::Thread { message: _ } => Failure::world(format!("failed to {error}")).hint(error.hint()),
-    }
-}
-
-/// `--kubeconfig in-cluster` is the service account of the Pod.
-fn access(globals: &Globals) -> Access {
-    match &globals.kubeconfig {
-        Some(file) if file.as_os_str() == "in-cluster" => Access::InCluster,
-        Some(_) | None => crate::home::access(globals),
     }
 }
 

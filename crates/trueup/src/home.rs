@@ -30,8 +30,11 @@ pub struct Home {
     pub connection: Connection,
 }
 
-/// The kubeconfig and context of the flags.
+/// The kubeconfig and context of the flags; `--kubeconfig in-cluster` is the service account of the Pod.
 pub fn access(globals: &Globals) -> Access {
+    if globals.kubeconfig.as_deref().is_some_and(|file| file.as_os_str() == "in-cluster") {
+        return Access::InCluster;
+    }
     Access::Kubeconfig { file: globals.kubeconfig.clone(), context: globals.context.clone() }
 }
 

@@ -41,13 +41,13 @@ enum SandboxCommand {
 #[derive(Debug, Args)]
 struct ServeArguments {
     /// Address to serve at; port 0 takes any free one
-    #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS:PORT")]
+    #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS:PORT", value_parser = address)]
     listen: SocketAddr,
     /// File to write a kubeconfig to, with a context for each of admin, alice@example.com and bob@example.com
     #[arg(long, value_name = "FILE", required = true)]
     kubeconfig_out: Option<PathBuf>,
     /// User of the kubeconfig's current context
-    #[arg(long, default_value = "admin")]
+    #[arg(long, default_value = "admin", value_parser = trueup_sandbox::USERS)]
     user: String,
     /// Seed of ids and generated names
     #[arg(long, default_value_t = 1)]
@@ -90,6 +90,15 @@ async fn serve(arguments: ServeArguments) -> Result<Ending, Failure> {
     output::line(&format!("{} is ready; kubectl --kubeconfig {}", sandbox.url(), kubeconfig_out.display()));
     sandbox.run_until(stop_requested()).await;
     Ok(Ending::Done)
+}
+
+/// An address and a port; `localhost` is 127.0.0.1, and no other name is looked up.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let numbers = text.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
+    numbers.as_deref().unwrap_or(text).parse().map_err(|_| {
+        "an address is a number and a port, such as 127.0.0.1:8443, or 127.0.0.1:0 for any free port"
+            .to_owned()
+    })
 }
 
 /// An error with its causes.

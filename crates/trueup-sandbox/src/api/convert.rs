@@ -30,6 +30,12 @@ pub fn shown_as(object: &Value, kind: &KindInfo) -> Value {
         rename(&mut shown, |(new, core)| (new, core));
     } else if kind.plural == "events" && kind.gvk.group == "events.k8s.io" && !from_events_group {
         rename(&mut shown, |(new, core)| (core, new));
+        // There Go does not write who told where nobody did.
+        for key in ["reportingController", "reportingInstance"] {
+            if shown.str_at(&[key]) == Some("") {
+                shown.remove_at(&[key]);
+            }
+        }
     }
     if kind.plural == "horizontalpodautoscalers" {
         match (object.str_at(&["apiVersion"]), kind.gvk.version.as_str()) {

@@ -6,6 +6,8 @@ use std::time::Duration;
 use trueup_object::Value;
 use trueup_object::value::{Map, Text};
 
+use crate::write::names;
+
 use super::rule::{After, Fault, Match, Rule, Step};
 
 /// The faults by name, each with its settings besides `match`.
@@ -218,6 +220,15 @@ impl Body<'_> {
                 }
             };
             *part = texts(value).ok_or_else(|| self.bad("match", "an object of texts or lists of texts"))?;
+        }
+        // Every object has a kind and every client a name: nothing would ever be met.
+        let never = [("kind", &on.kind), ("version", &on.version), ("userAgent", &on.user_agent)];
+        if never.iter().any(|(_, texts)| texts.iter().any(Text::is_empty)) {
+            return Err(self.bad("match", "about a kind, a version and a user agent that are not empty"));
+        }
+        let is_name = |text: &&Text| !text.is_empty() && !names::dns_subdomain(text).is_empty();
+        if on.namespace.iter().any(|text| is_name(&text)) {
+            return Err(self.bad("match", "about namespaces as they can be called, in small letters"));
         }
         if on.verb.iter().any(|verb| !VERBS.contains(&verb.as_str())) {
             return Err(self.bad(

@@ -21,6 +21,9 @@ use super::serve::Front;
 /// How long a client may take for the TLS handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// The most that the headers of a request may be, as in Go's server.
+const N_HEADER_BYTES_MAX: u32 = 1 << 20;
+
 /// How long connections get to finish when the server stops.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -102,7 +105,11 @@ async fn connection(
     });
     let mut builder = Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new());
-    builder.http2().timer(TokioTimer::new()).max_concurrent_streams(1000);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(1000)
+        .max_header_list_size(N_HEADER_BYTES_MAX);
     let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
     if let Err(error) = watcher.watch(connection).await {
         // Clients hang up in the middle of watches all the time.

@@ -1,5 +1,7 @@
 //! Content negotiation: which representation of an answer a client accepts.
 
+use super::protobuf::PROTOBUF;
+use super::reply::Reply;
 use crate::status::ApiStatus;
 
 /// How objects are represented in an answer.
@@ -41,6 +43,34 @@ pub fn aggregated_discovery(accept: Option<&str>) -> Option<&'static str> {
             _ => None,
         }
     })?
+}
+
+/// What is answered to a client that takes none of the forms in which a document is told.
+pub(super) fn refused_document(accept: Option<&str>, words: &[&str]) -> Option<Reply> {
+    let accept = accept.map(str::trim).filter(|accept| !accept.is_empty())?;
+    let (is_list, is_openapi) = match words {
+        ["apis"] | ["apis", _] => (true, false),
+        ["openapi", "v2"] | ["openapi", "v3", _, ..] => (false, true),
+        ["api", ..] | ["apis", ..] | ["version"] => (false, false),
+        _ => return None,
+    };
+    // Whoever wants YAML or protobuf gets JSON.
+    let is_known = |range: &MediaRange<'_>| {
+        range.is_json()
+            || matches!(range.media_type, "application/yaml" | PROTOBUF)
+            || is_openapi && range.media_type.starts_with("application/com.github.proto-openapi")
+    };
+    if accept.split(',').any(|range| is_known(&MediaRange::parse(range))) {
+        return None;
+    }
+    if is_openapi {
+        return Some(Reply::text(406, "text/plain; charset=utf-8", ""));
+    }
+    let mut status = ApiStatus::not_acceptable(&OFFERED);
+    if is_list {
+        status.message = format!("only the following media types are accepted: {}", OFFERED.join(", "));
+    }
+    Some(status.into())
 }
 
 /// One element of an `Accept` header.

@@ -196,6 +196,12 @@ impl Handler<'_> {
     }
 
     async fn answer(&self, fault: &Interference) -> Result<Answer, ApiStatus> {
+        if let Some(subresource) =
+            self.path.subresource.as_deref().filter(|name| is_connection(self.kind(), name))
+        {
+            self.front.api.get(Target { subresource: None, ..self.target() })?;
+            return Err(nothing_runs(subresource));
+        }
         match self.verb {
             Verb::Get => self.get(fault).map(Answer::Whole),
             Verb::List => self.list(fault).map(Answer::Whole),
@@ -226,11 +232,7 @@ impl Handler<'_> {
             }
             // Nothing runs here, so nothing is logged.
             Some("log") => Ok(Reply::text(200, "text/plain", "")),
-            Some(other) => Err(ApiStatus::new(
-                501,
-                StatusReason::MethodNotAllowed,
-                format!("the sandbox has no subresource {other:?} to read"),
-            )),
+            Some(other) => Err(nothing_runs(other)),
         }
     }
 
@@ -304,6 +306,17 @@ impl Handler<'_> {
             timeout: timeout.map_or(WATCH_TIMEOUT, Duration::from_secs).min(WATCH_TIMEOUT_MAX),
         })
     }
+}
+
+/// What is answered to whoever wants to speak with a container, a pod or a node.
+fn nothing_runs(subresource: &str) -> ApiStatus {
+    let message = format!("the sandbox runs no containers: nothing answers {subresource}");
+    ApiStatus::new(501, StatusReason::MethodNotAllowed, message)
+}
+
+/// Whether a subresource leads to what runs.
+fn is_connection(kind: &KindInfo, subresource: &str) -> bool {
+    kind.is_builtin() && matches!(subresource, "exec" | "attach" | "portforward" | "proxy")
 }
 
 /// What `/scale` speaks.

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
+use bytes::{Bytes, BytesMut};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
 use http::request::Parts;
 use http::{Method, Request, Response};
-use http_body_util::{BodyExt as _, Limited};
+use http_body::Body as _;
+use http_body_util::{BodyExt as _, Empty};
 use tokio_util::sync::CancellationToken;
 use tower::BoxError;
 use trueup_latest as latest;
@@ -20,7 +21,7 @@ use super::followed::note_answer;
 use super::path::Route;
 use super::query::Query;
 use super::reply::{Answer, Body, Cut, JSON, Reply};
-use super::{metrics, negotiate, protobuf, resource};
+use super::{health, metrics, negotiate, protobuf, resource};
 use crate::api::Api;
 use crate::audit::{Audit, Trail};
 use crate::authorize::{self, Deed};
@@ -33,6 +34,9 @@ use crate::status::{ApiStatus, StatusReason};
 
 /// The largest body that is read: etcd's limit with the room that the API server gives it.
 const N_BODY_BYTES_MAX: usize = 3 * 1024 * 1024;
+
+/// How much of a body that is too large is taken before its sender is cut off.
+const N_DISCARDED_BYTES_MAX: usize = 16 * N_BODY_BYTES_MAX;
 
 /// The group of everybody who is known.
 pub(super) const AUTHENTICATED: &str = "system:authenticated";
@@ -90,13 +94,15 @@ impl Front {
         B::Error: Into<BoxError>,
     {
         let (parts, body) = request.into_parts();
+        let is_head = parts.method == Method::HEAD;
         let query = Query::parse(parts.uri.query().unwrap_or_default());
         let route = Route::parse(parts.uri.path());
         let user = match self.authenticated(&parts.headers) {
             Ok(user) => user,
             Err(status) => {
                 self.note_unknown_caller(&parts, &query, route.as_ref(), &status);
-                return Ok(Reply::from(status).into_response());
+                let response = Reply::from(status).into_response();
+                return Ok(if is_head { without_body(response) } else { response });
             }
         };
         let trail = self.trail(&parts, &query, route.as_ref(), &user);
@@ -119,7 +125,7 @@ impl Front {
         if let Some(id) = id {
             response.headers_mut().insert("audit-id", id);
         }
-        Ok(response)
+        Ok(if is_head { without_body(response) } else { response })
     }
 
     async fn answer<B>(
@@ -207,13 +213,20 @@ impl Front {
                 _ => Reply::no_such_path(),
             };
         }
+        // Of the documents of groups and versions the server does not tell the heads alone, of the lists of groups it does.
+        let is_told = matches!(words.as_slice(), ["version"] | ["api", ..] | ["apis", _, _]);
+        if call.method == Method::HEAD && is_told {
+            return ApiStatus::no_such_method().into();
+        }
         let kinds = self.api.registry().kinds();
         let accept = call.header(ACCEPT);
+        if let Some(refused) = negotiate::refused_document(accept, &words) {
+            return refused;
+        }
         let aggregated = negotiate::aggregated_discovery(accept).is_some();
         let document = match words.as_slice() {
-            ["healthz" | "livez" | "readyz"]
-            | ["healthz" | "livez" | "readyz", "ping" | "log" | "etcd" | "poststarthook", ..] => {
-                return Reply::text(200, "text/plain; charset=utf-8", "ok");
+            ["healthz" | "livez" | "readyz", ..] => {
+                return health::answer(&words, &call.query).unwrap_or_else(Reply::no_such_path);
             }
             ["version"] => discovery::version(self.api.registry().builtin()),
             ["api"] | ["apis"] if aggregated => {
@@ -378,13 +391,40 @@ where
     B: http_body::Body<Data = Bytes>,
     B::Error: Into<BoxError>,
 {
-    let collected = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, N_BODY_BYTES_MAX).collect()).await;
-    match collected {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
-            Err(ApiStatus::too_large(N_BODY_BYTES_MAX))
-        }
-        Ok(Err(error)) => Err(ApiStatus::bad_request(error.to_string())),
+    match tokio::time::timeout(BODY_TIMEOUT, collect(body)).await {
+        Ok(read) => read,
         Err(_) => Err(ApiStatus::new(504, StatusReason::Timeout, "Timeout: the body did not arrive in time")),
     }
+}
+
+/// All of a body, or a refusal. What is too much is taken nonetheless, within bounds: a client that is cut off while it sends would
+/// not hear of the refusal.
+async fn collect<B>(body: B) -> Result<Bytes, ApiStatus>
+where
+    B: http_body::Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    let mut body = std::pin::pin!(body);
+    let (mut read, mut n_read) = (BytesMut::new(), 0_usize);
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| ApiStatus::bad_request(error.into().to_string()))?;
+        let Some(data) = frame.data_ref() else { continue };
+        n_read = n_read.saturating_add(data.len());
+        if n_read > N_DISCARDED_BYTES_MAX {
+            break;
+        }
+        if n_read <= N_BODY_BYTES_MAX {
+            read.extend_from_slice(data);
+        }
+    }
+    if n_read > N_BODY_BYTES_MAX { Err(ApiStatus::too_large(N_BODY_BYTES_MAX)) } else { Ok(read.freeze()) }
+}
+
+/// The head of an answer, which says how long the body would be. Over HTTP/2 nobody else takes the body away.
+fn without_body(response: Response<Body>) -> Response<Body> {
+    let (mut parts, body) = response.into_parts();
+    if let Some(length) = body.size_hint().exact() {
+        parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    Response::from_parts(parts, Empty::new().map_err(|never| match never {}).boxed_unsync())
 }

@@ -348,27 +348,33 @@ fn metric(spec: &Value, current: Option<&Value>) -> String {
 }
 
 fn event(object: &Value, now: Timestamp) -> Vec<Value> {
+    // The newer group has other names for the same fields.
+    let of = |core: &'static str, newer: &'static str| if object.get(core).is_some() { core } else { newer };
+    let about = of("involvedObject", "regarding");
+    let source = of("source", "deprecatedSource");
     let time = |keys: &[&str]| object.str_at(keys).filter(|text| !text.is_empty());
-    let first = time(&["firstTimestamp"]).or_else(|| time(&["eventTime"]));
-    let last = time(&["series", "lastObservedTime"]).or_else(|| time(&["lastTimestamp"])).or(first);
-    let count = object.int_at(&["series", "count"]).unwrap_or_else(|| int(object, &["count"]).max(1));
-    let involved = format!(
-        "{}/{}",
-        text(object, &["involvedObject", "kind"]).to_lowercase(),
-        text(object, &["involvedObject", "name"])
-    );
-    let component = text(object, &["source", "component"]);
-    let component = if component.is_empty() { text(object, &["reportingComponent"]) } else { component };
-    let host = text(object, &["source", "host"]);
+    let first = time(&[of("firstTimestamp", "deprecatedFirstTimestamp")]).or_else(|| time(&["eventTime"]));
+    let last = time(&["series", "lastObservedTime"])
+        .or_else(|| time(&[of("lastTimestamp", "deprecatedLastTimestamp")]))
+        .or(first);
+    let counted = int(object, &[of("count", "deprecatedCount")]).max(1);
+    let count = object.int_at(&["series", "count"]).unwrap_or(counted);
+    let involved =
+        format!("{}/{}", text(object, &[about, "kind"]).to_lowercase(), text(object, &[about, "name"]));
+    let component = text(object, &[source, "component"]);
+    let reporter = text(object, &[of("reportingComponent", "reportingController")]);
+    let component = if component.is_empty() { reporter } else { component };
+    let host = text(object, &[source, "host"]);
+    let host = if host.is_empty() { text(object, &["reportingInstance"]) } else { host };
     let source = if host.is_empty() { component.to_owned() } else { format!("{component}, {host}") };
     vec![
         age::since(last, now).into(),
         text(object, &["type"]).into(),
         text(object, &["reason"]).into(),
         involved.into(),
-        text(object, &["involvedObject", "fieldPath"]).into(),
+        text(object, &[about, "fieldPath"]).into(),
         source.into(),
-        text(object, &["message"]).trim().into(),
+        text(object, &[of("message", "note")]).trim().into(),
         age::since(first, now).into(),
         count.into(),
         name(object),

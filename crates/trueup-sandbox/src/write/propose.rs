@@ -77,7 +77,11 @@ impl<'a> Pipeline<'_, 'a> {
     }
 
     /// The object with the managed fields that an update by this client leaves.
-    pub(super) fn owned(&self, live: Option<&Value>, object: Value) -> Value {
+    pub(super) fn owned(&self, live: Option<&Value>, mut object: Value) -> Value {
+        // Of what is taken back here nobody comes to own anything.
+        if let (Some(live), Part::EphemeralContainers | Part::Resize) = (live, self.part) {
+            reset(self.request.kind, self.part, &mut object, live);
+        }
         let writer = self.writer(&manager(self.request));
         let show = |object: &Value, version: &str| self.shown(object, version);
         update_versioned(live, &object, &writer, Kind::versioned(self.ty, &show))

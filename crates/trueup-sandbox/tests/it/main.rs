@@ -10,6 +10,7 @@ mod deletion;
 mod discovery;
 mod faults;
 mod hostile;
+mod http2;
 mod limits;
 mod policies;
 mod reading;

@@ -1,6 +1,7 @@
 //! `trueup sandbox fault` and `trueup sandbox restart`: what goes wrong in a running sandbox.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use http::Method;
@@ -124,17 +125,28 @@ impl Add {
         let mut rule = Map::new();
         for setting in &self.settings {
             let (key, value) = pair(setting, "a setting", EXAMPLE)?;
+            refuse_twice(&rule, key, "a setting")?;
             rule.insert(key, scalar(value));
         }
         let mut on = Map::new();
         for one in &self.on {
             let (key, values) = pair(one, "--match", EXAMPLE)?;
+            refuse_twice(&on, key, "--match")?;
             on.insert(key, Value::List(values.split(',').map(Value::from).collect()));
         }
         rule.insert("kind", self.fault.as_deref().unwrap_or_default().into());
         rule.insert("match", Value::Map(on));
         Ok(Value::Map(rule))
     }
+}
+
+/// Of two values one would be lost.
+fn refuse_twice(given: &Map, key: &str, what: &str) -> Result<(), Failure> {
+    if !given.contains(key) {
+        return Ok(());
+    }
+    let hint = "several values of --match go into one, with commas: --match kind=ConfigMap,Secret";
+    Err(Failure::user(format!("{what} {key} is given twice")).hint(hint))
 }
 
 const EXAMPLE: &str = "trueup sandbox fault add status code=503 --match verb=list";
@@ -163,11 +175,24 @@ pub(super) fn read(file: &Path) -> Result<Value, Failure> {
     }
 }
 
+/// A sandbox on the same machine answers at once; nobody answers later than this.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
 async fn ask(globals: &Globals, method: Method, path: &str, body: &Value) -> Result<Value, Failure> {
-    let connection = Connection::open(&crate::home::access(globals), VERSION).await?;
+    let access = crate::home::access(globals);
+    let doing = if method == Method::GET { "read from the sandbox" } else { "change the sandbox" };
     let body = if body.is_null() { Vec::new() } else { body.to_json().into_bytes() };
-    let answer = connection.wire.write(method, path, BodyKind::Json, body).await.map_err(|error| {
-        let failure = Failure::of_wire("change the sandbox", &error);
+    let asked = async {
+        let connection = Connection::open(&access, VERSION).await?;
+        let answer = connection.wire.write(method, path, BodyKind::Json, body).await;
+        Ok::<_, Failure>((connection, answer))
+    };
+    let (connection, answer) = tokio::time::timeout(ANSWER_TIMEOUT, asked).await.map_err(|_| {
+        Failure::world(format!("failed to {doing}: no answer for {} s", ANSWER_TIMEOUT.as_secs()))
+            .hint("check that the sandbox runs and that --kubeconfig names it")
+    })??;
+    let answer = answer.map_err(|error| {
+        let failure = Failure::of_wire(doing, &error);
         if error.is_not_found() {
             failure.hint(format!("{} is no sandbox: --kubeconfig names the one that runs", connection.server))
         } else {

@@ -101,10 +101,10 @@ pub struct SetMetrics {
     #[arg(long, conflicts_with = "file")]
     node: Option<String>,
     /// Processors, such as 400m or 2
-    #[arg(long, value_name = "QUANTITY", conflicts_with = "file")]
+    #[arg(long, value_name = "QUANTITY", conflicts_with = "file", allow_hyphen_values = true)]
     cpu: Option<String>,
     /// Memory, such as 64Mi
-    #[arg(long, value_name = "QUANTITY", conflicts_with = "file")]
+    #[arg(long, value_name = "QUANTITY", conflicts_with = "file", allow_hyphen_values = true)]
     memory: Option<String>,
     /// Usages as JSON or YAML, one or a list of them
     #[arg(long, value_name = "FILE")]

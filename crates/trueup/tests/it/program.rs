@@ -65,6 +65,32 @@ async fn mistakes_of_the_line_end_with_2() {
     assert_eq!(trueup(&["--help"]).await.code, 0);
     let run = trueup(&["sandbox", "--listen=0.0.0.0:0", "--kubeconfig-out=x"]).await;
     assert!(run.code == 2 && run.err.contains("hint: "), "{run:?}");
+    for (wrong, words) in [
+        (&["--user=nobody"][..], "possible values: admin, alice@example.com, bob@example.com"),
+        (&["--listen=example.com:0"], "an address is a number and a port, such as 127.0.0.1:8443"),
+        (&["--listen=localhost"], "or 127.0.0.1:0 for any free port"),
+    ] {
+        let line: Vec<&str> = ["sandbox", "--kubeconfig-out=x"].iter().chain(wrong).copied().collect();
+        let run = trueup(&line).await;
+        assert!(run.code == 2 && run.err.contains(words), "{run:?}");
+    }
+}
+
+/// Somebody takes connections and says nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sandbox_that_does_not_answer_is_not_waited_for_without_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let file = folder.path().join("kubeconfig");
+    let text = format!(
+        "apiVersion: v1\nkind: Config\ncurrent-context: a\ncontexts: [{{name: a, context: {{cluster: a, user: a}}}}]\n\
+         clusters: [{{name: a, cluster: {{server: 'http://{}'}}}}]\nusers: [{{name: a, user: {{token: t}}}}]\n",
+        silent.local_addr().unwrap()
+    );
+    std::fs::write(&file, text).unwrap();
+    let run = trueup(&["sandbox", "fault", "list", "--kubeconfig", file.to_str().unwrap()]).await;
+    let said = "failed to read from the sandbox: no answer for 10 s";
+    assert!(run.code == 4 && run.err.contains(said) && run.err.contains("hint: "), "{run:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -84,6 +110,10 @@ async fn faults_are_added_listed_and_cleared() {
         (&["status", "code=99"], "code must be a status code from 400 to 599, not 99"),
         (&["status", "code"], "a setting is KEY=VALUE"),
         (&["cut", "--match", "colour=red"], "no setting \"match.colour\""),
+        (&["cut", "--match", "kind="], "about a kind, a version and a user agent that are not empty"),
+        (&["cut", "--match", "namespace=Not_A_Name"], "about namespaces as they can be called"),
+        (&["cut", "--match", "kind=Pod", "--match", "kind=Secret"], "--match kind is given twice"),
+        (&["status", "code=500", "code=503"], "a setting code is given twice"),
     ] {
         let line: Vec<&str> = ["sandbox", "fault", "add"].iter().chain(wrong).copied().collect();
         let run = world.trueup(&line).await;
@@ -125,7 +155,14 @@ async fn fates_and_usages_are_set_listed_and_cleared() {
     for (wrong, words) in [
         (&["pods", "set", "sulk"][..], "no such fate: sulk; there are image-pull"),
         (&["pods", "set", "run", "-l", "app"], "a label is KEY=VALUE"),
+        (&["pods", "set", "run", "--image="], "image is empty: leave it out to choose any"),
+        (&["pods", "set", "fail=999"], "an exit code is a number from 1 to 255, not 999"),
         (&["metrics", "set", "web", "--cpu", "many"], "no amount: \"many\""),
+        (&["metrics", "set", "web", "--cpu", "-1"], "an amount is zero or more"),
+        (
+            &["metrics", "set", "web", "--memory", "99999999Ti"],
+            "an amount is zero or more, and at most 9200T",
+        ),
     ] {
         let line: Vec<&str> = std::iter::once(&"sandbox").chain(wrong).copied().collect();
         let run = world.trueup(&line).await;

@@ -92,6 +92,16 @@ fn certificate(report: &mut Report, part: Part, object: &Value, live: &Value) {
 
 fn ephemeral_containers(report: &mut Report, object: &Value, live: &Value) {
     super::pod::pod(report, object, Some(live));
+    let others =
+        ["containers", "initContainers"].into_iter().flat_map(|list| object.list_at(&["spec", list]));
+    let mut names: Vec<&str> = others.filter_map(|container| container.str_at(&["name"])).collect();
+    for (index, container) in object.list_at(&["spec", "ephemeralContainers"]).iter().enumerate() {
+        let name = container.str_at(&["name"]).unwrap_or_default();
+        if names.contains(&name) {
+            report.duplicate(&format!("spec.ephemeralContainers[{index}].name"), name);
+        }
+        names.push(name);
+    }
     let path = "spec.ephemeralContainers";
     let containers = object.list_at(&["spec", "ephemeralContainers"]);
     let named = |name: &str| containers.iter().find(|container| container.str_at(&["name"]) == Some(name));
@@ -116,6 +126,12 @@ fn resize(report: &mut Report, object: &Value, live: &Value) {
     if quality_of_service(object) != quality_of_service(live) {
         let before = live.at(&["status", "qosClass"]).cloned().unwrap_or_default();
         report.invalid("spec", before, "Pod QOS Class may not change as a result of resizing");
+    }
+    // A node tells what running containers really have, or it cannot give them anything else.
+    let statuses = live.list_at(&["status", "containerStatuses"]).iter();
+    let mut running = statuses.filter(|status| status.at(&["state", "running"]).is_some());
+    if running.any(|status| status.get("resources").is_none()) {
+        report.forbidden("spec", "Pod running on node without support for resize");
     }
     let mut is_same = true;
     for list in ["containers", "initContainers"] {
