@@ -3,7 +3,8 @@
 //! As the API server does it: mutating policies, then mutating webhooks, in the order of their configurations' names, each seeing what
 //! the one before left; those that want it once more where something changed after them. Then nobody may give rights that he has not;
 //! then validating policies and webhooks, about the object as it would be stored. Deletes, Scales and what is sent to a subresource
-//! and never stored go the same way. What the sandbox's own controllers write, nobody but the server itself is asked about.
+//! and never stored go the same way. So does what the
+//! sandbox's own controllers write, but for what goes with a namespace or an owner.
 
 pub(crate) mod builtin;
 mod call;

@@ -5,6 +5,7 @@
 //! everybody else. What to do is decided by pure functions of the objects, one module for each kind; here is only who is
 //! asked when, and the carrying out. Nothing takes longer than it must: a rollout's steps follow each other at once.
 
+mod acting;
 mod adoption;
 mod aggregation;
 mod autoscaler;
@@ -84,11 +85,11 @@ pub async fn run_controllers(api: Api, options: Controllers) {
         recorder: events::Recorder::default(),
         told: 0,
     };
-    controllers.rebuild();
+    controllers.rebuild().await;
     loop {
         while let Some(place) = controllers.waiting.pop_first() {
-            controllers.reconcile(&place);
-            controllers.read_changes();
+            controllers.reconcile(&place).await;
+            controllers.read_changes().await;
             // Requests get their turn between objects, however many there are to look at.
             tokio::task::yield_now().await;
         }
@@ -106,7 +107,7 @@ pub async fn run_controllers(api: Api, options: Controllers) {
             () = clock.reached(due.unwrap_or(Timestamp::MAX)), if due.is_some() => controllers.enqueue_due(),
             () = controllers.cursor.changed() => {}
         }
-        controllers.read_changes();
+        controllers.read_changes().await;
     }
 }
 
@@ -160,12 +161,12 @@ const RESOURCES: [Resource; 16] = [
 
 impl Loop {
     /// Looks at everything that there is.
-    fn rebuild(&mut self) {
+    async fn rebuild(&mut self) {
         let (all, revision) = self.api.store().snapshot();
         self.cursor = self.api.store().watch(revision);
         if self.ready() && !all.iter().any(|(resource, _, _)| objects::NODES.is(resource)) {
             for step in kubelet::node(self.now(), self.api.registry().builtin().kubernetes()) {
-                let _ = self.perform(&step);
+                let _ = self.perform(&step).await;
             }
         }
         self.room.clear();
@@ -177,10 +178,10 @@ impl Loop {
         }
     }
 
-    fn read_changes(&mut self) {
+    async fn read_changes(&mut self) {
         match self.cursor.take(|_| true) {
             Ok(changes) => changes.iter().for_each(|change| self.follow(change)),
-            Err(state::TooOld { .. }) => self.rebuild(),
+            Err(state::TooOld { .. }) => self.rebuild().await,
         }
     }
 
@@ -335,15 +336,15 @@ impl Loop {
         all.into_iter().filter(|object| is_controlled_by(object, uid)).collect()
     }
 
-    fn reconcile(&mut self, place: &Place) {
+    async fn reconcile(&mut self, place: &Place) {
         self.due.remove(place);
         let Some(object) = self.api.store().get(&place.0, &place.1) else {
             if objects::AUTOSCALERS.is(&place.0) {
                 self.scaling.remove(&place.1);
             }
-            return self.clear_away(place);
+            return self.clear_away(place).await;
         };
-        self.act(place, &object);
+        self.act(place, &object).await;
         let live = self.api.store().get(&place.0, &place.1);
         let retry = self.refused.get(place).map(|(_, time)| *time);
         if let Some(time) = live.and_then(|live| self.next_look(place, &live)).into_iter().chain(retry).min()
@@ -378,7 +379,7 @@ impl Loop {
         }
     }
 
-    fn act(&mut self, place: &Place, object: &Arc<Value>) {
+    async fn act(&mut self, place: &Place, object: &Arc<Value>) {
         let steps = if objects::CLAIMS.is(&place.0) || objects::VOLUMES.is(&place.0) {
             self.stored(place, object)
         } else if self.untouched() {
@@ -394,18 +395,18 @@ impl Loop {
         } else {
             self.workload(place, object).unwrap_or_else(|| self.around(place, object))
         };
-        self.perform_all(place, object, &steps);
+        self.perform_all(place, object, &steps).await;
     }
 
     /// What an object that is gone leaves behind and no owner names: the Endpoints of a service.
-    fn clear_away(&mut self, place: &Place) {
+    async fn clear_away(&mut self, place: &Place) {
         self.refused.remove(place);
         if !objects::SERVICES.is(&place.0) || self.untouched() {
             return;
         }
         let left = self.api.store().get(&objects::ENDPOINTS.id(), &place.1);
         if let Some(left) = left.filter(|left| endpoints::is_ours(left)) {
-            let _ = self.perform(&Step::delete(objects::ENDPOINTS, &left));
+            let _ = self.perform(&Step::delete(objects::ENDPOINTS, &left)).await;
         }
     }
 

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod access;
+mod asked;
 mod audit;
 mod clockwork;
 mod cluster;
