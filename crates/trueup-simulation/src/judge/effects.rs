@@ -75,7 +75,8 @@ impl Judge {
         }
     }
 
-    /// A controller wrote while nothing differed for long. What an application has to say of itself may be tried again.
+    /// A controller wrote while nothing differed for long. What an application has to say of itself may be tried again, and a
+    /// condition whose time is over, as that of a fight once healing would go on, is taken away.
     pub fn written_in_quiet(
         &mut self,
         now: u64,
@@ -83,8 +84,9 @@ impl Judge {
         effect: &Effect,
         applications: &BTreeMap<String, Arc<Value>>,
     ) {
-        let explained = |application: &Arc<Value>| !application.list_at(&["status", "conditions"]).is_empty();
-        if effect.key.kind == "Lease" || applications.values().any(explained) {
+        let explained = |application: &Value| !application.list_at(&["status", "conditions"]).is_empty();
+        let mut told = applications.values().chain(&effect.before);
+        if effect.key.kind == "Lease" || told.any(|application| explained(application)) {
             return;
         }
         let message = format!("{about} was written ({:?}) while nothing differed", effect.verb);

@@ -406,17 +406,20 @@ fn who_never_arrives_is_found_out() {
 #[test]
 fn who_writes_without_need_is_found_out() {
     let mut scene = Scene::new(HEALS);
-    let effect = Effect {
+    let mut effect = Effect {
         replica: Replica::First,
         incarnation: 1,
         verb: Verb::Change,
         key: key("a"),
-        before: None,
+        before: Some(value(r#"{"status":{"conditions":[{"type":"FightWarning"}]}}"#)),
         after: None,
         intent: None,
         holder: "first_1".into(),
     };
     let applications = scene.applications.clone();
+    scene.judge.written_in_quiet(0, "a", &effect, &applications);
+    assert_eq!(scene.broken(), [], "a condition whose time is over");
+    effect.before = None;
     scene.judge.written_in_quiet(0, "a", &effect, &applications);
     assert_eq!(scene.broken(), [Property::Quiet]);
 }
