@@ -116,13 +116,13 @@ impl Pipeline<'_, '_> {
         &mut self,
         patched: &Value,
         doubled: &[Duplicate],
-        shown: &str,
+        shown: &dyn Fn() -> String,
     ) -> Result<Value, ApiStatus> {
         let strategic = self.request.verb == WriteVerb::Patch(PatchKind::Strategic);
         let json = if self.request.verb == WriteVerb::Patch(PatchKind::Json) { "json patch " } else { "" };
         let mut decoded = self.decode(patched).map_err(|error| {
             let message = if strategic { converted(&error) } else { error.message };
-            invalid_patch(shown, &message)
+            invalid_patch(&shown(), &message)
         })?;
         let told = doubled.iter().map(|found| format!("{json}duplicate field {:?}", found.path));
         decoded.strict.splice(0..0, told);
@@ -133,7 +133,7 @@ impl Pipeline<'_, '_> {
                 FieldValidation::Warn => self.warnings.extend(decoded.strict),
                 FieldValidation::Strict => {
                     let message = format!("strict decoding error: {}", decoded.strict.join(", "));
-                    return Err(invalid_patch(shown, &message));
+                    return Err(invalid_patch(&shown(), &message));
                 }
             }
         }

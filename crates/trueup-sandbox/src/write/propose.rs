@@ -102,31 +102,25 @@ impl<'a> Pipeline<'_, 'a> {
         let live = self.live().ok_or_else(|| self.not_found())?;
         let patch = self.read_patch(kind)?;
         let doubled = self.doubled(&patch);
-        let (patched, shown) = match kind {
-            PatchKind::Json => {
-                let patched = json_patch(live, &patch).map_err(super::patch::PatchError::into_status)?;
-                let shown = patched.to_json();
-                (patched, shown)
-            }
+        let patched = match kind {
+            PatchKind::Json => json_patch(live, &patch),
             // A list takes the place of the object.
-            PatchKind::Merge if patch.as_list().is_some() => (patch.clone(), patch.to_json()),
-            PatchKind::Merge | PatchKind::Apply => {
-                let patched = merge_patch(live, &patch).map_err(super::patch::PatchError::into_status)?;
-                let shown = patched.to_json();
-                (patched, shown)
-            }
-            PatchKind::Strategic => {
-                let patched = strategic_merge(live, &patch, &TypePatch(self.ty))
-                    .map_err(super::patch::PatchError::into_status)?;
-                (patched, go_map(&patch))
-            }
+            PatchKind::Merge if patch.as_list().is_some() => Ok(patch.clone()),
+            PatchKind::Merge | PatchKind::Apply => merge_patch(live, &patch),
+            PatchKind::Strategic => strategic_merge(live, &patch, &TypePatch(self.ty)),
+        };
+        let patched = patched.map_err(super::patch::PatchError::into_status)?;
+        // How a refusal shows the patch. Most are not refused.
+        let shown = || match kind {
+            PatchKind::Json | PatchKind::Merge | PatchKind::Apply => patched.to_json(),
+            PatchKind::Strategic => go_map(&patch),
         };
         if patched.as_list().is_some() {
-            return Err(invalid_patch(&shown, &super::decode::no_type_meta(&patched)));
+            return Err(invalid_patch(&shown(), &super::decode::no_type_meta(&patched)));
         }
         if patched.as_map().is_none() {
             // The server keeps the cause to itself.
-            return Err(super::patch::PatchError::DoesNotApply(shown).into_status());
+            return Err(super::patch::PatchError::DoesNotApply(shown()).into_status());
         }
         self.check_patched_kind(&patched, kind, &shown)?;
         self.check_version_kept(&patched, kind)?;
@@ -192,14 +186,19 @@ impl<'a> Pipeline<'_, 'a> {
     }
 
     /// A patch cannot make another kind of the object.
-    fn check_patched_kind(&self, patched: &Value, kind: PatchKind, shown: &str) -> Result<(), ApiStatus> {
+    fn check_patched_kind(
+        &self,
+        patched: &Value,
+        kind: PatchKind,
+        shown: &dyn Fn() -> String,
+    ) -> Result<(), ApiStatus> {
         // A strategic merge ends in the object's own type, whatever kind it is said to be.
         if kind == PatchKind::Strategic {
             return Ok(());
         }
         self.check_type_meta(patched).map_err(|wrong| match wrong {
             WrongKind::Unreadable(message) | WrongKind::Unregistered { message, .. } => {
-                invalid_patch(shown, &message)
+                invalid_patch(&shown(), &message)
             }
             WrongKind::Custom(status) => *status,
         })

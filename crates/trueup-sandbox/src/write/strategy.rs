@@ -74,8 +74,9 @@ pub fn reset(kind: &KindInfo, part: Part, object: &mut Value, before: &Value) {
 }
 
 fn reset_for_status(kind: &KindInfo, object: &mut Value, before: &Value) {
-    let status = object.get("status").cloned();
-    let mut result = before.clone();
+    let status = object.remove_at(&["status"]);
+    let managers = object.remove_at(&["metadata", "managedFields"]);
+    let mut result = without_status(before);
     if kind.is_builtin() {
         for field in ["labels", "annotations", "finalizers", "ownerReferences", "resourceVersion", "uid"] {
             copy_field(&mut result, object, &["metadata", field]);
@@ -90,16 +91,29 @@ fn reset_for_status(kind: &KindInfo, object: &mut Value, before: &Value) {
         copy_field(&mut result, object, &["metadata", "resourceVersion"]);
         copy_field(&mut result, object, &["metadata", "uid"]);
     }
-    for field in ["name", "namespace", "managedFields"] {
+    for field in ["name", "namespace"] {
         copy_field(&mut result, object, &["metadata", field]);
     }
-    match status {
-        Some(status) => result.set_at(&["status"], status),
-        None => {
-            result.remove_at(&["status"]);
-        }
+    if let Some(managers) = managers {
+        result.set_at(&["metadata", "managedFields"], managers);
+    }
+    if let Some(status) = status {
+        result.set_at(&["status"], status);
     }
     *object = result;
+}
+
+/// An object without its status and its managers, which are often the most of it and not copied first.
+fn without_status(object: &Value) -> Value {
+    let keep = |(name, value): (&str, &Value)| match (name, value) {
+        ("status", _) => None,
+        ("metadata", Value::Map(metadata)) => {
+            let rest = metadata.iter().filter(|(name, _)| *name != "managedFields");
+            Some((name.to_owned(), Value::Map(rest.map(|(name, value)| (name, value.clone())).collect())))
+        }
+        (_, value) => Some((name.to_owned(), value.clone())),
+    };
+    Value::Map(object.as_map().into_iter().flat_map(Map::iter).filter_map(keep).collect())
 }
 
 /// The fields that nobody comes to own by writing this part.
@@ -286,37 +300,32 @@ fn body_changed(kind: &KindInfo, object: &Value, live: &Value) -> bool {
     if kind.group_kind().is("scheduling.k8s.io", "PriorityClass") {
         return false;
     }
-    let body = |value: &Value| -> Map {
-        let mut map = value.as_map().cloned().unwrap_or_default();
-        IDENTITY.iter().for_each(|key| {
-            map.remove(key);
-        });
-        if kind.has_status {
-            map.remove("status");
-        }
-        map
+    let empty = Map::new();
+    let also = match (kind.gvk.group.as_str(), kind.gvk.kind.as_str()) {
+        ("discovery.k8s.io", "EndpointSlice") => Some("labels"),
+        ("apps", "Deployment") => Some("annotations"),
+        _ => None,
     };
-    if kind.group_kind().is("discovery.k8s.io", "EndpointSlice") {
-        let labels = |value: &Value| {
-            value.at(&["metadata", "labels"]).and_then(Value::as_map).cloned().unwrap_or_default()
-        };
-        if labels(object) != labels(live) {
-            return true;
-        }
+    let also_changed = also.is_some_and(|name| {
+        let of = |value: &'_ Value| value.at(&["metadata", name]).and_then(Value::as_map).cloned();
+        of(object).unwrap_or_default() != of(live).unwrap_or_default()
+    });
+    if also_changed {
+        return true;
     }
-    if kind.group_kind().is("apps", "Deployment") {
-        let annotations = |value: &Value| {
-            value.at(&["metadata", "annotations"]).and_then(Value::as_map).cloned().unwrap_or_default()
-        };
-        if annotations(object) != annotations(live) {
-            return true;
-        }
-    }
+    let (object, live) = (object.as_map().unwrap_or(&empty), live.as_map().unwrap_or(&empty));
+    let counts = |name: &str| !(IDENTITY.contains(&name) || kind.has_status && name == "status");
     if !kind.is_builtin() {
         // Custom objects have no types that would make an empty list of an absent one.
-        return body(object) != body(live);
+        let is_same = |one: &Map, other: &Map| {
+            one.iter().filter(|(name, _)| counts(name)).all(|(name, value)| other.get(name) == Some(value))
+        };
+        return !(is_same(object, live) && is_same(live, object));
     }
-    !same_meaning(&Value::Map(body(object)), &Value::Map(body(live)))
+    let null = Value::Null;
+    let names = object.keys().chain(live.keys().filter(|name| !object.contains(name)));
+    let mut names = names.filter(|name| counts(name));
+    names.any(|name| !same_meaning(object.get(name).unwrap_or(&null), live.get(name).unwrap_or(&null)))
 }
 
 /// Go's semantic equality: an empty list equals an absent one.

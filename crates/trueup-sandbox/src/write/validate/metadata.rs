@@ -264,14 +264,12 @@ fn no_new_finalizers(report: &mut Report, metadata: &Value, live: &Value) {
 
 /// What of an object's identity may not change.
 fn immutable(report: &mut Report, object: &Value, live: &Value) {
-    let empty = Value::Map(Map::new());
-    let of = |object: &'_ Value| object.get("metadata").unwrap_or(&empty).clone();
-    let (metadata, live) = (of(object), of(live));
     for key in
         ["name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"]
     {
-        if metadata.get(key) != live.get(key) {
-            let value = metadata.get(key).cloned().unwrap_or_default();
+        let given = object.at(&["metadata", key]);
+        if given != live.at(&["metadata", key]) {
+            let value = given.cloned().unwrap_or_default();
             report.invalid(&join("metadata", key), value, "field is immutable");
         }
     }
