@@ -33,6 +33,12 @@ pub struct Options {
     /// Print what happens, line by line; for one story
     #[arg(long)]
     trace: bool,
+    /// Put applications on hold, too, beside the steps
+    #[arg(long)]
+    holds: bool,
+    /// Print the stories in place of playing them
+    #[arg(long)]
+    show: bool,
     /// Leave what fails as it is: neither made small nor kept
     #[arg(long)]
     no_keep: bool,
@@ -63,6 +69,8 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         command.arg("--story").arg(file);
     }
     command.args(options.trace.then_some("--trace"));
+    command.args(options.holds.then_some("--holds"));
+    command.args(options.show.then_some("--show"));
     command.args(options.no_keep.then_some("--no-keep"));
     let status = command.status().context("run cargo")?;
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -370,6 +370,17 @@ fn decide(
         {
             return Decision::Keep(HeldReason::ClusterMoved);
         }
+        // It was applied by us before, and somebody else has written this field since: whoever has lost what was synced does not
+        // take that for a first sync where policy does not heal.
+        Origin::Unknown
+            if authority.asked == Asked::Policy
+                && !authority.cluster_moved
+                && !taken_over
+                && judgement.foreign
+                && !judgement.ours =>
+        {
+            return Decision::Keep(HeldReason::ClusterMoved);
+        }
         // Nothing is known of what was there before. A first sync treats it as moved by Git (contracts: "A difference").
         Origin::Unknown => return Decision::Apply { correction: false },
         Origin::Cluster if authority.cluster_moved => true,

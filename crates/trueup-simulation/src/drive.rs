@@ -122,9 +122,13 @@ enum Due {
     FaultEnds(u64),
     GitMends(u64),
     WebhookMends(String),
+    /// The hold of an application, by number.
+    LetsGo(String, u64),
     Reaches(Replica),
     Begins(Replica),
-    ServerBegins { compacts: bool },
+    ServerBegins {
+        compacts: bool,
+    },
     RivalActs(usize),
 }
 
@@ -148,6 +152,8 @@ struct World<'a> {
     /// The number of the fault of Git in force.
     git_fault: Option<u64>,
     rivals: Vec<people::Rivalry>,
+    /// The hold in force of each application, by number.
+    holds: BTreeMap<String, u64>,
 }
 
 impl<'a> World<'a> {
@@ -189,6 +195,7 @@ impl<'a> World<'a> {
             faults: BTreeMap::new(),
             git_fault: None,
             rivals: Vec::new(),
+            holds: BTreeMap::new(),
         };
         world.set_up().await?;
         world.start(Replica::First);

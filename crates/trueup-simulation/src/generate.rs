@@ -35,6 +35,9 @@ struct Generator {
     second: bool,
 }
 
+/// The share of steps before which an application is put on hold, in percent.
+const HOLDS: usize = 2;
+
 /// The story of a seed. The same seed tells the same story, but for its length.
 pub fn generate(seed: u64, n_steps: usize) -> Story {
     let mut generator = Generator {
@@ -51,6 +54,21 @@ pub fn generate(seed: u64, n_steps: usize) -> Story {
     let steps = (0..n_steps).map(|_| generator.step()).collect();
     let Generator { apps, bystanders, second, .. } = generator;
     Story { seed, about: String::new(), apps, bystanders, workloads, second, steps }
+}
+
+/// The same story, in which applications are put on hold now and then, by dice of their own: nothing else becomes other.
+pub fn with_holds(mut story: Story) -> Story {
+    let mut dice = Dice::of(story.seed, 1);
+    let mut steps = Vec::with_capacity(story.steps.len());
+    for step in std::mem::take(&mut story.steps) {
+        if dice.percent(HOLDS) {
+            let app = dice.one(&story.apps).name.clone();
+            let seconds = 1 + dice.below(60) as u64;
+            steps.push(Step { act: Act::Hold { app, seconds }, then_ms: 0 });
+        }
+        steps.push(step);
+    }
+    Story { steps, ..story }
 }
 
 impl Generator {
@@ -475,6 +493,9 @@ mod tests {
         assert_eq!(generate(1, 50), generate(1, 50));
         assert_ne!(generate(1, 50), generate(2, 50));
         assert_eq!(generate(1, 50).steps[..20], generate(1, 20).steps[..]);
+        let mut held = with_holds(generate(1, 200));
+        held.steps.retain(|step| !matches!(step.act, Act::Hold { .. }));
+        assert_eq!(held, generate(1, 200));
     }
 
     #[test]
@@ -487,11 +508,12 @@ mod tests {
 
     #[test]
     fn every_kind_of_step_and_every_template_comes_about() {
-        let stories: Vec<_> = (0..60).map(|seed| generate(seed, 200)).collect();
+        let stories: Vec<_> = (0..60).map(|seed| with_holds(generate(seed, 200))).collect();
         let mut words: BTreeMap<String, usize> = BTreeMap::new();
         for step in stories.iter().flat_map(|story| &story.steps) {
             *words.entry(step.act.word()).or_default() += 1;
         }
+        assert!(words.contains_key("hold"));
         for wanted in
             ["edit: set", "edit: remove", "edit: scale", "edit: apply", "edit: delete", "commit", "revert"]
         {

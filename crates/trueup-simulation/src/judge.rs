@@ -114,6 +114,8 @@ struct AppFacts {
     namespace: String,
     /// What it was told to do by itself, and since when.
     policies: Vec<(u64, Policy)>,
+    /// Since when it is on hold.
+    held_since: Option<u64>,
     /// When a sync that somebody asked for was last under way.
     asked_ms: Option<u64>,
     /// Since when it says Synced while something differs.
@@ -210,6 +212,7 @@ impl Judge {
             respects_ignored: plan.respects_ignored,
             namespace: plan.namespace.clone(),
             policies: vec![(0, plan.policy)],
+            held_since: None,
             asked_ms: None,
             untrue_since: None,
             outdated_since: None,
@@ -273,6 +276,13 @@ impl Judge {
     pub fn policy_set(&mut self, at_ms: u64, app: &str, policy: Policy) {
         if let Some(facts) = self.apps.get_mut(app) {
             facts.policies.push((at_ms, policy));
+        }
+    }
+
+    /// An Application was put on hold, or let go.
+    pub fn hold_set(&mut self, at_ms: u64, app: &str, is_held: bool) {
+        if let Some(facts) = self.apps.get_mut(app) {
+            facts.held_since = is_held.then(|| facts.held_since.unwrap_or(at_ms));
         }
     }
 

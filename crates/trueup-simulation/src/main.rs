@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use trueup_simulation::generate::generate;
+use trueup_simulation::generate::{generate, with_holds};
 use trueup_simulation::story::Story;
 use trueup_simulation::{Outcome, Play, demanded, play, shrink};
 
@@ -37,6 +37,9 @@ struct Arguments {
     /// Print what happens, line by line; for one story
     #[arg(long)]
     trace: bool,
+    /// Put applications on hold, too, beside the steps
+    #[arg(long)]
+    holds: bool,
     /// Print the stories in place of playing them
     #[arg(long)]
     show: bool,
@@ -75,11 +78,16 @@ fn main() -> ExitCode {
         Some(file) => alone(file, arguments.trace),
         None if arguments.show => {
             let seeds = arguments.seed..arguments.seed.saturating_add(arguments.seeds);
-            seeds.for_each(|seed| print!("{}", generate(seed, arguments.steps).to_json()));
+            seeds.for_each(|seed| print!("{}", story_of(&arguments, seed).to_json()));
             ExitCode::SUCCESS
         }
         None => many(&arguments),
     }
+}
+
+fn story_of(arguments: &Arguments, seed: u64) -> Story {
+    let story = generate(seed, arguments.steps);
+    if arguments.holds { with_holds(story) } else { story }
 }
 
 fn alone(file: &std::path::Path, trace: bool) -> ExitCode {
@@ -149,7 +157,7 @@ fn many(arguments: &Arguments) -> ExitCode {
 }
 
 fn one(arguments: &Arguments, seed: u64, sum: &Mutex<Sum>) {
-    let story = generate(seed, arguments.steps);
+    let story = story_of(arguments, seed);
     let outcome = play(&story, Play { keeps_trace: arguments.trace, ..Play::default() });
     let mut lines = Vec::new();
     if seed.is_multiple_of(TWICE_EVERY) && play(&story, Play::default()).digest != outcome.digest {
@@ -175,8 +183,9 @@ fn one(arguments: &Arguments, seed: u64, sum: &Mutex<Sum>) {
         !arguments.no_keep && sum.kept <= KEPT_MAX
     };
     lines.push(format!(
-        "  alone: cargo xtask simulate --seeds 1 --seed {seed} --steps {} --trace",
-        arguments.steps
+        "  alone: cargo xtask simulate --seeds 1 --seed {seed} --steps {}{} --trace",
+        arguments.steps,
+        if arguments.holds { " --holds" } else { "" }
     ));
     if let (true, Some(violation)) = (keeps, outcome.violations.first()) {
         let mut small = shrink(&story, violation.property);

@@ -58,9 +58,11 @@ pub struct View<'a> {
     pub added: &'a BTreeSet<(ResourceKey, String)>,
 }
 
-/// Reads the files of an application's folder.
+/// Reads the files of an application's folder. Git knows no empty folders: where there is no file there is no folder, and what
+/// is not there says nothing.
 pub fn targets<'a>(files: impl Iterator<Item = &'a String>, namespace: &str) -> Targets {
-    let mut targets = Targets { is_complete: true, ..Targets::default() };
+    let mut files = files.peekable();
+    let mut targets = Targets { is_complete: files.peek().is_some(), ..Targets::default() };
     for text in files {
         let Ok(mut object) = Value::from_json(text.as_bytes()) else {
             targets.is_complete = false;
@@ -404,6 +406,7 @@ mod tests {
     #[test]
     fn files_that_cannot_be_read_make_targets_incomplete() {
         assert!(!targets([String::from("{")].iter(), "web").is_complete);
+        assert!(!targets([].iter(), "web").is_complete);
         assert!(!targets([String::from("{}")].iter(), "web").is_complete);
     }
 

@@ -94,6 +94,8 @@ pub enum Act {
     Refresh { app: String, hard: bool },
     /// Somebody changes what an application does by itself.
     Policy { app: String, policy: Policy },
+    /// Somebody puts an application on hold, for a while.
+    Hold { app: String, seconds: u64 },
     /// A fault of the API server, in the words of its fault layer, for a while.
     Fault { rule: serde_json::Value, seconds: u64 },
     /// The API server is down for a while; what it remembers of changes may be gone afterwards.
@@ -219,6 +221,7 @@ impl Act {
             Self::Sync { .. } => "sync request".to_owned(),
             Self::Refresh { .. } => "refresh".to_owned(),
             Self::Policy { .. } => "change of policy".to_owned(),
+            Self::Hold { .. } => "hold".to_owned(),
             Self::Fault { rule, .. } => format!("fault: {}", rule["kind"].as_str().unwrap_or("?")),
             Self::Restart { compacts: true, .. } => "API server restart with compaction".to_owned(),
             Self::Restart { compacts: false, .. } => "API server restart".to_owned(),

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use trueup_diff::{CompareInput, Finding, IgnoreRule, RuleFailure};
 use trueup_merge::{Managed, TypeRef};
-use trueup_object::{FieldPath, Gvk, ManagedFields, ResourceKey, Value};
+use trueup_object::{FieldManager, FieldPath, Gvk, ManagedFields, ManagedOperation, ResourceKey, Value};
 
 use super::confirmed::{Bearing, Confirming, NOISE, hidden_by_server, is_noise};
 use super::existence::{git_class, health_counts, health_of};
@@ -214,7 +214,12 @@ struct Scene<'a> {
 fn judge(scene: &Scene<'_>, object: &mut ObjectComparison, finding: Finding, bearing: Bearing<'_>) -> bool {
     let Scene { input, live, memory, rules: _ } = *scene;
     let channel = channel(&finding);
-    let origin = origin(&finding, channel);
+    let origin = match origin(&finding, channel) {
+        Origin::Cluster | Origin::Both if is_of_ours_alone(&finding) && is_applied_since(live, memory) => {
+            Origin::Git
+        }
+        origin => origin,
+    };
     let mut attribution = attribution(input, &finding, origin, memory);
     if let Some(why) = input.autoscalers.uncertainty(&finding.path) {
         object.problem = Some(ObjectProblem {
@@ -403,6 +408,24 @@ fn origin(finding: &Finding, channel: Channel) -> Origin {
             (Some(false), Some(false)) | (None, _) | (_, None) => Origin::Unknown,
         },
     }
+}
+
+/// Whether nobody but us has written what is live.
+fn is_of_ours_alone(finding: &Finding) -> bool {
+    finding.ours && finding.owners.is_empty()
+}
+
+/// Whether an apply of ours is younger than what is remembered: that of another controller with a ledger of its own, or one
+/// whose outcome was never written down. What it left is of a commit, and nobody in the cluster has moved it.
+fn is_applied_since(live: &Live, memory: Option<&Memory>) -> bool {
+    let Some(synced_at) = memory.and_then(|memory| memory.synced_at) else { return false };
+    let entries = ManagedFields::of(&live.object).entries;
+    let ours = entries.iter().filter(|entry| {
+        entry.manager.as_str() == FieldManager::TRUEUP
+            && entry.operation == ManagedOperation::Apply
+            && entry.subresource.is_empty()
+    });
+    ours.filter_map(|entry| entry.time).any(|time| time > synced_at)
 }
 
 fn attribution(

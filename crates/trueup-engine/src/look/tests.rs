@@ -359,6 +359,34 @@ fn a_look_is_the_same_twice() {
     assert_eq!(world.look(), world.look());
 }
 
+/// Another controller, or an earlier life of this one, has applied a commit that nobody remembers here.
+#[test]
+fn what_we_alone_wrote_since_is_of_a_commit() {
+    let mut world = World::in_sync(DEPLOYMENT);
+    let live = |world: &mut World, others: &str| {
+        world.change_live(|object| {
+            object.set_at(&["spec", "replicas"], Value::Int(5));
+            let json = format!(
+                r#"[{{"manager":"trueup","operation":"Apply","apiVersion":"apps/v1","time":"2026-11-21T11:00:00Z",
+                "fieldsType":"FieldsV1","fieldsV1":{{"f:spec":{{"f:replicas":{{}}}}}}}}{others}]"#
+            );
+            object.set_at(&["metadata", "managedFields"], Value::from_json(json.as_bytes()).unwrap());
+        });
+    };
+    let origin = |world: &World| world.look().differences().next().unwrap().origin;
+    live(&mut world, "");
+    assert_eq!(origin(&world), Origin::Git);
+    let other = r#",{"manager":"kubectl-edit","operation":"Update","apiVersion":"apps/v1","time":"2026-11-21T11:00:00Z",
+        "fieldsType":"FieldsV1","fieldsV1":{"f:spec":{"f:replicas":{}}}}"#;
+    live(&mut world, other);
+    assert_eq!(origin(&world), Origin::Cluster, "somebody else wrote it too");
+    live(&mut world, "");
+    for memory in world.memory.values_mut() {
+        memory.synced_at = Some(now());
+    }
+    assert_eq!(origin(&world), Origin::Cluster, "that apply is remembered");
+}
+
 fn confidence_of(world: &World) -> Confidence {
     world.look().differences().next().unwrap().attribution.confidence
 }

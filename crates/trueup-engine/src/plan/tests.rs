@@ -72,6 +72,15 @@ impl Case {
     }
 }
 
+/// No apply of ours is in the managedFields of any live object.
+fn never_applied(case: &mut Case) {
+    for live in case.live.objects.values_mut() {
+        let mut object = (*live.object).clone();
+        object.remove_at(&["metadata", "managedFields"]);
+        live.object = std::sync::Arc::new(object);
+    }
+}
+
 fn applied(plan: &SyncPlan) -> Value {
     match &plan.steps.first().expect("one step").action {
         Action::Apply { object, .. } => object.clone(),
@@ -159,6 +168,18 @@ fn keeping_drift_keeps_what_others_wrote_even_where_nothing_is_remembered() {
     assert_eq!(reasons(&case.asked(&comparison, &keep)), [HeldReason::ClusterMoved]);
     let overwrite = SyncRequest::default();
     assert_eq!(applied(&case.asked(&comparison, &overwrite)).str_at(&["data", "KEY"]), Some("git"));
+}
+
+#[test]
+fn what_others_wrote_over_an_apply_of_ours_is_no_first_sync() {
+    let foreign = Judgement { foreign: true, ours: false, ..judgement(&["data", "KEY"], Origin::Unknown) };
+    let mut case = Case::new().automated(false);
+    let comparison = matched(&case.targets, vec![foreign]);
+    assert_eq!(reasons(&case.by_policy(&comparison)), [HeldReason::ClusterMoved]);
+    never_applied(&mut case);
+    assert_eq!(applied(&case.by_policy(&comparison)).str_at(&["data", "KEY"]), Some("git"), "a first sync");
+    let healing = Case::new().automated(true);
+    assert_eq!(applied(&healing.by_policy(&comparison)).str_at(&["data", "KEY"]), Some("git"));
 }
 
 #[test]

@@ -11,6 +11,9 @@ use super::{CONTROLLER, Due, World};
 use crate::gate::{PlannedCrash, held};
 use crate::story::{Act, GitFault, Policy, Replica};
 
+/// What puts an Application on hold.
+const HOLD: &str = "trueup.dev/hold";
+
 /// How late a slow Git server answers.
 const GIT_DELAY: Duration = Duration::from_secs(12);
 
@@ -43,6 +46,7 @@ impl World<'_> {
                 self.tell_app(app, &refresh).await
             }
             Act::Policy { app, policy } => self.tell_policy(app, *policy).await,
+            Act::Hold { app, seconds } => self.hold(app, *seconds).await,
             Act::Fault { rule, seconds } => self.fault(rule, *seconds),
             Act::Restart { compacts, down_ms } => self.server_ends(*compacts, *down_ms),
             Act::Git { fault, seconds } => self.git_breaks(*fault, *seconds),
@@ -87,6 +91,33 @@ impl World<'_> {
         let now = shared.now_ms();
         shared.judge.policy_set(now, app, policy);
         told
+    }
+
+    /// A later hold takes the place of an earlier one.
+    async fn hold(&mut self, app: &str, seconds: u64) -> bool {
+        let hold = "until=2026-12-31T00:00:00Z; reason=an incident; owner=somebody";
+        let held = self.tell_app(app, &json!({"metadata": {"annotations": {HOLD: hold}}})).await;
+        if held {
+            self.n_due += 1;
+            self.holds.insert(app.to_owned(), self.n_due);
+            self.later(seconds * 1_000, Due::LetsGo(app.to_owned(), self.n_due));
+            self.note_hold(app, true);
+        }
+        held
+    }
+
+    async fn let_go(&mut self, app: &str, number: u64) {
+        if self.holds.get(app) == Some(&number) {
+            self.holds.remove(app);
+            self.tell_app(app, &json!({"metadata": {"annotations": {HOLD: null}}})).await;
+            self.note_hold(app, false);
+        }
+    }
+
+    fn note_hold(&self, app: &str, is_held: bool) {
+        let shared = &mut *held(&self.gates);
+        let now = shared.now_ms();
+        shared.judge.hold_set(now, app, is_held);
     }
 
     fn rival_appears(&mut self, rivalry: Rivalry) -> bool {
@@ -213,6 +244,7 @@ impl World<'_> {
                     shared.admission.remove(index);
                 }
             }
+            Due::LetsGo(app, number) => self.let_go(&app, number).await,
             Due::Reaches(replica) => {
                 let mut shared = held(&self.gates);
                 shared.controllers[replica as usize].is_cut_off = false;

@@ -64,6 +64,10 @@ impl Judge {
         };
         self.recorded(effect, now);
         let Some(facts) = self.apps.get(&app).cloned() else { return };
+        if facts.held_since.is_some_and(|since| since <= self.known_since(now)) {
+            let message = format!("{} was changed ({:?}), and {app} is on hold", effect.key, effect.verb);
+            self.forbid(now, &effect.key, message);
+        }
         match (effect.verb, &effect.before, &effect.after) {
             (Verb::Delete, Some(before), _) => self.deletion(effect, before, &app, &facts, around),
             (Verb::Change, Some(before), Some(after)) => {

@@ -279,13 +279,19 @@ fn who_prunes_what_git_still_wants_or_may_not_prune_is_found_out() {
     for policy in [HEALS, KEEPS] {
         let mut scene = Scene::new(policy);
         scene.pass(20);
-        scene.commit("r2", if policy == HEALS { &[("a", "two")] } else { &[] });
+        scene.commit("r2", if policy == HEALS { &[("a", "two")] } else { &[("b", "one")] });
         scene.effect("a", Verb::Delete, Some(object("a", "one")), None);
         assert_eq!(scene.broken(), [Property::OnlyWhatIsAllowed], "{policy:?}");
     }
     let mut scene = Scene::new(HEALS);
     scene.pass(20);
+    // A folder that is not there says nothing.
     scene.commit("r2", &[]);
+    scene.effect("a", Verb::Delete, Some(object("a", "one")), None);
+    assert_eq!(scene.broken(), [Property::OnlyWhatIsAllowed]);
+    let mut scene = Scene::new(HEALS);
+    scene.pass(20);
+    scene.commit("r2", &[("b", "one")]);
     scene.effect("a", Verb::Delete, Some(object("a", "one")), None);
     assert_eq!(scene.broken(), []);
 }
@@ -296,7 +302,7 @@ fn who_touches_what_is_not_tracked_is_found_out() {
     scene.effect("other", Verb::Change, Some(object("b", "zero")), Some(object("b", "one")));
     assert_eq!(scene.broken(), [Property::UntrackedUntouched]);
     let mut scene = Scene::new(HEALS);
-    scene.commit("r2", &[]);
+    scene.commit("r2", &[("b", "one")]);
     // The mark is about another object.
     scene.effect("a", Verb::Delete, Some(object("b", "one")), None);
     assert_eq!(scene.broken(), [Property::UntrackedUntouched]);
@@ -353,6 +359,24 @@ fn a_commit_that_is_applied_corrects_nobody() {
     }
     scene.pass(10);
     assert_eq!(scene.broken(), []);
+}
+
+#[test]
+fn who_acts_on_what_is_held_is_found_out() {
+    let healed = |seconds: u64, is_held: bool| {
+        let mut scene = Scene::new(HEALS);
+        scene.pass(20);
+        scene.judge.hold_set(scene.now_ms, "app", true);
+        scene.judge.hold_set(scene.now_ms, "app", is_held);
+        scene.edit(Some("other"));
+        scene.says("OutOfSync", "r1", "[]");
+        scene.pass(seconds);
+        scene.heal();
+        scene.broken()
+    };
+    assert_eq!(healed(3, true), [], "it cannot know yet");
+    assert_eq!(healed(10, true), [Property::OnlyWhatIsAllowed]);
+    assert_eq!(healed(10, false), []);
 }
 
 #[test]
