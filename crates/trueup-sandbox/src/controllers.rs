@@ -16,10 +16,13 @@ mod daemon_set;
 mod deployment;
 mod endpoints;
 mod events;
+mod follow;
 mod job;
 mod kubelet;
+mod nodes;
 mod objects;
 mod pod_status;
+mod pods;
 mod quota;
 mod refusal;
 mod replica_set;
@@ -82,6 +85,8 @@ pub async fn run_controllers(api: Api, options: Controllers) {
         refused: BTreeMap::new(),
         room: scheduler::Room::default(),
         unplaced: BTreeSet::new(),
+        leaving: BTreeMap::new(),
+        begun: false,
         recorder: events::Recorder::default(),
         told: 0,
     };
@@ -134,6 +139,10 @@ struct Loop {
     room: scheduler::Room,
     /// Pods that no node took.
     unplaced: BTreeSet<Name>,
+    /// Pods that have to leave their nodes.
+    leaving: BTreeMap<Name, pods::Leaving>,
+    /// The node that there is from the start was made; it may be taken away since.
+    begun: bool,
     recorder: events::Recorder,
     /// The number in the name of the last event.
     told: u64,
@@ -164,7 +173,8 @@ impl Loop {
     async fn rebuild(&mut self) {
         let (all, revision) = self.api.store().snapshot();
         self.cursor = self.api.store().watch(revision);
-        if self.ready() && !all.iter().any(|(resource, _, _)| objects::NODES.is(resource)) {
+        let begins = !std::mem::replace(&mut self.begun, true);
+        if begins && self.ready() && !all.iter().any(|(resource, _, _)| objects::NODES.is(resource)) {
             for step in kubelet::node(self.now(), self.api.registry().builtin().kubernetes()) {
                 let _ = self.perform(&step).await;
             }
@@ -182,113 +192,6 @@ impl Loop {
         match self.cursor.take(|_| true) {
             Ok(changes) => changes.iter().for_each(|change| self.follow(change)),
             Err(state::TooOld { .. }) => self.rebuild().await,
-        }
-    }
-
-    fn follow(&mut self, change: &state::Change) {
-        let namespace = change.name.namespace.clone();
-        self.follow_owners(change);
-        let belongs_to_namespace =
-            objects::CONFIG_MAPS.is(&change.resource) || objects::SERVICE_ACCOUNTS.is(&change.resource);
-        if belongs_to_namespace {
-            self.enqueue(objects::NAMESPACES.id(), Name::new("", &namespace));
-        }
-        if objects::NODES.is(&change.resource) {
-            self.enqueue_all(objects::DAEMON_SETS, "");
-            // A node that takes pods again is what some may wait for.
-            self.enqueue_all(objects::PODS, "");
-        }
-        self.follow_volumes(change);
-        if objects::PODS.is(&change.resource) {
-            self.follow_room(change);
-            self.enqueue_all(objects::BUDGETS, &namespace);
-            self.enqueue_all(objects::SERVICES, &namespace);
-        }
-        let comes_or_goes = change.kind != state::ChangeKind::Modified || objects::PODS.is(&change.resource);
-        if comes_or_goes && !namespace.is_empty() {
-            self.enqueue_all(objects::QUOTAS, &namespace);
-        }
-        if objects::CLUSTER_ROLES.is(&change.resource) {
-            self.enqueue_all(objects::CLUSTER_ROLES, "");
-        }
-        if autoscaler::may_be_target(&change.resource) {
-            self.enqueue_all(objects::AUTOSCALERS, &namespace);
-        }
-        self.enqueue(change.resource.clone(), change.name.clone());
-    }
-
-    /// Whoever owns an object looks at it, and whoever owned it before; one that nobody controls may get an owner.
-    fn follow_owners(&mut self, change: &state::Change) {
-        let namespace = &change.name.namespace;
-        let owners = |object: &Value| object.list_at(&["metadata", "ownerReferences"]).to_vec();
-        let before = change.previous.as_deref().map(owners).unwrap_or_default();
-        for owner in before.into_iter().chain(owners(&change.object)) {
-            let kind = owner.str_at(&["kind"]).unwrap_or_default();
-            if let Some(resource) = RESOURCES.iter().find(|resource| resource.kind == kind) {
-                let name = Name::new(namespace, owner.str_at(&["name"]).unwrap_or_default());
-                self.enqueue(resource.id(), name);
-            }
-        }
-        let takers: &[Resource] = if objects::PODS.is(&change.resource) {
-            &[objects::REPLICA_SETS, objects::STATEFUL_SETS, objects::DAEMON_SETS]
-        } else if objects::REPLICA_SETS.is(&change.resource) {
-            &[objects::DEPLOYMENTS]
-        } else {
-            return;
-        };
-        let part = |key: &str| {
-            let before = change.previous.as_ref().and_then(|before| before.at(&["metadata", key]));
-            change.object.at(&["metadata", key]) != before
-        };
-        if !adoption::is_controlled(&change.object) && (part("labels") || part("ownerReferences")) {
-            takers.iter().for_each(|resource| self.enqueue_all(*resource, namespace));
-        }
-    }
-
-    /// What a pod leaves is for those that wait; who comes or changes may be company for them.
-    fn follow_room(&mut self, change: &state::Change) {
-        let before = change.previous.as_deref();
-        let after = (change.kind != state::ChangeKind::Deleted).then_some(change.object.as_ref());
-        let labels = |pod: Option<&Value>| pod.and_then(|pod| pod.at(&["metadata", "labels"])).cloned();
-        let node = |pod: Option<&Value>| pod.and_then(|pod| pod.at(&["spec", "nodeName"])).cloned();
-        let frees = self.room.follow(before, after);
-        let comes = node(before) != node(after) || labels(before) != labels(after);
-        if !self.ready() || !(frees || comes) {
-            return;
-        }
-        let mut waiting = std::mem::take(&mut self.unplaced);
-        waiting.retain(|name| {
-            let pod = self.api.store().get(&objects::PODS.id(), name);
-            let Some(pod) = pod.filter(|pod| scheduler::waits(pod)) else { return false };
-            if frees || scheduler::is_choosy(&pod) {
-                self.enqueue(objects::PODS.id(), name.clone());
-            }
-            true
-        });
-        self.unplaced = waiting;
-    }
-
-    /// Claims wait for volumes and classes, volumes for claims, pods for claims, and claims that go for pods.
-    fn follow_volumes(&mut self, change: &state::Change) {
-        let namespace = &change.name.namespace;
-        if objects::VOLUMES.is(&change.resource) || change.resource == storage_classes() {
-            self.enqueue_all(objects::CLAIMS, "");
-            // Pods may wait for a volume that no claim has yet.
-            let (pods, _) = self.api.store().list(&objects::PODS.id(), "");
-            let waits = |pod: &&Arc<Value>| {
-                volumes::claims_of(pod).next().is_some()
-                    && pod.str_at(&["spec", "nodeName"]).is_none_or(str::is_empty)
-            };
-            for pod in pods.iter().filter(waits) {
-                self.enqueue(objects::PODS.id(), Name::new(text(pod, "namespace"), text(pod, "name")));
-            }
-        } else if objects::CLAIMS.is(&change.resource) {
-            self.enqueue_all(objects::VOLUMES, "");
-            self.enqueue_all(objects::PODS, namespace);
-        } else if objects::PODS.is(&change.resource) {
-            for claim in volumes::claims_of(&change.object) {
-                self.enqueue(objects::CLAIMS.id(), Name::new(namespace, claim));
-            }
         }
     }
 
@@ -339,6 +242,9 @@ impl Loop {
     async fn reconcile(&mut self, place: &Place) {
         self.due.remove(place);
         let Some(object) = self.api.store().get(&place.0, &place.1) else {
+            if objects::PODS.is(&place.0) {
+                self.leaving.remove(&place.1);
+            }
             if objects::AUTOSCALERS.is(&place.0) {
                 self.scaling.remove(&place.1);
             }
@@ -371,7 +277,9 @@ impl Loop {
         } else if objects::JOBS.is(&place.0) {
             job::due(object, &self.controlled(objects::PODS, object), now).filter(|time| *time > now)
         } else if objects::PODS.is(&place.0) && self.ready() {
-            pod_status::due(object, self.options.fates.of(object)).filter(|time| *time > now)
+            let leaves = self.leaving.get(&place.1).map(|leaving| leaving.until);
+            let status = pod_status::due(object, self.options.fates.of(object));
+            status.into_iter().chain(leaves).filter(|time| *time > now).min()
         } else if objects::AUTOSCALERS.is(&place.0) && !self.options.metrics.is_empty() {
             self.scaling.get(&place.1).and_then(|scaling| scaling.next)
         } else {
@@ -482,53 +390,6 @@ impl Loop {
         }
     }
 
-    /// Why a pod's claims keep it from a node.
-    fn claims_first(&self, pod: &Value, node: Option<&str>) -> Option<volumes::Wait> {
-        volumes::claims_of(pod).next()?;
-        let list = |resource: Resource, namespace: &str| self.api.store().list(&resource.id(), namespace).0;
-        let (volumes, claims) = (list(objects::VOLUMES, ""), list(objects::CLAIMS, text(pod, "namespace")));
-        let (classes, _) = self.api.store().list(&storage_classes(), "");
-        let found = volumes::Found {
-            volumes: &volumes,
-            claims: &claims,
-            classes: &classes,
-            pods: &[],
-            provisions: self.ready(),
-        };
-        volumes::before_binding(pod, node, &found)
-    }
-
-    /// A pod is given a node first, and then runs on it.
-    fn pod(&self, pod: &Value) -> Vec<Step> {
-        if let Some(step) = self.without_job(pod) {
-            return vec![step];
-        }
-        if !self.ready() {
-            return Vec::new();
-        }
-        let (nodes, _) = self.api.store().list(&objects::NODES.id(), "");
-        let fate = self.options.fates.of(pod);
-        let claims = |node: Option<&str>| self.claims_first(pod, node);
-        let store = self.api.store();
-        let found = scheduler::Found {
-            nodes: &nodes,
-            room: &self.room,
-            pods: &|| store.list(&objects::PODS.id(), "").0,
-            lone: &|| self.room.lone().filter_map(|name| store.get(&objects::PODS.id(), name)).collect(),
-            namespaces: &|name| store.get(&objects::NAMESPACES.id(), &Name::new("", name)),
-        };
-        let placed = scheduler::reconcile(pod, &found, fate, claims, self.now());
-        placed.unwrap_or_else(|| pod_status::reconcile(pod, fate, self.now()))
-    }
-
-    /// Nobody counts the pods of a job that is gone.
-    fn without_job(&self, pod: &Value) -> Option<Step> {
-        let released = job::released(pod)?;
-        let (jobs, _) = self.api.store().list(&objects::JOBS.id(), text(pod, "namespace"));
-        let counted = jobs.iter().any(|job| is_controlled_by(pod, text(job, "uid")));
-        (!counted).then_some(released)
-    }
-
     /// What the other controllers do: those of namespaces, services, budgets, autoscalers and quotas.
     fn around(&mut self, place: &Place, object: &Value) -> Vec<Step> {
         let is = |resource: Resource| resource.is(&place.0);
@@ -539,6 +400,8 @@ impl Loop {
         let listed = |resource: Resource| self.api.store().list(&resource.id(), namespace).0;
         if is(objects::NAMESPACES) {
             self.namespace_content(object)
+        } else if is(objects::NODES) && self.ready() {
+            nodes::reconcile(object, self.now(), self.api.registry().builtin().kubernetes())
         } else if is(objects::BUDGETS) {
             budget::reconcile(object, &listed(objects::PODS), self.now())
         } else if is(objects::SERVICES) {

@@ -96,14 +96,7 @@ pub fn reconcile(
         Some(Ok(proposal)) => {
             return by_metrics(scaler, (resource, live, current), &proposal, measured.history, now);
         }
-        Some(Err(message)) => {
-            let able =
-                able("SucceededGetScale", "the HPA controller was able to get the target's current scale");
-            let message = format!("the HPA was unable to compute the replica count: {message}");
-            let reason = "FailedGetResourceMetric";
-            let active = Condition { kind: "ScalingActive", status: "False", reason, message: &message };
-            return with_status(scaler, current, 0, &[able, active], now);
-        }
+        Some(Err(unavailable)) => return without(scaler, current, &unavailable, now),
         None => {}
     }
     let metrics = scaler.list_at(&["spec", "metrics"]);

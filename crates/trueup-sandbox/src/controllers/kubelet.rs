@@ -1,4 +1,4 @@
-//! The node that there is, and what its kubelet says of it.
+//! The node that there is from the start, and what a kubelet says of its node.
 
 use trueup_object::{Timestamp, Value};
 
@@ -17,6 +17,12 @@ pub fn node(now: Timestamp, kubernetes: &str) -> Vec<Step> {
         node.set_at(&["metadata", "labels", key], "linux".into());
     }
     let created = Step::Create { resource: objects::NODES, object: node.clone(), manager: KUBELET };
+    vec![created, told(&node, now, kubernetes)]
+}
+
+/// What its kubelet says of a node: what it has, and that it is ready.
+pub fn told(node: &Value, now: Timestamp, kubernetes: &str) -> Step {
+    let mut node = node.clone();
     for key in ["capacity", "allocatable"] {
         for (resource, amount) in [("cpu", "1k"), ("memory", "1Ti"), ("pods", "1M")] {
             node.set_at(&["status", key, resource], amount.into());
@@ -51,11 +57,5 @@ pub fn node(now: Timestamp, kubernetes: &str) -> Vec<Step> {
         node.set_at(&["status", "nodeInfo", key], version.clone().into());
     }
     node.set_at(&["status", "phase"], "Running".into());
-    let told = Step::Update {
-        resource: objects::NODES,
-        object: node,
-        manager: KUBELET,
-        subresource: Some("status"),
-    };
-    vec![created, told]
+    Step::Update { resource: objects::NODES, object: node, manager: KUBELET, subresource: Some("status") }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use trueup_object::{Map, Timestamp, Value};
 
+use super::events::Event;
 use super::objects::{Condition, PODS, Step, condition, int, is_deleting, text};
 use crate::clock::wire_time;
 use crate::controllers::objects::KUBELET;
@@ -36,6 +37,9 @@ pub fn reconcile(pod: &Value, fate: Option<Fate>, now: Timestamp) -> Vec<Step> {
     if matches!(phase, Some("Succeeded" | "Failed")) {
         return Vec::new();
     }
+    if deadline(pod).is_some_and(|end| end <= now) {
+        return out_of_time(pod, now);
+    }
     // What somebody else wrote of a pod that runs and that nobody told anything stays.
     if phase == Some("Running") && fate.is_none() && !was_told(pod) {
         return Vec::new();
@@ -49,11 +53,39 @@ pub fn reconcile(pod: &Value, fate: Option<Fate>, now: Timestamp) -> Vec<Step> {
     vec![Step::Update { resource: PODS, object: changed, manager: KUBELET, subresource: Some("status") }]
 }
 
-/// When something is to be said that no change brings about: a container that crashed is started again.
+/// When a pod has been on its node for as long as it may.
+fn deadline(pod: &Value) -> Option<Timestamp> {
+    let seconds = u64::try_from(pod.int_at(&["spec", "activeDeadlineSeconds"])?).ok()?;
+    let since: Timestamp = pod.str_at(&["status", "startTime"])?.parse().ok()?;
+    since.checked_add(Duration::from_secs(seconds)).ok()
+}
+
+/// What runs is ended, as by a signal.
+fn out_of_time(pod: &Value, now: Timestamp) -> Vec<Step> {
+    let (reason, message) =
+        ("DeadlineExceeded", "Pod was active on the node longer than the specified deadline");
+    let mut status = status(pod, Containers::Ended { exit_code: 137 }, now);
+    status.set_at(&["reason"], reason.into());
+    status.set_at(&["message"], message.into());
+    let mut changed = pod.clone();
+    changed.set_at(&["status"], status);
+    let event = Event::told(pod, PODS, KUBELET, reason, message.to_owned(), false);
+    let told =
+        Step::Update { resource: PODS, object: changed, manager: KUBELET, subresource: Some("status") };
+    vec![Step::Tell(event), told]
+}
+
+/// When something is to be said that no change brings about: a container that crashed is started again, a pod is out of time.
 pub fn due(pod: &Value, fate: Option<Fate>) -> Option<Timestamp> {
-    if is_deleting(pod) {
+    let over = matches!(pod.str_at(&["status", "phase"]), Some("Succeeded" | "Failed"));
+    if is_deleting(pod) || over {
         return None;
     }
+    deadline(pod).into_iter().chain(change(pod, fate)).min()
+}
+
+/// When the fate of a pod changes what is said of it.
+fn change(pod: &Value, fate: Option<Fate>) -> Option<Timestamp> {
     if let Some(Fate::SlowReady { seconds }) = fate {
         return ready_time(pod, seconds);
     }
@@ -116,7 +148,7 @@ fn containers(pod: &Value, fate: Option<Fate>, now: Timestamp) -> Containers {
             Containers::Ended { exit_code }
         }
         Some(Fate::Fail { .. } | Fate::CrashLoop) => match crashes(pod) {
-            Some((restarts, since)) if due(pod, Some(Fate::CrashLoop)).is_some_and(|due| now < due) => {
+            Some((restarts, since)) if change(pod, Some(Fate::CrashLoop)).is_some_and(|due| now < due) => {
                 Containers::Crashed { restarts, since }
             }
             Some((restarts, _)) => Containers::Crashed { restarts: restarts + 1, since: now },
@@ -148,9 +180,7 @@ fn status(pod: &Value, containers: Containers, now: Timestamp) -> Value {
     status.set_at(&["conditions"], conditions(pod, containers, now));
     status.set_at(&["containerStatuses"], container_statuses(pod, "containers", containers, now));
     if !pod.list_at(&["spec", "initContainers"]).is_empty() {
-        let done = Containers::Ended { exit_code: 0 };
-        let init = if containers == Containers::NotPulled { containers } else { done };
-        status.set_at(&["initContainerStatuses"], container_statuses(pod, "initContainers", init, now));
+        status.set_at(&["initContainerStatuses"], container_statuses(pod, "initContainers", containers, now));
     }
     if ended && phase == "Failed" {
         status.remove_at(&["reason"]);
@@ -206,9 +236,28 @@ fn container_statuses(pod: &Value, list: &str, containers: Containers, now: Time
     let statuses = pod.list_at(&["spec", list]).iter().map(|container| {
         let name = container.get("name").cloned().unwrap_or_else(|| "".into());
         let old = pod.list_at(&["status", before]).iter().find(|status| status.get("name") == Some(&name));
+        let containers = if list == "containers" { containers } else { beginning(container, containers) };
         container_status(pod, container, list, containers, old, now)
     });
     Value::List(statuses.collect())
+}
+
+/// Whether a container of the beginning stays beside the others (a sidecar).
+fn stays(container: &Value) -> bool {
+    container.str_at(&["restartPolicy"]) == Some("Always")
+}
+
+/// What the containers do that come before the others: they have ended well, and those that stay run for as long as the others.
+fn beginning(container: &Value, others: Containers) -> Containers {
+    match others {
+        Containers::NotPulled => others,
+        Containers::Run { .. } | Containers::Crashed { .. } if stays(container) => {
+            Containers::Run { ready: true }
+        }
+        Containers::Run { .. } | Containers::Crashed { .. } | Containers::Ended { .. } => {
+            Containers::Ended { exit_code: 0 }
+        }
+    }
 }
 
 fn container_status(
@@ -225,7 +274,8 @@ fn container_status(
     status.set_at(&["image"], field("image"));
     status.set_at(&["imageID"], "".into());
     let ready = containers == Containers::Run { ready: true };
-    status.set_at(&["ready"], (ready || (list == "initContainers" && !is_waiting(containers))).into());
+    let has_begun = list == "initContainers" && !stays(container) && !is_waiting(containers);
+    status.set_at(&["ready"], (ready || has_begun).into());
     let restarts = old.map_or(0, |old| int(old, &["restartCount"]));
     status.set_at(&["restartCount"], restarts.into());
     let name = container.str_at(&["name"]).unwrap_or_default();
@@ -340,6 +390,37 @@ mod tests {
         assert_eq!(failed.str_at(&["status", "phase"]), Some("Failed"));
         assert!(failed.to_json().contains(r#""exitCode":3"#));
         assert_eq!(said(&once, None, 0).unwrap().str_at(&["status", "phase"]), Some("Succeeded"));
+    }
+
+    #[test]
+    fn a_pod_is_ended_at_its_deadline() {
+        let mut pod = said(&pod(), None, 0).unwrap();
+        pod.set_at(&["spec", "activeDeadlineSeconds"], 5.into());
+        assert_eq!(due(&pod, None), Some(Timestamp::from_second(5).unwrap()));
+        assert_eq!(said(&pod, None, 4), None);
+        let steps = reconcile(&pod, None, Timestamp::from_second(5).unwrap());
+        let [Step::Tell(_), Step::Update { object, .. }] = steps.as_slice() else { panic!("{steps:?}") };
+        let part = |key: &str| object.str_at(&["status", key]).unwrap();
+        assert_eq!((part("phase"), part("reason")), ("Failed", "DeadlineExceeded"));
+        assert_eq!(due(object, None), None);
+    }
+
+    #[test]
+    fn sidecars_run_as_long_as_the_others() {
+        let mut pod = pod();
+        let init = r#"[{"name":"first","image":"i"},{"name":"beside","image":"i","restartPolicy":"Always"}]"#;
+        pod.set_at(&["spec", "initContainers"], Value::from_json(init.as_bytes()).unwrap());
+        let states = |pod: &Value| -> Vec<(bool, bool)> {
+            let statuses = pod.list_at(&["status", "initContainerStatuses"]).iter();
+            let ready = |status: &Value| status.get("ready").and_then(Value::as_bool).unwrap();
+            statuses.map(|it| (it.at(&["state", "running"]).is_some(), ready(it))).collect()
+        };
+        let runs = said(&pod, None, 0).unwrap();
+        assert_eq!(states(&runs), [(false, true), (true, true)]);
+        pod.set_at(&["spec", "restartPolicy"], "Never".into());
+        let ended = said(&pod, None, 0).unwrap();
+        assert_eq!(states(&ended), [(false, true), (false, false)]);
+        assert_eq!(ended.str_at(&["status", "phase"]), Some("Succeeded"));
     }
 
     #[test]

@@ -250,16 +250,19 @@ pub fn tolerates(node: &Value, pod: &Value, effects: &[&str]) -> bool {
     hard.all(|taint| is_tolerated(pod, taint))
 }
 
+/// Whether a toleration is for a taint.
+pub fn is_for(toleration: &Value, taint: &Value) -> bool {
+    let part = |key: &str| toleration.str_at(&[key]).unwrap_or_default();
+    let of = |key: &str| taint.str_at(&[key]).unwrap_or_default();
+    let exists = part("operator") == "Exists";
+    (part("effect").is_empty() || part("effect") == of("effect"))
+        && (part("key") == of("key") || (exists && part("key").is_empty()))
+        && (exists || part("value") == of("value"))
+}
+
 /// Whether one of a pod's tolerations is for a taint.
 fn is_tolerated(pod: &Value, taint: &Value) -> bool {
-    pod.list_at(&["spec", "tolerations"]).iter().any(|toleration| {
-        let part = |key: &str| toleration.str_at(&[key]).unwrap_or_default();
-        let of = |key: &str| taint.str_at(&[key]).unwrap_or_default();
-        let exists = part("operator") == "Exists";
-        (part("effect").is_empty() || part("effect") == of("effect"))
-            && (part("key") == of("key") || (exists && part("key").is_empty()))
-            && (exists || part("value") == of("value"))
-    })
+    pod.list_at(&["spec", "tolerations"]).iter().any(|toleration| is_for(toleration, taint))
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ mod faults;
 mod hostile;
 mod http2;
 mod limits;
+mod nodes;
 mod policies;
 mod reading;
 mod refusals;

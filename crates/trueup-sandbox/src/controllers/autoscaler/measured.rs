@@ -5,6 +5,7 @@ use std::time::Duration;
 use trueup_object::{Map, Timestamp, Value};
 
 use super::super::objects::{int, is_deleting, is_ready};
+use super::unavailable::Unavailable;
 use crate::metrics::{self, Metrics, milli};
 
 /// Differences smaller than this are left alone.
@@ -74,7 +75,7 @@ pub fn propose(
     pods: &[&Value],
     current: i64,
     usages: &Metrics,
-) -> Option<Result<Proposal, String>> {
+) -> Option<Result<Proposal, Unavailable>> {
     let listed = scaler.list_at(&["spec", "metrics"]);
     let of_resource = |metric: &&Value| metric.str_at(&["type"]) == Some("Resource");
     let counted: Vec<&Value> = pods.iter().copied().filter(|pod| !is_deleting(pod)).collect();
@@ -88,7 +89,15 @@ pub fn propose(
     for metric in listed.iter().filter(of_resource) {
         let (replicas, name, status) = match resource(metric, &counted, current, usages) {
             Ok(measured) => measured,
-            Err(message) => return Some(Err(message)),
+            Err(message) => {
+                let name = metric.str_at(&["resource", "name"]).unwrap_or_default();
+                let all = listed.len();
+                let computed = format!(
+                    "invalid metrics (1 invalid out of {all}), first error is: failed to get {name} resource metric value: \
+                     {message}"
+                );
+                return Some(Err(Unavailable { reason: "FailedGetResourceMetric", message, computed }));
+            }
         };
         told.push(status);
         if best.as_ref().is_none_or(|best| best.replicas < replicas) {
@@ -301,6 +310,22 @@ mod tests {
             let told = proposal.current[0].int_at(&["resource", "current", "averageUtilization"]);
             assert_eq!((proposal.replicas, told), (wanted, Some(percent)), "{cpu}");
         }
+    }
+
+    #[test]
+    fn what_was_not_asked_for_has_no_share() {
+        let usages = Metrics::default();
+        usages.set_json(&value(r#"{"namespace":"n","name":"web","cpu":"1"}"#)).unwrap();
+        let pod = value(
+            r#"{"metadata":{"name":"web-0","namespace":"n"},"spec":{"containers":[{"name":"a"}]},
+            "status":{"phase":"Running","conditions":[{"type":"Ready","status":"True"}]}}"#,
+        );
+        let why = propose(&scaler("{}"), &[&pod], 1, &usages).unwrap().unwrap_err();
+        let message = "failed to get cpu utilization: missing request for cpu in container a of Pod web-0";
+        assert_eq!((why.reason, why.message.as_str()), ("FailedGetResourceMetric", message));
+        let first =
+            "invalid metrics (1 invalid out of 1), first error is: failed to get cpu resource metric value: ";
+        assert_eq!(why.computed, format!("{first}{message}"));
     }
 
     #[test]
