@@ -29,6 +29,7 @@ mod replica_set;
 mod revision;
 mod scheduler;
 mod stateful_set;
+mod tokens;
 mod volumes;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,6 +39,7 @@ use trueup_object::{Timestamp, Value};
 
 use crate::api::Api;
 use crate::fates::PodFates;
+use crate::http::credentials::Credentials;
 use crate::metrics::Metrics;
 use crate::state::{self, Name, ResourceId, WatchCursor};
 use crate::storage_class::storage_classes;
@@ -61,8 +63,8 @@ pub enum Workloads {
 #[derive(Debug, Clone)]
 pub struct Controllers {
     pub workloads: Workloads,
-    /// The certificate that every namespace gets as `kube-root-ca.crt`.
-    pub root_certificate: String,
+    /// Whose certificate every namespace gets as `kube-root-ca.crt`, and who issues tokens.
+    pub credentials: Arc<Credentials>,
     /// What becomes of pods that are not left to run.
     pub fates: PodFates,
     /// What pods use.
@@ -149,7 +151,7 @@ struct Loop {
 }
 
 /// The resources that something here looks after.
-const RESOURCES: [Resource; 16] = [
+const RESOURCES: [Resource; 17] = [
     objects::NAMESPACES,
     objects::NODES,
     objects::PODS,
@@ -166,6 +168,7 @@ const RESOURCES: [Resource; 16] = [
     objects::SERVICES,
     objects::QUOTAS,
     objects::CLUSTER_ROLES,
+    objects::SECRETS,
 ];
 
 impl Loop {
@@ -414,6 +417,11 @@ impl Loop {
             endpoints::reconcile(object, &found, self.now())
         } else if is(objects::CLUSTER_ROLES) {
             aggregation::reconcile(object, &listed(objects::CLUSTER_ROLES))
+        } else if is(objects::SECRETS) {
+            let account = tokens::account_of(object).map(|account| Name::new(namespace, account));
+            let account = account.and_then(|it| self.api.store().get(&objects::SERVICE_ACCOUNTS.id(), &it));
+            let credentials = &self.options.credentials;
+            tokens::reconcile(object, account.as_deref(), credentials, self.now()).into_iter().collect()
         } else if is(objects::QUOTAS) {
             quota::reconcile(object, self.api.store())
         } else {
@@ -455,7 +463,7 @@ impl Loop {
             steps.push(objects::default_account(name));
         }
         if !exists(objects::CONFIG_MAPS, objects::ROOT_CERTIFICATE) {
-            steps.push(objects::root_certificate(name, &self.options.root_certificate));
+            steps.push(objects::root_certificate(name, self.options.credentials.authority_pem()));
         }
         steps
     }

@@ -170,7 +170,7 @@ impl Sandbox {
             faults: Faults::new(seed),
             fates,
             metrics,
-            credentials,
+            credentials: Arc::new(credentials),
             address,
             shutdown: shutdown.clone(),
             documents: Documents::default(),
@@ -179,7 +179,7 @@ impl Sandbox {
         });
         let controllers = Controllers {
             workloads,
-            root_certificate: front.credentials.authority_pem().to_owned(),
+            credentials: front.credentials.clone(),
             fates: front.fates.clone(),
             metrics: front.metrics.clone(),
         };

@@ -19,6 +19,9 @@ impl Loop {
         if belongs_to_namespace {
             self.enqueue(objects::NAMESPACES.id(), Name::new("", &namespace));
         }
+        if objects::SERVICE_ACCOUNTS.is(&change.resource) && change.kind != state::ChangeKind::Modified {
+            self.enqueue_all(objects::SECRETS, &namespace);
+        }
         if objects::NODES.is(&change.resource) {
             self.enqueue_all(objects::DAEMON_SETS, "");
             // A node that takes pods again is what some may wait for.

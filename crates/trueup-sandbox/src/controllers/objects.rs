@@ -33,6 +33,7 @@ pub const NAMESPACES: Resource = resource("", "namespaces", "Namespace");
 pub const NODES: Resource = resource("", "nodes", "Node");
 pub const PODS: Resource = resource("", "pods", "Pod");
 pub const CONFIG_MAPS: Resource = resource("", "configmaps", "ConfigMap");
+pub const SECRETS: Resource = resource("", "secrets", "Secret");
 pub const SERVICE_ACCOUNTS: Resource = resource("", "serviceaccounts", "ServiceAccount");
 pub const CLAIMS: Resource = resource("", "persistentvolumeclaims", "PersistentVolumeClaim");
 pub const VOLUMES: Resource = resource("", "persistentvolumes", "PersistentVolume");

@@ -51,7 +51,7 @@ pub struct Front {
     pub faults: Faults,
     pub fates: PodFates,
     pub metrics: Metrics,
-    pub credentials: Credentials,
+    pub credentials: Arc<Credentials>,
     pub address: std::net::SocketAddr,
     /// Ends watches when the server stops.
     pub shutdown: CancellationToken,
