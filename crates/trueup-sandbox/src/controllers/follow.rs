@@ -78,10 +78,9 @@ impl Loop {
     fn follow_room(&mut self, change: &state::Change) {
         let before = change.previous.as_deref();
         let after = (change.kind != state::ChangeKind::Deleted).then_some(change.object.as_ref());
-        let labels = |pod: Option<&Value>| pod.and_then(|pod| pod.at(&["metadata", "labels"])).cloned();
-        let node = |pod: Option<&Value>| pod.and_then(|pod| pod.at(&["spec", "nodeName"])).cloned();
         let frees = self.room.follow(before, after);
-        let comes = node(before) != node(after) || labels(before) != labels(after);
+        let changes = |path: &[&str]| part(before, path) != part(after, path);
+        let comes = changes(&["spec", "nodeName"]) || changes(&["metadata", "labels"]);
         if !self.ready() || !(frees || comes) {
             return;
         }
@@ -120,4 +119,8 @@ impl Loop {
             }
         }
     }
+}
+
+fn part<'v>(pod: Option<&'v Value>, path: &[&str]) -> Option<&'v Value> {
+    pod.and_then(|pod| pod.at(path))
 }
