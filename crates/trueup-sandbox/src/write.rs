@@ -11,6 +11,7 @@ pub(crate) mod decode;
 mod defaults;
 mod delete_options;
 mod duplicates;
+mod embedding;
 mod fields;
 mod finish;
 pub(crate) mod go_json;

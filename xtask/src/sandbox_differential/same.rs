@@ -54,7 +54,7 @@ impl Sight {
             object.map_or_else(
                 || found[0].to_owned(),
                 |mut object| {
-                    sort_entries(&mut object);
+                    sort_entries(&mut object, self.versions_vary);
                     Value::from(object.to_json()).to_json()
                 },
             )
@@ -157,9 +157,13 @@ fn sort_managers(entries: &mut [Value]) {
 }
 
 /// The same in an object that a message quotes.
-fn sort_entries(object: &mut Value) {
+fn sort_entries(object: &mut Value, without_status: bool) {
+    if without_status {
+        object.remove_at(&["status"]);
+    }
     let entries = object.get_mut("metadata").and_then(|metadata| metadata.get_mut("managedFields"));
     if let Some(entries) = entries.and_then(Value::as_list_mut) {
+        entries.retain(|entry| !without_status || entry.str_at(&["subresource"]) != Some("status"));
         sort_managers(entries);
     }
 }
@@ -182,6 +186,13 @@ fn whole(value: &Value) -> Option<bool> {
     }
     if is_list(value, "containers") {
         return Some(false);
+    }
+    let rule = |name: &str, action: &str| {
+        let rules = value.get(name).and_then(Value::as_list).and_then(<[Value]>::first);
+        rules.is_some_and(|rule| rule.get(action).is_some())
+    };
+    if rule("Rules", "Action") || rule("rules", "action") {
+        return Some(rule("Rules", "Action"));
     }
     value.get("Spec").and_then(whole).or_else(|| value.get("spec").and_then(whole))
 }

@@ -11,11 +11,12 @@ const CONDITIONS: &str = "autoscaling.alpha.kubernetes.io/conditions";
 const CURRENT_METRICS: &str = "autoscaling.alpha.kubernetes.io/current-metrics";
 
 /// Where v2 has what an annotation of v1 carries.
-const CARRIED: [(&str, [&str; 2]); 3] = [
-    (BEHAVIOR, ["spec", "behavior"]),
-    (CONDITIONS, ["status", "conditions"]),
-    (CURRENT_METRICS, ["status", "currentMetrics"]),
-];
+const CARRIED: [(&str, [&str; 2]); 2] =
+    [(BEHAVIOR, ["spec", "behavior"]), (CONDITIONS, ["status", "conditions"])];
+
+/// Where v1 has the measure of the processor, and v2 all measures.
+const CURRENT_PERCENT: [&str; 2] = ["status", "currentCPUUtilizationPercentage"];
+const CURRENT: [&str; 2] = ["status", "currentMetrics"];
 
 /// What v1 means by giving no target.
 const CPU_PERCENT: i64 = 80;
@@ -44,8 +45,80 @@ pub fn to_v1(object: &mut Value) {
             annotate(object, annotation, &value);
         }
     }
+    let current = object.remove_at(&CURRENT);
+    show_current(object, current.as_ref().and_then(Value::as_list).unwrap_or_default());
     if object.at(&["status", "currentReplicas"]).is_none() {
         object.set_at(&["status", "currentReplicas"], 0.into());
+    }
+}
+
+/// The measured percentage of a metric that v1 has its own field for.
+fn current_percent(metric: &Value) -> Option<i64> {
+    let is_cpu =
+        metric.str_at(&["type"]) == Some("Resource") && metric.str_at(&["resource", "name"]) == Some("cpu");
+    metric.int_at(&["resource", "current", "averageUtilization"]).filter(|_| is_cpu)
+}
+
+/// The measure of the processor in v2.
+fn measured(percent: i64) -> Value {
+    let mut metric = Value::Map(Map::new());
+    metric.set_at(&["type"], "Resource".into());
+    metric.set_at(&["resource", "name"], "cpu".into());
+    metric.set_at(&["resource", "current", "averageUtilization"], percent.into());
+    metric
+}
+
+/// Writes measures as v1 shows them: that of the processor in its field, and all in the annotation, in the server's own form
+/// and order.
+fn show_current(object: &mut Value, metrics: &[Value]) {
+    object.remove_at(&CURRENT_PERCENT);
+    take(object, CURRENT_METRICS);
+    if let Some(percent) = metrics.iter().find_map(current_percent) {
+        object.set_at(&CURRENT_PERCENT, percent.into());
+    }
+    let shown = |metric: &Value| match current_percent(metric) {
+        Some(percent) => format!(
+            "{{\"type\":\"Resource\",\"resource\":{{\"name\":\"cpu\",\"currentAverageUtilization\":{percent},\"currentAverageValue\":\"0\"}}}}"
+        ),
+        None => metric.to_json(),
+    };
+    let shown: Vec<String> = metrics.iter().map(shown).collect();
+    if !shown.is_empty() {
+        let text = format!("[{}]", shown.join(","));
+        object.set_at(&["metadata", "annotations", CURRENT_METRICS], text.into());
+    }
+}
+
+/// The measures of an object in v1: what the annotation has, else the field.
+fn current_metrics(object: &mut Value) -> Option<Vec<Value>> {
+    let given = object.remove_at(&CURRENT_PERCENT).and_then(|value| value.as_int());
+    match take(object, CURRENT_METRICS) {
+        Some(Value::List(items)) => Some(items.into_iter().map(in_v2).collect()),
+        Some(_) | None => given.map(|percent| vec![measured(percent)]),
+    }
+}
+
+fn in_v2(metric: Value) -> Value {
+    match metric.int_at(&["resource", "currentAverageUtilization"]) {
+        Some(percent) if metric.str_at(&["resource", "name"]) == Some("cpu") => measured(percent),
+        Some(_) | None => metric,
+    }
+}
+
+/// Takes an object in v1 through the server's internal type: the annotation and the field of its measures become one.
+pub fn settle_v1(object: &mut Value) {
+    let metrics = current_metrics(object).unwrap_or_default();
+    show_current(object, &metrics);
+}
+
+/// The annotation of measures follows the status that an object in v1 keeps.
+pub fn follow_status_v1(object: &mut Value, before: Option<&Value>) {
+    let annotation = ["metadata", "annotations", CURRENT_METRICS];
+    match before.and_then(|before| before.at(&annotation)).cloned() {
+        Some(text) => object.set_at(&annotation, text),
+        None => {
+            take(object, CURRENT_METRICS);
+        }
     }
 }
 
@@ -71,6 +144,9 @@ pub fn to_v2(object: &mut Value) {
             status.remove("currentReplicas");
         }
         status.entry_or_null("currentMetrics");
+    }
+    if let Some(metrics) = current_metrics(object) {
+        object.set_at(&CURRENT, Value::List(metrics));
     }
     for (annotation, path) in CARRIED {
         if let Some(value) = take(object, annotation) {

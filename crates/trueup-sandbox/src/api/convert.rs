@@ -10,7 +10,7 @@ use trueup_object::Value;
 use super::autoscaling;
 use crate::kind::KindInfo;
 
-pub(crate) use super::autoscaling::to_v2 as autoscaler_to_v2;
+pub(crate) use super::autoscaling::{follow_status_v1, settle_v1, to_v2 as autoscaler_to_v2};
 
 /// The object as this kind's version shows it.
 pub fn convert(object: &Arc<Value>, kind: &KindInfo) -> Arc<Value> {

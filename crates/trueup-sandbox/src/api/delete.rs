@@ -197,7 +197,8 @@ impl Api {
             }
             // Pods end gracefully, if only for a moment: they are marked first.
             let mut revision = revision;
-            if kind.group_kind().is("", "Pod") && marked != **live {
+            let is_marked = live.str_at(&["metadata", "deletionTimestamp"]).is_some();
+            if kind.group_kind().is("", "Pod") && !is_marked {
                 let commit = Commit::Replace { revision, object: marked };
                 revision = revision_of(&*self.store().commit(&storage, &key, commit)?);
             }

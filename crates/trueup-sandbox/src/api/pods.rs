@@ -70,8 +70,38 @@ impl Api {
         let options = eviction.get("deleteOptions").cloned().unwrap_or_default();
         let mut options = DeleteOptions::parse(&options)?;
         options.uid = options.uid.or_else(|| live.str_at(&["metadata", "uid"]).map(Into::into));
+        self.to_delete(pod, &options)?;
+        if !options.dry_run {
+            self.note_eviction(pod, &live);
+        }
         self.delete(pod, &options)?;
         Ok(success())
+    }
+
+    /// A pod says why it goes, unless it has become another meanwhile: then it goes all the same.
+    fn note_eviction(&self, target: Target<'_>, live: &Arc<Value>) {
+        let mut conditions = live.list_at(&["status", "conditions"]).to_vec();
+        let is_told = |condition: &Value| {
+            condition.str_at(&["type"]) == Some("DisruptionTarget")
+                && condition.str_at(&["status"]) == Some("True")
+                && condition.str_at(&["reason"]) == Some("EvictionByEvictionAPI")
+        };
+        if conditions.iter().any(is_told) {
+            return;
+        }
+        conditions.retain(|condition| condition.str_at(&["type"]) != Some("DisruptionTarget"));
+        conditions.push(Value::Map(Map::from_iter([
+            ("lastProbeTime", Value::Null),
+            ("lastTransitionTime", wire_time(self.clock().now()).into()),
+            ("message", "Eviction API: evicting".into()),
+            ("reason", "EvictionByEvictionAPI".into()),
+            ("status", "True".into()),
+            ("type", "DisruptionTarget".into()),
+        ])));
+        let mut noted = Value::clone(live);
+        noted.set_at(&["status", "conditions"], Value::List(conditions));
+        let commit = Commit::Replace { revision: revision_of(live), object: noted };
+        let _ = self.store().commit(&target.served.storage(), &target.key(), commit);
     }
 
     /// Takes one disruption from the budget that covers a pod. Pods that do not run are covered by none.

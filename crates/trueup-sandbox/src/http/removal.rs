@@ -1,5 +1,7 @@
 //! Requests that delete: one object, or those of a collection.
 
+use std::sync::Arc;
+
 use trueup_object::Value;
 use trueup_object::value::Map;
 
@@ -8,6 +10,7 @@ use super::reply::{JSON, Reply};
 use super::resource::Handler;
 use super::serve::Call;
 use crate::admission::Removal;
+use crate::api::convert::convert;
 use crate::api::{DeleteOptions, Deleted};
 use crate::kind::KindInfo;
 use crate::status::ApiStatus;
@@ -19,10 +22,11 @@ impl Handler<'_> {
         let mut warnings = self.left_behind(&options);
         let deleted = self.removal(&options).delete(self.target(), &mut warnings).await;
         let deleted = deleted.map_err(|refusal| refusal.after(warnings.clone()))?;
+        let in_version = |object: &Arc<Value>| convert(object, self.kind());
         let mut reply = match deleted {
             // Only the older way to ask for it says that the rest is under way.
-            Deleted::Waiting(object) if options.takes_dependents => Reply::json(202, &object),
-            Deleted::Waiting(object) => Reply::json(200, &object),
+            Deleted::Waiting(object) if options.takes_dependents => Reply::json(202, &in_version(&object)),
+            Deleted::Waiting(object) => Reply::json(200, &in_version(&object)),
             Deleted::Gone(object) if returns_deleted(self.kind()) => Reply::json(200, &object),
             Deleted::Gone(object) => Reply::json(200, &success(self.kind(), &object)),
         };

@@ -9,6 +9,7 @@ use super::shape::{Emptied, Found, Mismatch, shape};
 use super::{
     FieldValidation, PatchKind, Pipeline, WriteRequest, WriteVerb, convert, defaults, go_json, zero,
 };
+use crate::api::convert::settle_v1;
 use crate::kind::{CustomKind, KindInfo};
 use crate::status::{ApiStatus, StatusCause, StatusReason};
 
@@ -181,6 +182,12 @@ impl Pipeline<'_, '_> {
         }
     }
 
+    /// Whether this is an autoscaler in the version that has an annotation for what it has no fields for.
+    pub(super) fn is_first_autoscaler(&self) -> bool {
+        let kind = &self.request.kind.gvk;
+        kind.group == *"autoscaling" && kind.version == *"v1" && kind.kind == *"HorizontalPodAutoscaler"
+    }
+
     /// Whether an update leaves out a list that is there, of a kind that writes it all the same: whoever does so owns the nothing.
     fn empties(&self, path: &[&str]) -> bool {
         let is_update = self.request.verb != WriteVerb::Patch(PatchKind::Apply);
@@ -218,6 +225,9 @@ impl Pipeline<'_, '_> {
         }
         defaults::fill_times(&kind.group_kind(), &mut decoded);
         convert::through_internal(&kind.group_kind(), &mut decoded);
+        if self.is_first_autoscaler() {
+            settle_v1(&mut decoded);
+        }
         self.keep_emptied(object, &mut decoded, &found.emptied);
         Ok(Decoded { object: decoded, strict: unknown_fields(&found), emptied: found.emptied })
     }

@@ -5,6 +5,7 @@ use trueup_object::Value;
 
 use super::fields::copy_field;
 use super::{PatchKind, Pipeline, WriteVerb, admit, defaults, identity, strategy, validate, warn};
+use crate::api::convert::follow_status_v1;
 use crate::status::{ApiStatus, StatusCause, StatusReason};
 use crate::storage_class::class_named;
 
@@ -28,6 +29,9 @@ impl Pipeline<'_, '_> {
         object.set_at(&["metadata", "uid"], self.request.uid.into());
         object.set_at(&["metadata", "creationTimestamp"], created.into());
         self.reset(&mut object);
+        if self.is_first_autoscaler() {
+            follow_status_v1(&mut object, None);
+        }
         if let Some(class) = self.request.default_class.filter(|_| class_named(&object).is_none()) {
             object.set_at(&["spec", "storageClassName"], class.into());
         }
@@ -70,8 +74,18 @@ impl Pipeline<'_, '_> {
         }
         self.check_version(&mut object, live)?;
         self.reset(&mut object);
+        if self.part == strategy::Part::Main && self.is_first_autoscaler() {
+            follow_status_v1(&mut object, Some(live));
+        }
         admit::admit_changed(self.request, &mut object, live);
         strategy::prepare_update(self.request, self.part, &mut object, live);
+        let is_service = kind.group_kind().is("", "Service");
+        if let Some((protocol, port)) =
+            Some(&object).filter(|_| is_service).and_then(strategy::doubled_node_port)
+        {
+            let message = format!("duplicate nodePort: {{{protocol} {port}}}");
+            return Err(ApiStatus::new(500, StatusReason::Unknown, message));
+        }
         object.remove_at(&["metadata", "selfLink"]);
         if object.str_at(&["metadata", "uid"]).is_none_or(str::is_empty) {
             copy_field(&mut object, live, &["metadata", "uid"]);

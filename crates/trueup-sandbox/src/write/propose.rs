@@ -6,7 +6,9 @@ use trueup_merge::{
 use trueup_object::{Gvk, Map, Value};
 
 use super::decode::{WrongKind, document, invalid_patch, is_cut_off};
-use super::patch::{FieldPatch, PatchSchema, go_map, json_patch, json_type, merge_patch, strategic_merge};
+use super::patch::{
+    FieldPatch, PatchError, PatchSchema, go_map, json_patch, json_type, merge_patch, strategic_merge,
+};
 use super::strategy::{Part, allows_create_on_update, reset};
 use super::zero::zero_status;
 use super::{FieldValidation, PatchKind, Pipeline, WriteRequest, WriteVerb, manager};
@@ -109,7 +111,7 @@ impl<'a> Pipeline<'_, 'a> {
             PatchKind::Merge | PatchKind::Apply => merge_patch(live, &patch),
             PatchKind::Strategic => strategic_merge(live, &patch, &TypePatch(self.ty)),
         };
-        let patched = patched.map_err(super::patch::PatchError::into_status)?;
+        let patched = patched.map_err(|error| self.in_lenient_words(error))?;
         // How a refusal shows the patch. Most are not refused.
         let shown = || match kind {
             PatchKind::Json | PatchKind::Merge | PatchKind::Apply => patched.to_json(),
@@ -144,6 +146,18 @@ impl<'a> Pipeline<'_, 'a> {
             self.warnings.extend(unknown.map(|key| format!("unknown field {key:?}")));
         }
         self.check_name(&Value::Map(Map::new()))
+    }
+
+    /// Where nobody asks for unknown fields, only the patching itself reads a JSON patch.
+    fn in_lenient_words(&self, error: PatchError) -> ApiStatus {
+        let error = match error {
+            PatchError::Malformed(message) if self.request.field_validation == FieldValidation::Ignore => {
+                let message = message.strip_prefix("error decoding patch: ").unwrap_or(&message);
+                PatchError::Malformed(message.replacen("handlers.jsonPatchOp", "jsonpatch.Operation", 1))
+            }
+            other => other,
+        };
+        error.into_status()
     }
 
     fn read_patch(&self, kind: PatchKind) -> Result<Value, ApiStatus> {

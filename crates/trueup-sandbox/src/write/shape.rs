@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use trueup_merge::schema::{Field, Scalar, Shape, TypeRef, ZeroRule};
 use trueup_object::{Map, Value};
 
+use super::embedding::embedding;
 use super::{go_names, scalar};
 
 /// What was found while an object took its shape.
@@ -101,9 +102,12 @@ impl<'a, 'v> Shaper<'_, 'a, 'v> {
                 continue;
             }
             let outer = std::mem::replace(&mut self.owner, ty);
+            let outside = self.fields.len();
+            let struct_name = ty.name().unwrap_or_default().rsplit('.').next().unwrap_or_default();
+            self.fields.extend(embedding(struct_name, name));
             self.fields.push(name);
             let inner = self.below(name, |shaper| shaper.value(value, field.ty, field.format))?;
-            self.fields.pop();
+            self.fields.truncate(outside);
             self.owner = outer;
             if !is_dropped(&inner, &field) {
                 shaped.insert(name, inner);

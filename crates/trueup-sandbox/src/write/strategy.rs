@@ -7,7 +7,7 @@ mod pod;
 mod service;
 
 pub use pod::quality_of_service;
-pub use service::is_headless;
+pub use service::{doubled_node_port, is_headless};
 
 use trueup_object::{FieldPath, FieldSet, Map, Value};
 

@@ -15,6 +15,17 @@ const ADDRESSES: u32 = (1 << 16) - 2;
 /// Of 30000-32767.
 const NODE_PORTS: u32 = 2768;
 
+/// Two ports of a changed service that ask for the same port of the nodes.
+pub fn doubled_node_port(object: &Value) -> Option<(String, i64)> {
+    let ports = object.list_at(&["spec", "ports"]);
+    let of = |port: &Value| (port.str_at(&["protocol"]).unwrap_or("TCP").to_owned(), node_port(port));
+    let asked: Vec<(String, i64)> = ports.iter().map(of).filter(|(_, number)| *number != 0).collect();
+    let is_doubled =
+        |(index, port): &(usize, &(String, i64))| asked.iter().take(*index).any(|other| other == *port);
+    let found = asked.iter().enumerate().find(is_doubled).map(|(_, port)| port.clone());
+    found.filter(|_| needs_node_port(object))
+}
+
 /// Fills in what the service needs and lacks; `live` is the service before an update.
 pub fn allocate(object: &mut Value, live: Option<&Value>, request: &WriteRequest<'_>) {
     let uid = request.uid;
@@ -211,7 +222,9 @@ fn families(object: &mut Value, live: Option<&Value>) {
     let default = if alone { "RequireDualStack" } else { "SingleStack" };
     fill(spec, "ipFamilyPolicy", before.unwrap_or_else(|| default.into()));
     let single = spec.str_at(&["ipFamilyPolicy"]) == Some("SingleStack");
-    if single && spec.list_at(&["ipFamilies"]).len() > 1 {
+    // Who goes back to one family need not say which.
+    let kept = live.and_then(|live| live.at(&["spec", "ipFamilies"])) == spec.get("ipFamilies");
+    if single && kept && spec.list_at(&["ipFamilies"]).len() > 1 {
         let first = spec.list_at(&["ipFamilies"]).iter().take(1).cloned().collect();
         spec.set_at(&["ipFamilies"], Value::List(first));
     }

@@ -29,7 +29,9 @@ pub fn ingress(report: &mut Report, object: &Value) {
     if let Some(backend) = spec.get("defaultBackend") {
         ingress_backend(report, backend, "spec.defaultBackend");
     }
-    report.named(spec, "spec", "ingressClassName", dns_subdomain);
+    if let Some(class) = spec.str_at(&["ingressClassName"]) {
+        report.wrong("spec.ingressClassName", class, dns_subdomain(class));
+    }
     let older = ["metadata", "annotations", "kubernetes.io/ingress.class"];
     if let Some(class) = object.str_at(&older)
         && spec.str_at(&["ingressClassName"]).is_some_and(|name| name != class)

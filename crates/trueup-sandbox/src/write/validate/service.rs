@@ -94,7 +94,26 @@ fn affinity_timeout(report: &mut Report, spec: &Value) {
 fn addresses(report: &mut Report, spec: &Value, is_new: bool) {
     let families = spec.list_at(&["ipFamilies"]);
     for (index, family) in families.iter().filter_map(Value::as_str).enumerate() {
-        report.supported(&format!("spec.ipFamilies[{index}]"), family, &["IPv4", "IPv6"]);
+        let field = format!("spec.ipFamilies[{index}]");
+        report.supported(&field, family, &["IPv4", "IPv6"]);
+        if families.iter().take(index).any(|other| other.as_str() == Some(family)) {
+            report.duplicate(&field, family);
+        }
+    }
+    let listed: Vec<&str> = spec.list_at(&["clusterIPs"]).iter().filter_map(Value::as_str).collect();
+    let of_family = |v6: bool| listed.iter().filter(|address| address.contains(':') == v6).count();
+    if !listed.contains(&"None") && (of_family(false) > 1 || of_family(true) > 1) {
+        let given = Value::List(spec.list_at(&["clusterIPs"]).to_vec());
+        report.invalid("spec.clusterIPs", given, "may specify no more than one IP for each IP family");
+    }
+    if families.len() == 2
+        && families.first() != families.get(1)
+        && families.iter().all(|family| matches!(family.as_str(), Some("IPv4" | "IPv6")))
+        && spec.str_at(&["ipFamilyPolicy"]) == Some("SingleStack")
+    {
+        let detail =
+            "must be 'RequireDualStack' or 'PreferDualStack' when multiple IP families are specified";
+        report.invalid("spec.ipFamilyPolicy", "SingleStack", detail);
     }
     report.optional(spec, "spec", "ipFamilyPolicy", &["PreferDualStack", "RequireDualStack", "SingleStack"]);
     let listed = spec.list_at(&["clusterIPs"]);
@@ -230,9 +249,14 @@ fn service_ports(report: &mut Report, ports: &[Value]) {
         report.named(port, &path, "appProtocol", qualified_name);
         let key = (number, port.str_at(&["protocol"]));
         if seen.contains(&key) {
+            // As the server's own type has it, with nothing else in it.
             let mut value = Value::default();
-            value.set_at(&["port"], number.unwrap_or_default().into());
-            value.set_at(&["protocol"], key.1.unwrap_or_default().into());
+            value.set_at(&["Name"], "".into());
+            value.set_at(&["Protocol"], key.1.unwrap_or_default().into());
+            value.set_at(&["AppProtocol"], Value::Null);
+            value.set_at(&["Port"], number.unwrap_or_default().into());
+            value.set_at(&["TargetPort"], 0.into());
+            value.set_at(&["NodePort"], 0.into());
             report.duplicate(&path, value);
         }
         seen.push(key);

@@ -203,14 +203,14 @@ pub fn stateful_set(report: &mut Report, object: &Value, live: Option<&Value>) {
     with_claims.set_at(&["template", "spec", "volumes"], Value::List(volumes));
     // Names of hosts come from the controller.
     with_claims.remove_at(&["template", "spec", "hostname"]);
-    pod::template(report, &with_claims, "spec", &["Always"]);
-    no_deadline(report, spec, "StatefulSet");
     for (index, claim) in spec.list_at(&["volumeClaimTemplates"]).iter().enumerate() {
         if live.is_none() {
             let path = format!("spec.volumeClaimTemplates[{index}].spec");
             storage::claim_spec(report, claim.get("spec").unwrap_or(&NOTHING), &path);
         }
     }
+    pod::template(report, &with_claims, "spec", &["Always"]);
+    no_deadline(report, spec, "StatefulSet");
 }
 
 /// Pods carry the name as a label's value.
