@@ -88,6 +88,10 @@ pub async fn strive(
     let mut elector = Elector { wire, lease, identity, clock, seen: None, written: None, renewed: None };
     let mut told = None;
     loop {
+        // Whoever's time is up says so before the next try, which may be long without an answer.
+        if elector.time_left().is_none() && *leadership.borrow() == Leadership::Leading {
+            leadership.send_replace(Leadership::Unknown);
+        }
         // Nothing may keep us from noticing that the deadline has passed.
         let limit = elector.time_left().unwrap_or(RENEW_DEADLINE);
         let outcome = timeout(limit, elector.attempt()).await.unwrap_or_else(|_| {

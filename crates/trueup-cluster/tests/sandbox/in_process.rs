@@ -112,6 +112,60 @@ async fn a_lease_is_striven_for_by_a_task_that_ends_with_its_keeper() {
     keeper.release().await;
 }
 
+/// The way to a server while things go wrong.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Way {
+    Open,
+    Refused,
+    /// Nothing is answered.
+    Silent,
+}
+
+/// A way in that lets through what it is told to.
+fn guarded(door: Door, way: &Arc<Mutex<Way>>) -> Access {
+    let way = way.clone();
+    let service = tower::service_fn(move |request: Request<RequestBody>| {
+        let (door, way) = (door.clone(), *way.lock().unwrap());
+        async move {
+            match way {
+                Way::Open => door.oneshot(request).await,
+                Way::Refused => Err(tower::BoxError::from("refused")),
+                Way::Silent => std::future::pending().await,
+            }
+        }
+    });
+    Access::InProcess(InProcess::new("sandbox", service))
+}
+
+/// The server refuses, and falls silent just when the deadline passes: the try that begins then must not keep the lease.
+#[tokio::test(start_paused = true)]
+async fn who_cannot_renew_stops_before_another_may_begin() {
+    let sandbox = sandbox();
+    let way = Arc::new(Mutex::new(Way::Open));
+    let clock = sandbox.clock().clone();
+    let candidate = Candidate {
+        access: guarded(sandbox.door("admin"), &way),
+        version: "test".to_owned(),
+        lease: LeaseName { namespace: "default".to_owned(), name: "acting".to_owned() },
+        identity: "one".to_owned(),
+        clock: Arc::new(move || clock.now()),
+    };
+    let keeper = Keeper::start(candidate).unwrap();
+    let mut leadership = keeper.leadership();
+    leadership.wait_for(|state| *state == Leadership::Leading).await.unwrap();
+    let renewed = Instant::now();
+    *way.lock().unwrap() = Way::Refused;
+    tokio::time::sleep(Duration::from_millis(9_500)).await;
+    assert_eq!(*leadership.borrow(), Leadership::Leading, "a short fault of the server stops nobody");
+    *way.lock().unwrap() = Way::Silent;
+    leadership.wait_for(|state| *state != Leadership::Leading).await.unwrap();
+    let held = renewed.elapsed();
+    assert!(held < LEASE_DURATION, "held for {held:?}");
+    *way.lock().unwrap() = Way::Open;
+    leadership.wait_for(|state| *state == Leadership::Leading).await.unwrap();
+    keeper.release().await;
+}
+
 /// A cluster, three kinds and a few changes: what was asked, and when.
 fn run_once() -> Vec<(Duration, String)> {
     let runtime =
