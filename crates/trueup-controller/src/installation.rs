@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use trueup_cluster::Clusters;
 use trueup_engine::app::{AppKey, ClusterName};
 use trueup_engine::condition::{Condition, ConditionType};
-use trueup_ledger::{Ledger, LedgerError, Seq};
+use trueup_ledger::{Entry, Fact, Ledger, LedgerError, Seq};
 use trueup_object::{FieldManager, GroupKind, ResourceKey};
 use trueup_repo::Repositories;
 
@@ -19,11 +19,12 @@ use crate::board::Board;
 use crate::clock::SharedClock;
 use crate::complaints::Complaints;
 use crate::configured::Configured;
-use crate::past::Past;
+use crate::past::{self, Past};
 use crate::routes::Routes;
 use crate::site::{self, News, Site};
 use crate::sources::Renders;
 use crate::staff::Staff;
+use crate::state::Unanswered;
 use crate::unreported::Unreported;
 use crate::watchdog::Watchdog;
 
@@ -49,25 +50,43 @@ pub struct Installation {
 /// Intents without an outcome, by application: whoever meant to act was interrupted.
 #[derive(Default)]
 pub struct Interrupted {
-    intents: std::sync::Mutex<BTreeMap<AppKey, Vec<(Seq, ResourceKey)>>>,
+    by_app: std::sync::Mutex<BTreeMap<AppKey, Open>>,
+}
+
+/// What has no outcome of one application.
+#[derive(Debug, Default)]
+pub struct Open {
+    pub intents: Vec<(Seq, ResourceKey)>,
+    /// What of it was to correct something: nobody knows whether it did, as where no answer has come.
+    pub corrections: Vec<Unanswered>,
 }
 
 impl Interrupted {
     /// Reads them anew, before anybody means to do anything.
-    pub async fn read(&self, ledger: &Ledger) -> Result<(), LedgerError> {
-        let mut intents: BTreeMap<AppKey, Vec<(Seq, ResourceKey)>> = BTreeMap::new();
-        for entry in ledger.unfinished().await? {
-            if let Some(object) = entry.object {
-                intents.entry(entry.app).or_default().push((entry.seq, object));
+    pub async fn read(&self, ledger: &Ledger, now: Timestamp) -> Result<(), LedgerError> {
+        let mut by_app: BTreeMap<AppKey, Open> = BTreeMap::new();
+        for Entry { seq, time: at, app, object, fact, has_evidence: _ } in ledger.unfinished().await? {
+            let Some(object) = object else { continue };
+            let open = by_app.entry(app).or_default();
+            if let Fact::Intended { corrects, resource_version: version, .. } = fact
+                && now.duration_since(at) < past::PAST
+            {
+                open.corrections.extend(past::corrected(corrects).map(|(path, opponent)| Unanswered {
+                    place: (object.clone(), path),
+                    opponent,
+                    at,
+                    version: version.clone(),
+                }));
             }
+            open.intents.push((seq, object));
         }
-        *self.intents.lock().unwrap_or_else(PoisonError::into_inner) = intents;
+        *self.by_app.lock().unwrap_or_else(PoisonError::into_inner) = by_app;
         Ok(())
     }
 
     /// Hands out those of an application, once.
-    pub fn take(&self, app: &AppKey) -> Vec<(Seq, ResourceKey)> {
-        self.intents.lock().unwrap_or_else(PoisonError::into_inner).remove(app).unwrap_or_default()
+    pub fn take(&self, app: &AppKey) -> Open {
+        self.by_app.lock().unwrap_or_else(PoisonError::into_inner).remove(app).unwrap_or_default()
     }
 }
 

@@ -12,7 +12,7 @@ use trueup_ledger::{Corrected, Entry, Fact, IntendedAction, Ledger, LedgerError}
 use trueup_object::{FieldPath, ResourceKey, Text};
 
 /// What is older settles itself: an hour of quiet ends a fight.
-const PAST: SignedDuration = SignedDuration::from_hours(1);
+pub const PAST: SignedDuration = SignedDuration::from_hours(1);
 
 /// Corrections that count for a while, by application.
 #[derive(Default)]
@@ -70,17 +70,20 @@ impl Past {
 
 fn deed(entry: Entry) -> Option<Deed> {
     let Fact::Intended { action, by_policy, corrects, .. } = entry.fact else { return None };
-    // A path that cannot be read is no path that this build could hold.
-    let corrected = corrects.into_iter().filter_map(|Corrected { path, opponent }| match path {
-        Some(path) => Some((Some(FieldPath::parse(&path).ok()?), opponent)),
-        None => Some((None, opponent)),
-    });
     Some(Deed {
         at: entry.time,
         app: entry.app,
         object: entry.object?,
         is_prune: action == IntendedAction::Delete,
         by_policy,
-        corrected: corrected.collect(),
+        corrected: corrected(corrects).collect(),
+    })
+}
+
+/// What was corrected, and whose value went. A path that cannot be read is no path that this build could hold.
+pub fn corrected(recorded: Vec<Corrected>) -> impl Iterator<Item = (Option<FieldPath>, Option<Text>)> {
+    recorded.into_iter().filter_map(|Corrected { path, opponent }| match path {
+        Some(path) => Some((Some(FieldPath::parse(&path).ok()?), opponent)),
+        None => Some((None, opponent)),
     })
 }

@@ -204,10 +204,11 @@ async fn lead(
         }
         match (&mut crew, leading) {
             (None, true) => {
-                if let Err(error) = installation.interrupted.read(&installation.ledger).await {
+                let now = installation.now();
+                if let Err(error) = installation.interrupted.read(&installation.ledger, now).await {
                     tracing::error!(%error, "what was interrupted cannot be read from the ledger and stays open");
                 }
-                if let Err(error) = installation.past.read(&installation.ledger, installation.now()).await {
+                if let Err(error) = installation.past.read(&installation.ledger, now).await {
                     tracing::error!(%error, "what was done of late cannot be read from the ledger; fights begin anew");
                 }
                 installation.unreported.clear();

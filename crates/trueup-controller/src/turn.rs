@@ -11,6 +11,7 @@ mod gather;
 pub(crate) mod others;
 mod recall;
 mod restore;
+mod unanswered;
 pub(crate) mod verdict;
 
 use std::collections::BTreeMap;
@@ -305,7 +306,7 @@ fn decide(
     if answers == Answers::Asked && !app.deleting && confirm::ask(&scene, state, &comparison) {
         return Some(Looked::Open);
     }
-    act::count_unanswered(&scene, state);
+    unanswered::count_unanswered(&scene, state, &comparison);
     verdict::note_blind_spot(state, &comparison, &live, now);
     let intention = if app.deleting {
         cascade::decide(&scene, &application, &comparison)

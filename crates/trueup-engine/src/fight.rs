@@ -58,7 +58,8 @@ impl Fights {
             bout.recent.retain(|time| now.duration_since(*time) < WINDOW);
             bout.recent.push(now);
         }
-        bout.last = Some(now);
+        // One of which nobody knew whether it had come about may be told of late.
+        bout.last = bout.last.max(Some(now));
         bout.opponent = opponent;
     }
 
@@ -137,6 +138,12 @@ mod tests {
             })
             .collect();
         assert_eq!(waits, [2, 6, 18, 54, 162, 300]);
+    }
+
+    #[test]
+    fn one_that_is_told_of_late_ends_no_back_off() {
+        let fight = corrected([0, 1, 2, 3, 9, 4]).fight(&place(), at(9)).unwrap();
+        assert_eq!(fight.until, at(9 + 6));
     }
 
     #[test]

@@ -129,7 +129,8 @@ struct AppFacts {
 /// Others changed something, and no controller has changed it since.
 #[derive(Debug, Clone, PartialEq)]
 struct Edited {
-    /// When they last did.
+    /// When the first of them did, and when the last.
+    since_ms: u64,
     at_ms: u64,
     /// What was there before the first of them.
     before: Option<Value>,
@@ -142,6 +143,8 @@ struct Correction {
     /// Whose disk remembers it.
     replica: Replica,
     incarnation: u64,
+    /// A person asked for it: that waits for no back-off.
+    is_asked: bool,
 }
 
 /// All that decides which objects are as Git wants them: while it is the same, so are they.
@@ -294,12 +297,12 @@ impl Judge {
                     self.note_addition(at_ms, key, &pointer, before, after);
                     let was = oracle::at(before, &pointer).cloned();
                     let edited = self.edits.entry((key.clone(), Some(pointer)));
-                    edited.or_insert(Edited { at_ms, before: was }).at_ms = at_ms;
+                    edited.or_insert(Edited { since_ms: at_ms, at_ms, before: was }).at_ms = at_ms;
                 }
             }
             (Some(_), None) | (None, Some(_)) => {
                 self.edits.retain(|(edited, _), _| edited != key);
-                self.edits.insert((key.clone(), None), Edited { at_ms, before: None });
+                self.edits.insert((key.clone(), None), Edited { since_ms: at_ms, at_ms, before: None });
             }
             (None, None) => {}
         }

@@ -190,6 +190,12 @@ pub fn at<'a>(object: &'a Value, pointer: &str) -> Option<&'a Value> {
     })
 }
 
+/// The topmost part of a pointer that leads to nothing in an object; none where it leads to something.
+pub fn missing<'a>(object: &Value, pointer: &'a str) -> Option<&'a str> {
+    let ends = pointer.match_indices('/').map(|(end, _)| end).skip(1).chain([pointer.len()]);
+    ends.filter_map(|end| pointer.get(..end)).find(|part| at(object, part).is_none())
+}
+
 /// Adds a name to a pointer.
 fn push_name(pointer: &mut String, name: &str) {
     pointer.push('/');

@@ -15,18 +15,19 @@ use trueup_engine::live::LiveSet;
 use trueup_engine::look::Comparison;
 use trueup_engine::operation::{self, Effect, OperationPhase, OperationState, StepOutcome, StepResult};
 use trueup_engine::plan::{
-    Action, Held, HeldReason, PlanContext, Step, SyncPlan, limit_conditions, limits_until, plan,
+    Action, Held, HeldReason, PlanContext, SyncPlan, limit_conditions, limits_until, plan,
 };
 use trueup_engine::policy::{self, Asked, Authority, LastSync, NotNow};
 use trueup_engine::status::SyncStatus;
 use trueup_ledger::Seq;
-use trueup_object::{Gvk, ResourceKey, Text, Value};
+use trueup_object::{Gvk, ResourceKey, Value};
 
 use crate::execute::{Execution, execute};
 use crate::installation::Installation;
 use crate::record::Recorder;
 use crate::site::Site;
-use crate::state::{AppState, Finished, Running, Unanswered};
+use crate::state::{AppState, Finished, Running};
+use crate::turn::unanswered::unanswered;
 use crate::turn::verdict::layered;
 use crate::turn::{confirm, others};
 
@@ -383,33 +384,6 @@ pub async fn carry_out(scene: &Scene<'_>, intention: Option<Intention>) -> Optio
         }
     });
     Some(Outcome { intention, results, intents })
-}
-
-fn unanswered(scene: &Scene<'_>, step: &Step, now: Timestamp) -> impl Iterator<Item = Unanswered> {
-    let version = version(scene, &step.key);
-    step.corrects.iter().map(move |correction| Unanswered {
-        place: (step.key.clone(), correction.path.clone()),
-        opponent: correction.opponent.clone(),
-        at: now,
-        version: version.clone(),
-    })
-}
-
-/// The version of an object; nothing where it is not there.
-fn version(scene: &Scene<'_>, key: &ResourceKey) -> Option<Text> {
-    scene.live.objects.get(key).map(|live| live.version.resource_version.clone())
-}
-
-/// A correction without an answer counts once its object has become another: the answer may be lost and the effect be there, and
-/// who writes the field back may do so before anybody has looked.
-pub fn count_unanswered(scene: &Scene<'_>, state: &mut AppState) {
-    let open = std::mem::take(&mut state.unanswered);
-    let (same, changed) =
-        open.into_iter().partition::<Vec<_>, _>(|it| version(scene, &it.place.0) == it.version);
-    state.unanswered = same;
-    for Unanswered { place, opponent, at, version: _ } in changed {
-        state.fights.correct(place, opponent, at);
-    }
 }
 
 /// Takes note of what was done.

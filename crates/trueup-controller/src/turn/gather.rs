@@ -76,7 +76,9 @@ pub async fn memory(installation: &Installation, state: &mut AppState) -> Result
     // Tables of several versions are of no use: one of them is old.
     state.context = if contexts.len() == 1 { contexts.first().map(|found| Text::clone(found)) } else { None };
     state.memory = Some(PackedMemory::new(stored.objects));
-    state.interrupted.extend(installation.interrupted.take(&state.key));
+    let open = installation.interrupted.take(&state.key);
+    state.interrupted.extend(open.intents);
+    state.unanswered.extend(open.corrections);
     if let Some((fights, pace)) = installation.past.take(&state.key) {
         (state.fights, state.pace) = (fights, pace);
     }

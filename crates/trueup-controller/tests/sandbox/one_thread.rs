@@ -1,6 +1,8 @@
 //! The whole controller beside a sandbox on one thread, with a clock that stands still until all have done what they can: what
 //! it asks for, and when, is the same at every run, and a crash leaves nothing of it behind.
 
+mod fights;
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -420,37 +422,6 @@ fn a_past_that_was_rebuilt_outlasts_the_next_start() {
             ended.cancel();
             assert!(controller.await.is_ok_and(|ended| ended.is_ok()));
         }
-    });
-}
-
-/// What a controller has corrected is in its ledger: one that begins anew goes on backing off, and names whom it fights.
-#[test]
-fn a_fight_goes_on_after_a_crash() {
-    in_its_own_time(async {
-        let world = World::new(Duration::from_millis(1)).await;
-        let (first, _) = world.control();
-        world.until_all_synced().await;
-        for _ in 0..7 {
-            world.scale(5).await;
-            world.until_replicas(2).await;
-        }
-        first.abort();
-        world.disk.crash();
-        assert!(first.await.is_err());
-        world.scale(5).await;
-        let (second, ended) = world.control();
-        world
-            .until(&format!("{APPLICATIONS}/web"), |app| {
-                let conditions = app.list_at(&["status", "conditions"]).iter();
-                let messages = conditions.filter_map(|it| {
-                    (it.str_at(&["type"]) == Some("FightWarning")).then(|| it.str_at(&["message"]))?
-                });
-                messages.into_iter().any(|message| message.contains("kubectl-edit"))
-            })
-            .await;
-        world.until_replicas(2).await;
-        ended.cancel();
-        assert!(second.await.is_ok_and(|ended| ended.is_ok()));
     });
 }
 

@@ -195,14 +195,22 @@ impl Judge {
             if is_scaled && pointer == oracle::REPLICAS && pods > 0 {
                 self.forbid(now, key, format!("{key} {pointer} is an autoscaler's and was changed"));
             }
-            self.correction(effect, pointer, app, facts, now);
+            self.correction(effect, before, pointer, app, facts, now);
         }
     }
 
-    fn correction(&mut self, effect: &Effect, pointer: &str, app: &str, facts: &AppFacts, now: u64) {
+    fn correction(
+        &mut self,
+        effect: &Effect,
+        before: &Value,
+        pointer: &str,
+        app: &str,
+        facts: &AppFacts,
+        now: u64,
+    ) {
         let key = &effect.key;
         let place = (key.clone(), Some(pointer.to_owned()));
-        let Some(Edited { at_ms: at, before: was }) = self.edits.remove(&place) else { return };
+        let Some(Edited { since_ms, at_ms: at, before: was }) = self.edits.remove(&place) else { return };
         self.count("heal: changed back");
         if self.may_not_heal(facts, now)
             && self.is_established(key, at)
@@ -216,8 +224,25 @@ impl Judge {
         if effect.after.as_deref().and_then(|after| oracle::at(after, pointer)) != was.as_ref() {
             return;
         }
-        let corrected = self.corrections.entry((key.clone(), pointer.to_owned())).or_default();
-        corrected.push(Correction { at_ms: now, replica: effect.replica, incarnation: effect.incarnation });
+        // So is what Git said before, where it has said something else meanwhile.
+        if !self.is_steady_since(since_ms, app, key, pointer) {
+            return;
+        }
+        // Where what a path is in is gone with it, that is what is put back, and the path itself is not fought over.
+        let place = oracle::missing(before, pointer).unwrap_or(pointer).to_owned();
+        let (replica, incarnation) = (effect.replica, effect.incarnation);
+        let is_asked = Self::is_asked(facts, now);
+        let corrected = self.corrections.entry((key.clone(), place)).or_default();
+        corrected.push(Correction { at_ms: now, replica, incarnation, is_asked });
+    }
+
+    /// Whether every commit since then, and the one before them, says the same of a path.
+    fn is_steady_since(&self, since_ms: u64, app: &str, key: &ResourceKey, pointer: &str) -> bool {
+        let from = self.commits.iter().rposition(|commit| commit.at_ms <= since_ms).unwrap_or(0);
+        let targets = self.commits.iter().skip(from).filter_map(|commit| commit.targets.get(app));
+        let mut objects = targets.filter_map(|targets| targets.objects.get(key));
+        let Some(first) = objects.next().map(|object| oracle::at(object, pointer)) else { return true };
+        objects.all(|object| oracle::at(object, pointer) == first)
     }
 
     /// Whether Git has said the same of a path, or of an object as a whole, since the beginning.

@@ -185,8 +185,9 @@ impl Judge {
             let recent: Vec<u64> = own.iter().map(|it| it.at_ms).collect();
             // One that ends before its correction is recorded does not know of it when it begins anew.
             let lives: BTreeSet<u64> = own.iter().map(|it| it.incarnation).collect();
-            if recent.len() > CORRECTIONS_IN_WINDOW_MAX + lives.len() - 1 {
-                let message = format!("{key} {pointer} was corrected {} times in ten minutes", recent.len());
+            let unasked = own.iter().filter(|it| !it.is_asked).count();
+            if unasked > CORRECTIONS_IN_WINDOW_MAX + lives.len() - 1 {
+                let message = format!("{key} {pointer} was corrected {unasked} times in ten minutes");
                 found.push((key.clone(), message));
             }
             // And whoever begins anew knows one less of each life before, until a path is a fight for him too.

@@ -345,6 +345,80 @@ fn a_fight_that_nobody_names_is_found_out() {
     assert_eq!(fought(named, 14), [Property::FightsNamed], "it does not back off");
 }
 
+/// Six rounds over one path, of which `between` does something before each correction.
+fn rounds(between: impl Fn(&mut Scene, u64)) -> Vec<Property> {
+    let mut scene = Scene::new(HEALS);
+    scene.pass(20);
+    for round in 0..6 {
+        scene.edit(Some("rival"));
+        between(&mut scene, round);
+        scene.heal();
+        scene.pass(1);
+    }
+    scene.pass(10);
+    scene.broken()
+}
+
+#[test]
+fn a_commit_that_goes_back_to_what_was_there_corrects_nobody() {
+    assert_eq!(rounds(|_, _| {}), [Property::FightsNamed]);
+    let there_and_back = |scene: &mut Scene, round: u64| {
+        scene.commit(&format!("c{round}"), &[("a", "rival")]);
+        scene.pass(1);
+        scene.commit(&format!("d{round}"), &[("a", "one")]);
+        scene.says("OutOfSync", &format!("d{round}"), "[]");
+    };
+    assert_eq!(rounds(there_and_back), []);
+    let elsewhere = |scene: &mut Scene, round: u64| {
+        scene.commit(&format!("c{round}"), &[("a", "one"), ("b", "one")]);
+        scene.says("OutOfSync", &format!("c{round}"), "[]");
+    };
+    assert_eq!(rounds(elsewhere), [Property::FightsNamed], "a commit of something else");
+}
+
+#[test]
+fn what_is_put_back_with_the_map_that_it_is_in_is_another_fight() {
+    let mut scene = Scene::new(HEALS);
+    scene.pass(20);
+    for round in 0..4 {
+        scene.edit(Some("rival"));
+        if round == 2 {
+            let before = scene.live.get(&key("a")).cloned().unwrap();
+            let mut after = Value::clone(&before);
+            after.remove_at(&["data"]);
+            scene.judge.edited(scene.now_ms, &key("a"), Some(&before), Some(&after));
+            scene.live.insert(key("a"), Arc::new(after));
+        }
+        scene.heal();
+    }
+    let corrected = |place: &str| scene.judge.corrections.get(&(key("a"), place.to_owned())).map(Vec::len);
+    assert_eq!((corrected("/data/text"), corrected("/data")), (Some(3), Some(1)));
+}
+
+#[test]
+fn a_sync_that_is_asked_for_waits_for_no_back_off() {
+    let fought = |is_asked: bool| {
+        let mut scene = Scene::new(HEALS);
+        scene.pass(20);
+        let named =
+            r#"[{"type":"FightWarning","message":"ConfigMap/a .data.text: somebody changes it back"}]"#;
+        scene.says("Synced", "r1", named);
+        for round in 0..14 {
+            scene.edit(Some("rival"));
+            if is_asked && round > 8 {
+                for facts in scene.judge.apps.values_mut() {
+                    facts.asked_ms = Some(scene.now_ms);
+                }
+            }
+            scene.heal();
+            scene.pass(1);
+        }
+        scene.broken()
+    };
+    assert_eq!(fought(false), [Property::FightsNamed]);
+    assert_eq!(fought(true), []);
+}
+
 #[test]
 fn a_commit_that_is_applied_corrects_nobody() {
     let mut scene = Scene::new(HEALS);
