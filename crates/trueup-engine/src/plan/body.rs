@@ -1,7 +1,7 @@
 //! The body of one object's apply: the target, with what must stay as it is live.
 //!
-//! A path that stays is left out where another manager owns it, and sent as it is live where nobody else does: leaving
-//! out a field that only we own would delete it (detection.md 9). What is in an atomic value stays or goes with all of
+//! A path that stays is sent as it is live where nobody but us owns it: leaving it out would delete it (detection.md 9).
+//! Else it is left out: sent, it would become ours, and look as if Git had once said so. What is in an atomic value stays or goes with all of
 //! it; where a part of it is applied, the rest is sent as it is live.
 
 use std::collections::BTreeSet;
@@ -134,7 +134,8 @@ impl<'a> Draft<'a> {
             }
             let path = if composed { &judgement.path } else { &judgement.unit };
             // An atomic value that is taken over loses its older owner with the entry.
-            let sent = composed || !judgement.foreign || (is_part && self.takes_over());
+            let is_ours_alone = judgement.ours && !judgement.foreign;
+            let sent = composed || is_ours_alone || (is_part && self.takes_over());
             match trueup_merge::get(&self.live.object, path) {
                 Some(value) if sent => edit::set(&mut self.object, path.elements(), value.clone()),
                 Some(_) | None => edit::delete(&mut self.object, path.elements()),

@@ -131,12 +131,19 @@ fn a_hotfix_survives_an_unrelated_commit_in_the_same_object() {
 }
 
 #[test]
-fn a_kept_path_that_nobody_else_owns_is_sent_as_it_is_live() {
+fn a_kept_path_that_nobody_but_us_owns_is_sent_as_it_is_live() {
     let case = Case::new().automated(false);
-    let mut kept = judgement(&["data", "KEY"], Origin::Cluster);
-    kept.foreign = false;
+    let kept = Judgement { ours: true, foreign: false, ..judgement(&["data", "KEY"], Origin::Cluster) };
     let comparison = matched(&case.targets, vec![kept, judgement(&["data", "OTHER"], Origin::Git)]);
     assert_eq!(applied(&case.by_policy(&comparison)).str_at(&["data", "KEY"]), Some("cluster"));
+}
+
+#[test]
+fn a_kept_path_that_nobody_owns_does_not_become_ours() {
+    let case = Case::new().automated(false);
+    let kept = Judgement { ours: false, foreign: false, ..judgement(&["data", "KEY"], Origin::Cluster) };
+    let comparison = matched(&case.targets, vec![kept, judgement(&["data", "OTHER"], Origin::Git)]);
+    assert_eq!(applied(&case.by_policy(&comparison)).str_at(&["data", "KEY"]), None);
 }
 
 #[test]
