@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use trueup_engine::app::FirstSeen;
 use trueup_engine::app::{App, AppKey, SyncRequest};
 use trueup_engine::condition::Condition;
-use trueup_engine::desired::{Scope, Target};
+use trueup_engine::desired::Scope;
 use trueup_engine::fight::{Fights, Place};
 use trueup_engine::look::Comparison;
 use trueup_engine::operation::OperationState;
@@ -60,8 +60,8 @@ pub struct AppState {
     pub recalled: bool,
     /// Whether every object of the present targets was remembered.
     pub remembered: bool,
-    /// Objects that a step has just written, and as what: that is the new base.
-    pub just_synced: BTreeMap<ResourceKey, Target>,
+    /// Objects that a step has just written: their targets are the new base.
+    pub just_synced: BTreeSet<ResourceKey>,
     pub first_seen: FirstSeen,
     /// What the API server says of what differs.
     pub confirmations: Confirmations,
@@ -226,7 +226,7 @@ impl AppState {
             unwritten: BTreeSet::new(),
             recalled: false,
             remembered: false,
-            just_synced: BTreeMap::new(),
+            just_synced: BTreeSet::new(),
             first_seen: FirstSeen::new(),
             confirmations: Confirmations::default(),
             fights: Fights::default(),

@@ -426,8 +426,7 @@ pub fn take_note(scene: &Scene<'_>, state: &mut AppState, outcome: Option<Outcom
     let done =
         running.operation.results.iter().filter(|result| matches!(result.outcome, StepOutcome::Done(_)));
     if intention.mode == Mode::Real {
-        let target = |key: &ResourceKey| Some((key.clone(), scene.targets.targets.get(key)?.clone()));
-        state.just_synced.extend(done.filter_map(|result| target(&result.key)));
+        state.just_synced.extend(done.map(|result| result.key.clone()));
     }
     running.begun_at.get_or_insert(now);
     running.executed = Some((without_bodies(intention.plan), now));
@@ -514,11 +513,10 @@ fn finish(scene: &Scene<'_>, state: &mut AppState, plan: &SyncPlan, phase: Opera
     }
     if phase == OperationPhase::Succeeded && !request.dry_run && request.drift == DriftChoice::Keep {
         // Somebody has decided: the base becomes what Git says now, also where nothing was left to apply.
-        let is_kept = |it: &HeldReason| matches!(it, HeldReason::ClusterMoved | HeldReason::BothMoved);
-        for held in plan.held.iter().filter(|held| held.path.is_some() && is_kept(&held.reason)) {
-            let Some(target) = scene.targets.targets.get(&held.key) else { continue };
-            state.just_synced.entry(held.key.clone()).or_insert_with(|| target.clone());
-        }
+        let kept = plan.held.iter().filter(|held| held.path.is_some());
+        let kept =
+            kept.filter(|held| matches!(held.reason, HeldReason::ClusterMoved | HeldReason::BothMoved));
+        state.just_synced.extend(kept.map(|held| held.key.clone()));
     }
     count(scene, state, &running.operation, phase);
     // What the policy has to say comes next, with the outcome known.

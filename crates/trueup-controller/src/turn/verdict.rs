@@ -205,14 +205,12 @@ fn agreed(
     let circumstances = circumstances(scene);
     let mut writes = Vec::new();
     for object in &comparison.objects {
-        let synced = state.just_synced.remove(&object.key);
-        let synced_now = synced.is_some();
+        let synced_now = state.just_synced.contains(&object.key);
         let known = memory.get(&object.key).is_some_and(|memory| memory.base.is_some());
         if !(synced_now || agrees(object) && !(state.remembered && known)) {
             continue;
         }
-        // What was written is what Git said then: it may say something else by now, which is to be applied yet.
-        let target = synced.as_ref().or_else(|| scene.targets.targets.get(&object.key));
+        let target = scene.targets.targets.get(&object.key);
         let (Some(target), Some(found)) = (target, scene.live.objects.get(&object.key)) else { continue };
         // What nobody has put under this application's care is not remembered before its first sync: what is there then
         // would pass as inherited.
