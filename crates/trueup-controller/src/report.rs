@@ -188,14 +188,14 @@ pub async fn send(installation: &Installation, report: Report) -> Sent {
         let is_done = written_or_told(installation, &key, Matter::DriftReport, &written);
         (is_done, written.ok().map(|it| Told { resource_version: it.version.resource_version, ..told }))
     };
-    let told = async {
+    let announced = async {
         for event in &events {
             tracing::info!(application = %key, reason = event.reason, "{}", event.message);
             let written = act::report(wire, event).await;
             written_or_told(installation, &key, Matter::Event, &written);
         }
     };
-    let (status, (drift, known), ()) = tokio::join!(status, drift, told);
+    let (status, (drift, known), ()) = tokio::join!(status, drift, announced);
     Sent { is_whole: status && drift, told: known }
 }
 

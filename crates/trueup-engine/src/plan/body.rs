@@ -1,8 +1,8 @@
 //! The body of one object's apply: the target, with what must stay as it is live.
 //!
 //! A path that stays is sent as it is live where nobody but us owns it: leaving it out would delete it (detection.md 9).
-//! Else it is left out: sent, it would become ours, and look as if Git had once said so. What is in an atomic value stays or goes with all of
-//! it; where a part of it is applied, the rest is sent as it is live.
+//! Else it is left out: sent, it would become ours, and look as if Git had once said so. What is in an atomic value stays or
+//! goes with all of it; where a part of it is applied, the rest is sent as it is live.
 
 use std::collections::BTreeSet;
 

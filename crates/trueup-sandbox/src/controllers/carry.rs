@@ -206,7 +206,7 @@ impl Loop {
         let resource = event.resource();
         let kinds = self.api.registry().kinds();
         let Some(served) = kinds.resource(resource.group, resource.version, resource.plural) else { return };
-        if event.is_told_once() && self.recorder.known(event) {
+        if event.is_told_once() && self.recorder.has_told(event) {
             return;
         }
         let now = self.now();

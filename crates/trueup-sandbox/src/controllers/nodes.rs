@@ -8,7 +8,9 @@ use trueup_object::{Timestamp, Value};
 
 use super::events::Event;
 use super::kubelet;
-use super::objects::{CONTROLLER_MANAGER, Condition, NODES, PODS, Step, condition, is_deleting, text};
+use super::objects::{
+    CONTROLLER_MANAGER, Condition, NODES, PODS, Step, condition, is_deleting, put_condition, text,
+};
 use super::scheduler;
 
 /// The taint that every node begins with.
@@ -85,13 +87,12 @@ pub fn removed(pod: &Value, why: Why, now: Timestamp) -> Vec<Step> {
     let target = Condition { kind: "DisruptionTarget", status: "True", reason, message };
     let mut said = pod.clone();
     let mut conditions = pod.list_at(&["status", "conditions"]).to_vec();
-    conditions.retain(|condition| condition.str_at(&["type"]) != Some("DisruptionTarget"));
     let mut value = target.to_value(now);
     value.set_at(&["lastProbeTime"], Value::Null);
     if let Some(generation) = pod.at(&["metadata", "generation"]) {
         value.set_at(&["observedGeneration"], generation.clone());
     }
-    conditions.push(value);
+    put_condition(&mut conditions, value);
     said.set_at(&["status", "conditions"], Value::List(conditions));
     let ended = matches!(pod.str_at(&["status", "phase"]), Some("Succeeded" | "Failed"));
     if why == Why::NoNode && !ended {

@@ -291,6 +291,12 @@ impl Condition<'_> {
     }
 }
 
+/// Puts a condition in the place of the one of its type.
+pub fn put_condition(conditions: &mut Vec<Value>, value: Value) {
+    conditions.retain(|condition| condition.get("type") != value.get("type"));
+    conditions.push(value);
+}
+
 pub fn condition<'v>(conditions: &'v [Value], kind: &str) -> Option<&'v Value> {
     conditions.iter().find(|condition| condition.str_at(&["type"]) == Some(kind))
 }

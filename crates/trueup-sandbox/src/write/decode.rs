@@ -498,7 +498,7 @@ fn converted(mismatch: &Mismatch) -> String {
         _ => return message.clone(),
     };
     if wanted == "string" || super::go_names::is_text_type(wanted) {
-        // Go makes a text of a whole number, a letter by its number, which is asked for nowhere.
+        // Go itself would make a letter of a whole number: the decoder refuses that in words of its own.
         return if found == "int64" {
             format!("cannot convert int64 to {wanted}")
         } else {

@@ -195,7 +195,7 @@ impl Pipeline<'_, '_> {
     }
 
     fn check_valid(&self, object: &Value, live: Option<&Value>) -> Result<(), ApiStatus> {
-        let mut causes = validate::validate(self.request.kind, self.part, object, live, self.request.dry_run);
+        let mut causes = validate::validate(self.request.kind, self.part, object, live);
         if causes.is_empty() {
             return Ok(());
         }

@@ -117,14 +117,8 @@ pub fn join(path: &str, key: &str) -> String {
     if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
 }
 
-/// What is wrong with an object that is about to be stored, or only would be; `live` is what it replaces.
-pub fn validate(
-    kind: &KindInfo,
-    part: Part,
-    object: &Value,
-    live: Option<&Value>,
-    dry_run: bool,
-) -> Vec<StatusCause> {
+/// What is wrong with an object that is about to be stored; `live` is what it replaces.
+pub fn validate(kind: &KindInfo, part: Part, object: &Value, live: Option<&Value>) -> Vec<StatusCause> {
     let mut report = Report::default();
     metadata::metadata(&mut report, kind, object, live);
     if kind.is_builtin() && part == Part::Main {
@@ -140,7 +134,7 @@ pub fn validate(
             update::immutable(&mut report, kind, object, live);
         }
         if is_service && report.causes.is_empty() {
-            service::allocation(&mut report, object, live, dry_run);
+            service::families(&mut report, object, live);
         }
     }
     if let Some(live) = live.filter(|_| kind.is_builtin()) {

@@ -49,24 +49,47 @@ impl Service<'_> {
             return Ok(());
         }
         let others = self.others();
-        // Who only asks what would be is not told of an address that is taken.
-        let is_taken = |address: &str| others.iter().any(|other| self.address(other) == Some(address));
-        if let Some(address) = new_address.filter(|address| !self.change.dry_run && is_taken(address)) {
-            let detail = format!("failed to allocate IP {address}: provided IP is already allocated");
-            let value = Value::List(vec![address.into()]);
-            return Err(self.invalid(StatusCause::invalid("spec.clusterIPs", &value, &detail)));
+        if let Some(address) = new_address {
+            self.check_address(address, &others)?;
         }
         self.check_ports(&ports, &old_ports, &others)?;
         let refused = |why: &str, port: i64| {
             ApiStatus::internal(format!("failed to allocate requested HealthCheck NodePort {port}: {why}"))
         };
         match health {
-            Some(port) if !NODE_PORTS.contains(&port) => Err(refused(&out_of_range(), port)),
+            Some(port) if self.is_outside(port) => Err(refused(&out_of_range(), port)),
             Some(port) if uses(&others, port) || ports.iter().any(|own| own.number == port) => {
                 Err(refused("provided port is already allocated", port))
             }
             Some(_) | None => Ok(()),
         }
+    }
+
+    fn check_address(&self, address: &str, others: &[Arc<Value>]) -> Result<(), ApiStatus> {
+        let dry_run = self.change.dry_run;
+        let in_range = address.starts_with("10.0.") && !matches!(address, "10.0.0.0" | "10.0.255.255");
+        let is_taken = || others.iter().any(|other| self.address(other) == Some(address));
+        // A dry run asks the one range that there is by default, and of nobody's addresses; else the range that has the address
+        // is looked for first.
+        let why = if !in_range && dry_run {
+            format!(
+                "the provided IP ({address}) is not in the valid range. The range of valid IPs is 10.0.0.0/16"
+            )
+        } else if !in_range {
+            "the provided network does not match the current range".to_owned()
+        } else if !dry_run && is_taken() {
+            "provided IP is already allocated".to_owned()
+        } else {
+            return Ok(());
+        };
+        let detail = format!("failed to allocate IP {address}: {why}");
+        let value = Value::List(vec![address.into()]);
+        Err(self.invalid(StatusCause::invalid("spec.clusterIPs", &value, &detail)))
+    }
+
+    /// Whether a port is none that the server gives, which a dry run does not ask.
+    fn is_outside(&self, port: i64) -> bool {
+        !self.change.dry_run && !NODE_PORTS.contains(&port)
     }
 
     fn check_ports(&self, ports: &[Port], old: &[Port], others: &[Arc<Value>]) -> Result<(), ApiStatus> {
@@ -76,7 +99,7 @@ impl Service<'_> {
             // One port may be had for two protocols.
             let mut same = before.filter(|other| other.number == port.number);
             let is_doubled = same.any(|other| other.port != port.port);
-            let why = if !NODE_PORTS.contains(&port.number) {
+            let why = if self.is_outside(port.number) {
                 out_of_range()
             } else if is_doubled || !is_kept && uses(others, port.number) {
                 "provided port is already allocated".to_owned()

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use trueup_object::{Timestamp, Value};
 
-use super::super::objects::{Condition, condition, int, text};
+use super::super::objects::{Condition, condition, int, put_condition, text};
 use super::Rollout;
 use crate::clock::wire_time;
 
@@ -107,7 +107,7 @@ fn failure(conditions: &mut Vec<Value>, rollout: &Rollout<'_>, now: Timestamp) {
         value.set_at(&["lastUpdateTime"], since.clone());
     }
     keep_transition(&mut value, known.cloned().as_ref());
-    put(conditions, value);
+    put_condition(conditions, value);
 }
 
 fn progressed(rollout: &Rollout<'_>, counts: Counts, now: Timestamp) -> Vec<Value> {
@@ -170,7 +170,7 @@ fn progress(conditions: &mut Vec<Value>, rollout: &Rollout<'_>, counts: Counts, 
         let message = format!("{subject} is progressing.");
         let mut value = stated(&progressing("True", "ReplicaSetUpdated", &message), now);
         keep_transition(&mut value, current.as_ref());
-        put(conditions, value);
+        put_condition(conditions, value);
     } else if let Some(current) = current {
         let expects = !matches!(reason(conditions), COMPLETE | TIMED_OUT);
         if expects && out_of_time(deployment, &current).is_some_and(|time| time <= now) {
@@ -215,11 +215,6 @@ fn keep_transition(value: &mut Value, current: Option<&Value>) {
     }
 }
 
-fn put(conditions: &mut Vec<Value>, value: Value) {
-    conditions.retain(|condition| condition.get("type") != value.get("type"));
-    conditions.push(value);
-}
-
 /// Puts a condition into its place. One of the same status and reason stays as it is.
 fn set(conditions: &mut Vec<Value>, new: &Condition<'_>, now: Timestamp) {
     let current = condition(conditions, new.kind).cloned();
@@ -231,5 +226,5 @@ fn set(conditions: &mut Vec<Value>, new: &Condition<'_>, now: Timestamp) {
     }
     let mut value = stated(new, now);
     keep_transition(&mut value, current.as_ref());
-    put(conditions, value);
+    put_condition(conditions, value);
 }

@@ -65,11 +65,7 @@ impl Recorder {
     /// What is to be told of an event, whose name would have this number; nothing where it was too much.
     pub fn hear(&mut self, event: &Event, number: u64, now: Timestamp) -> Option<Heard> {
         self.forget();
-        let about = &event.about;
-        let kind = about.str_at(&["kind"]).unwrap_or_default().to_owned();
-        let of = |key: &str| text(about, key).to_owned();
-        let key = [event.component.to_owned(), kind, of("namespace"), of("name"), of("uid")];
-        let subject = self.subjects.entry(key).or_default();
+        let subject = self.subjects.entry(subject(event)).or_default();
         subject.last = Some(now);
         let alike = subject.alike.entry((event.is_warning, event.reason)).or_default();
         let heard = alike.hear(&event.message, number, now);
@@ -84,13 +80,10 @@ impl Recorder {
         Some(heard)
     }
 
-    /// The number of the event that says the same, if there is one.
-    pub fn known(&self, event: &Event) -> bool {
-        let about = &event.about;
-        let kind = about.str_at(&["kind"]).unwrap_or_default().to_owned();
-        let of = |key: &str| text(about, key).to_owned();
-        let key = [event.component.to_owned(), kind, of("namespace"), of("name"), of("uid")];
-        let alike = self.subjects.get(&key).and_then(|it| it.alike.get(&(event.is_warning, event.reason)));
+    /// Whether the same was told before.
+    pub fn has_told(&self, event: &Event) -> bool {
+        let subject = self.subjects.get(&subject(event));
+        let alike = subject.and_then(|it| it.alike.get(&(event.is_warning, event.reason)));
         alike.is_some_and(|alike| alike.messages.contains_key(&event.message))
     }
 
@@ -103,6 +96,14 @@ impl Recorder {
         let middle = times.get(times.len() / 2).copied().flatten();
         self.subjects.retain(|_, subject| subject.last > middle);
     }
+}
+
+/// Which component tells of which object.
+fn subject(event: &Event) -> [String; 5] {
+    let about = &event.about;
+    let kind = about.str_at(&["kind"]).unwrap_or_default();
+    [event.component, kind, text(about, "namespace"), text(about, "name"), text(about, "uid")]
+        .map(str::to_owned)
 }
 
 impl Alike {

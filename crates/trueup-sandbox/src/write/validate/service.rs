@@ -138,8 +138,8 @@ fn addresses(report: &mut Report, spec: &Value, is_new: bool) {
     }
 }
 
-/// What the allocation of addresses refuses, once everything else is as it should be.
-pub fn allocation(report: &mut Report, object: &Value, live: Option<&Value>, dry_run: bool) {
+/// What families of addresses a cluster of one family refuses, once everything else is as it should be.
+pub fn families(report: &mut Report, object: &Value, live: Option<&Value>) {
     let spec = object.get("spec").unwrap_or(&NOTHING);
     if spec.str_at(&["type"]) == Some("ExternalName") {
         return;
@@ -160,21 +160,6 @@ pub fn allocation(report: &mut Report, object: &Value, live: Option<&Value>, dry
             let field = format!("spec.ipFamilies[{index}]");
             report.invalid(&field, family, "not configured on this cluster");
         }
-    }
-    let Some(address) = spec.str_at(&["clusterIP"]).filter(|address| *address != "None") else { return };
-    let before = live.and_then(|live| live.str_at(&["spec", "clusterIP"]));
-    let in_range = address.starts_with("10.0.") && !matches!(address, "10.0.0.0" | "10.0.255.255");
-    if !in_range && !address.is_empty() && before != Some(address) {
-        // A dry run asks the one range that there is by default; else the range that has the address is looked for first.
-        let why = if dry_run {
-            format!(
-                "the provided IP ({address}) is not in the valid range. The range of valid IPs is 10.0.0.0/16"
-            )
-        } else {
-            "the provided network does not match the current range".to_owned()
-        };
-        let detail = format!("failed to allocate IP {address}: {why}");
-        report.invalid("spec.clusterIPs", Value::List(vec![address.into()]), &detail);
     }
 }
 

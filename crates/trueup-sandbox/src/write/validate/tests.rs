@@ -7,7 +7,7 @@ use crate::write::tests::kind;
 fn causes(group: &str, name: &str, object: &str) -> Vec<String> {
     let object = Value::from_json(object.as_bytes()).unwrap();
     let kind = kind(group, name, "things");
-    validate(&kind, Part::Main, &object, None, false)
+    validate(&kind, Part::Main, &object, None)
         .into_iter()
         .map(|cause| format!("{}: {}", cause.field, cause.message))
         .collect()
