@@ -86,10 +86,33 @@ impl Base {
     }
 }
 
+/// One target, packed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PackedTarget {
+    key: ResourceKey,
+    gvk: Gvk,
+    origin: Origin,
+    object: Packed,
+}
+
+impl PackedTarget {
+    fn new(Target { key, gvk, object, origin }: &Target) -> Self {
+        let object = Packed::new(object);
+        Self { key: key.clone(), gvk: gvk.clone(), origin: origin.clone(), object }
+    }
+
+    pub fn unpack(&self) -> Target {
+        let Self { key, gvk, origin, object } = self;
+        let object = Arc::new(object.value());
+        Target { key: key.clone(), gvk: gvk.clone(), origin: origin.clone(), object }
+    }
+}
+
 /// The targets of an application, packed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PackedTargets {
-    targets: Vec<(ResourceKey, Gvk, Origin, Packed)>,
+    /// Sorted by their keys.
+    targets: Vec<PackedTarget>,
     completeness: Completeness,
     conditions: Vec<Condition>,
     unsupported: Vec<Unsupported>,
@@ -99,15 +122,8 @@ pub struct PackedTargets {
 impl PackedTargets {
     pub fn new(set: &TargetSet) -> Self {
         let TargetSet { targets, completeness, revisions, conditions, unsupported } = set;
-        let targets = targets
-            .values()
-            .map(|target| {
-                let Target { key, gvk, object, origin } = target;
-                (key.clone(), gvk.clone(), origin.clone(), Packed::new(object))
-            })
-            .collect();
         Self {
-            targets,
+            targets: targets.values().map(PackedTarget::new).collect(),
             completeness: completeness.clone(),
             conditions: conditions.clone(),
             unsupported: unsupported.clone(),
@@ -115,28 +131,24 @@ impl PackedTargets {
         }
     }
 
-    /// Which objects are wanted.
     /// Whether all that Git declares is known.
     pub fn is_complete(&self) -> bool {
         self.completeness == Completeness::Complete
     }
 
+    /// Which objects are wanted.
     pub fn named(&self) -> impl Iterator<Item = (&Gvk, &ResourceKey)> {
-        self.targets.iter().map(|(key, gvk, _, _)| (gvk, key))
+        self.targets.iter().map(|target| (&target.gvk, &target.key))
+    }
+
+    pub fn get(&self, key: &ResourceKey) -> Option<&PackedTarget> {
+        let place = self.targets.binary_search_by(|target| target.key.cmp(key));
+        place.ok().and_then(|index| self.targets.get(index))
     }
 
     pub fn unpack(&self) -> TargetSet {
-        let targets = self.targets.iter().map(|(key, gvk, origin, packed)| {
-            let target = Target {
-                key: key.clone(),
-                gvk: gvk.clone(),
-                origin: origin.clone(),
-                object: Arc::new(packed.value()),
-            };
-            (key.clone(), target)
-        });
         TargetSet {
-            targets: targets.collect(),
+            targets: self.targets.iter().map(|target| (target.key.clone(), target.unpack())).collect(),
             completeness: self.completeness.clone(),
             revisions: self.revisions.clone(),
             conditions: self.conditions.clone(),
@@ -147,8 +159,8 @@ impl PackedTargets {
     /// Whether the same is wanted, whatever the commit is called.
     pub fn wants_the_same(&self, other: &Self) -> bool {
         let Self { targets, completeness, conditions: _, unsupported, revisions: _ } = self;
-        let same = |left: &(ResourceKey, Gvk, Origin, Packed), right: &(ResourceKey, Gvk, Origin, Packed)| {
-            (&left.0, &left.1, &left.3) == (&right.0, &right.1, &right.3)
+        let same = |left: &PackedTarget, right: &PackedTarget| {
+            (&left.key, &left.gvk, &left.object) == (&right.key, &right.gvk, &right.object)
         };
         *completeness == other.completeness
             && *unsupported == other.unsupported
@@ -179,7 +191,7 @@ impl PackedMemory {
 
     /// Keeps bases that are nearly what Git wants now beside the targets.
     pub fn share(&mut self, targets: &PackedTargets) {
-        for (key, _, _, target) in &targets.targets {
+        for PackedTarget { key, object: target, .. } in &targets.targets {
             if let Some((Some(base), _)) = self.objects.get_mut(key)
                 && let Some(near) = base.near(target)
             {

@@ -23,7 +23,7 @@ use trueup_object::{Gvk, ResourceKey, Text};
 use crate::applications::Seen;
 use crate::foreign::Sighting;
 use crate::inquiry::Inquiry;
-use crate::packed::{PackedMemory, PackedTargets};
+use crate::packed::{PackedMemory, PackedTarget, PackedTargets};
 use crate::report::Report;
 use crate::sources::SourceRead;
 use crate::turn::confirm::Confirmations;
@@ -60,8 +60,8 @@ pub struct AppState {
     pub recalled: bool,
     /// Whether every object of the present targets was remembered.
     pub remembered: bool,
-    /// Objects that a step has just written: their targets are the new base.
-    pub just_synced: BTreeSet<ResourceKey>,
+    /// Objects that a step has just written, and as what: that is the new base.
+    pub just_synced: BTreeMap<ResourceKey, Written>,
     pub first_seen: FirstSeen,
     /// What the API server says of what differs.
     pub confirmations: Confirmations,
@@ -136,6 +136,21 @@ pub struct Failing {
     pub condition: Condition,
 }
 
+/// What Git said of an object when it was applied. It may say something else by the time of the next look, which is to be
+/// applied yet.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Written {
+    pub target: PackedTarget,
+    pub revision: Option<Text>,
+}
+
+impl Written {
+    pub fn new(targets: &PackedTargets, key: &ResourceKey) -> Option<Self> {
+        let revision = targets.revisions.first().map(|revision| Text::from(revision.id.to_string()));
+        Some(Self { target: targets.get(key)?.clone(), revision })
+    }
+}
+
 /// A correction whose answer did not come.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unanswered {
@@ -152,6 +167,8 @@ pub struct Running {
     pub operation: OperationState,
     /// The plan that was executed, and when.
     pub executed: Option<(SyncPlan, Timestamp)>,
+    /// What Git said when it was made.
+    pub targets: Option<PackedTargets>,
     /// When it is gone on with at the latest; a new plan is not made before.
     pub wake_at: Option<Timestamp>,
     /// When the steps of this attempt were first executed, and how often a new plan followed because of an answer that
@@ -177,6 +194,7 @@ impl Running {
         Self {
             operation: OperationState::begin(request, now),
             executed: None,
+            targets: None,
             wake_at: None,
             begun_at: None,
             replans: 0,
@@ -226,7 +244,7 @@ impl AppState {
             unwritten: BTreeSet::new(),
             recalled: false,
             remembered: false,
-            just_synced: BTreeSet::new(),
+            just_synced: BTreeMap::new(),
             first_seen: FirstSeen::new(),
             confirmations: Confirmations::default(),
             fights: Fights::default(),

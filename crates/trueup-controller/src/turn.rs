@@ -302,6 +302,7 @@ fn decide(
     }
     gather::keep_context(state, site);
     let mut memory = state.memory.get_or_insert_default().unpack();
+    verdict::rebase(&scene, state, &mut memory);
     let comparison = compare(&scene, state, &memory);
     if answers == Answers::Asked && !app.deleting && confirm::ask(&scene, state, &comparison) {
         return Some(Looked::Open);

@@ -26,7 +26,7 @@ use crate::execute::{Execution, execute};
 use crate::installation::Installation;
 use crate::record::Recorder;
 use crate::site::Site;
-use crate::state::{AppState, Finished, Running};
+use crate::state::{AppState, Finished, Running, Written};
 use crate::turn::unanswered::unanswered;
 use crate::turn::verdict::layered;
 use crate::turn::{confirm, others};
@@ -425,9 +425,11 @@ pub fn take_note(scene: &Scene<'_>, state: &mut AppState, outcome: Option<Outcom
     running.operation.held.clone_from(&intention.plan.held);
     let done =
         running.operation.results.iter().filter(|result| matches!(result.outcome, StepOutcome::Done(_)));
-    if intention.mode == Mode::Real {
-        state.just_synced.extend(done.map(|result| result.key.clone()));
+    if let Some(targets) = state.targets.as_ref().filter(|_| intention.mode == Mode::Real) {
+        let written = |key: &ResourceKey| Some((key.clone(), Written::new(targets, key)?));
+        state.just_synced.extend(done.filter_map(|result| written(&result.key)));
     }
+    running.targets.clone_from(&state.targets);
     running.begun_at.get_or_insert(now);
     running.executed = Some((without_bodies(intention.plan), now));
     running.wake_at = Some(now);
@@ -512,11 +514,12 @@ fn finish(scene: &Scene<'_>, state: &mut AppState, plan: &SyncPlan, phase: Opera
         state.missed_kinds = missed_kinds(scene, &running.operation);
     }
     if phase == OperationPhase::Succeeded && !request.dry_run && request.drift == DriftChoice::Keep {
-        // Somebody has decided: the base becomes what Git says now, also where nothing was left to apply.
+        // Somebody has decided: the base becomes what Git said then, also where nothing was left to apply.
         let kept = plan.held.iter().filter(|held| held.path.is_some());
         let kept =
             kept.filter(|held| matches!(held.reason, HeldReason::ClusterMoved | HeldReason::BothMoved));
-        state.just_synced.extend(kept.map(|held| held.key.clone()));
+        let written = |key: &ResourceKey| Written::new(running.targets.as_ref()?, key);
+        state.just_synced.extend(kept.filter_map(|held| Some((held.key.clone(), written(&held.key)?))));
     }
     count(scene, state, &running.operation, phase);
     // What the policy has to say comes next, with the outcome known.

@@ -190,6 +190,23 @@ fn rebuilt(scene: &Scene<'_>, state: &mut AppState, memory: &BTreeMap<ResourceKe
     writes
 }
 
+/// What a step has written is what Git said before, from now on and in the look that follows it, whatever Git says by then.
+pub fn rebase(scene: &Scene<'_>, state: &AppState, memory: &mut BTreeMap<ResourceKey, Memory>) {
+    let schemas = scene.site.schemas(scene.settings);
+    let context = memory_context(scene, layered(&schemas));
+    for (key, written) in &state.just_synced {
+        // What others had added when it was first synced is not known yet.
+        if let Some(memory) = memory.get_mut(key).filter(|memory| memory.base.is_some()) {
+            memory.base = engine::restore(&context, &written.target.unpack()).base;
+        }
+    }
+}
+
+fn memory_context<'a>(scene: &Scene<'a>, schemas: Layered<'a>) -> MemoryContext<'a> {
+    let secrecy = scene.settings.secrecy(scene.installation.secret_key());
+    MemoryContext { schemas, secrecy, now: scene.now }
+}
+
 fn agreed(
     scene: &Scene<'_>,
     state: &mut AppState,
@@ -197,20 +214,18 @@ fn agreed(
     comparison: &Comparison,
 ) -> Vec<Write> {
     let schemas = scene.site.schemas(scene.settings);
-    let context = MemoryContext {
-        schemas: layered(&schemas),
-        secrecy: scene.settings.secrecy(scene.installation.secret_key()),
-        now: scene.now,
-    };
-    let circumstances = circumstances(scene);
+    let context = memory_context(scene, layered(&schemas));
+    let mut just_synced = std::mem::take(&mut state.just_synced);
     let mut writes = Vec::new();
     for object in &comparison.objects {
-        let synced_now = state.just_synced.contains(&object.key);
+        let written = just_synced.get(&object.key);
+        let synced_now = written.is_some();
         let known = memory.get(&object.key).is_some_and(|memory| memory.base.is_some());
         if !(synced_now || agrees(object) && !(state.remembered && known)) {
             continue;
         }
-        let target = scene.targets.targets.get(&object.key);
+        let applied = written.map(|written| written.target.unpack());
+        let target = applied.as_ref().or_else(|| scene.targets.targets.get(&object.key));
         let (Some(target), Some(found)) = (target, scene.live.objects.get(&object.key)) else { continue };
         // What nobody has put under this application's care is not remembered before its first sync: what is there then
         // would pass as inherited.
@@ -226,17 +241,29 @@ fn agreed(
         if earlier.is_some_and(stands) && !synced_now {
             continue;
         }
+        let mut circumstances = circumstances(scene);
+        if let Some(written) = written {
+            circumstances.revision.clone_from(&written.revision);
+        }
         writes.push(Write::Inventory { app: state.key.clone(), kinds: vec![object.key.group_kind()] });
         writes.push(Write::Memory {
             app: state.key.clone(),
             object: object.key.clone(),
             memory: fresh.clone(),
-            circumstances: circumstances.clone(),
+            circumstances,
         });
         state.memory.get_or_insert_default().insert(object.key.clone(), fresh.clone());
         memory.insert(object.key.clone(), fresh);
     }
-    state.just_synced.clear();
+    // What cannot be seen now, or not yet, is remembered when it can be.
+    let is_going_on = state.running.is_some();
+    let is_unseen = |it: &ObjectComparison| match it.presence {
+        Presence::Unobserved => true,
+        Presence::Missing => is_going_on,
+        Presence::Matched | Presence::Extraneous => false,
+    };
+    just_synced.retain(|key, _| comparison.object(key).is_some_and(is_unseen));
+    state.just_synced = just_synced;
     writes
 }
 

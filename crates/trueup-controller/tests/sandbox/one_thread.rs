@@ -1,6 +1,7 @@
 //! The whole controller beside a sandbox on one thread, with a clock that stands still until all have done what they can: what
 //! it asks for, and when, is the same at every run, and a crash leaves nothing of it behind.
 
+mod commits;
 mod fights;
 
 use std::sync::{Arc, Mutex};
