@@ -15,9 +15,9 @@ use trueup_engine::source::Revision;
 use trueup_repo::Freshness;
 
 use crate::mailbox::Depth;
-use crate::packed::PackedMemory;
 use crate::sources::{Read, SourceRead, SourcesFailure};
 use crate::staff::Staff;
+use crate::turn::restore::Restored;
 
 /// An answer that takes longer is news: the last verdict is told to be old. A listing of references has ended by then.
 const PATIENCE: SignedDuration = SignedDuration::from_secs(30);
@@ -60,8 +60,8 @@ pub struct Answer {
     /// What each source was read from.
     pub reads: Vec<SourceRead>,
     pub read: Result<Read, SourcesFailure>,
-    /// What was last synced, where nothing of it was remembered.
-    pub restored: Option<PackedMemory>,
+    /// What was last synced, where it is not remembered.
+    pub restored: Option<Restored>,
     /// Whether that was looked for; else it is to be looked for again.
     pub is_restored: bool,
     pub took: Duration,

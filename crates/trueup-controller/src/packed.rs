@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use trueup_cluster::pack::{pack, unpack};
 use trueup_engine::app::Unsupported;
 use trueup_engine::condition::Condition;
@@ -213,6 +214,11 @@ impl PackedMemory {
 
     pub fn keys(&self) -> impl Iterator<Item = &ResourceKey> {
         self.objects.keys()
+    }
+
+    /// When the last of the objects was synced.
+    pub fn synced_at(&self) -> Option<Timestamp> {
+        self.objects.values().filter_map(|(_, memory)| memory.synced_at).max()
     }
 
     pub fn unpack(&self) -> BTreeMap<ResourceKey, Memory> {

@@ -56,6 +56,8 @@ pub struct AppState {
     pub restored: bool,
     /// Of what is remembered, what was rebuilt and is not in the ledger yet.
     pub unwritten: BTreeSet<ResourceKey>,
+    /// Of what is remembered, what Git had dropped when another controller synced.
+    pub dropped: BTreeSet<ResourceKey>,
     /// Whether what was last reported was looked for in the mirrors.
     pub recalled: bool,
     /// Whether every object of the present targets was remembered.
@@ -242,6 +244,7 @@ impl AppState {
             context: None,
             restored: false,
             unwritten: BTreeSet::new(),
+            dropped: BTreeSet::new(),
             recalled: false,
             remembered: false,
             just_synced: BTreeMap::new(),

@@ -10,7 +10,7 @@ mod errand;
 mod gather;
 pub(crate) mod others;
 mod recall;
-mod restore;
+pub(crate) mod restore;
 mod unanswered;
 pub(crate) mod verdict;
 
@@ -303,6 +303,7 @@ fn decide(
     gather::keep_context(state, site);
     let mut memory = state.memory.get_or_insert_default().unpack();
     verdict::rebase(&scene, state, &mut memory);
+    restore::without_dropped(&scene, state, &mut memory);
     let comparison = compare(&scene, state, &memory);
     if answers == Answers::Asked && !app.deleting && confirm::ask(&scene, state, &comparison) {
         return Some(Looked::Open);

@@ -8,11 +8,10 @@ use trueup_repo::Freshness;
 
 use crate::inquiry;
 use crate::installation::Installation;
-use crate::packed::PackedMemory;
 use crate::site::Site;
 use crate::sources::{self, Answer, Question, Read, SourceRead, SourcesFailure};
 use crate::turn::gather;
-use crate::turn::restore::{self, Lost};
+use crate::turn::restore::{self, Lost, Restored};
 
 /// What an application wants to know of Git.
 pub struct Errand {
@@ -53,7 +52,7 @@ impl Errand {
         inquiry::Answer { app, revision, reads, read, restored, is_restored, took }
     }
 
-    async fn restore(&self) -> Result<Option<PackedMemory>, SourcesFailure> {
+    async fn restore(&self) -> Result<Option<Restored>, SourcesFailure> {
         if self.via == Via::Mirrors {
             self.all_here().await?;
         }

@@ -19,6 +19,7 @@ use trueup_object::{ResourceKey, Text};
 use crate::site::Site;
 use crate::state::{AppState, Failing};
 use crate::turn::act::Scene;
+use crate::turn::restore;
 
 /// How long the last verdict stands while nothing fresh is to be had (contracts: "Limits").
 pub const STALE_MAX: SignedDuration = SignedDuration::from_secs(180);
@@ -155,6 +156,7 @@ pub fn remember(
     comparison: &Comparison,
 ) -> Vec<Write> {
     let mut writes = rebuilt(scene, state, memory);
+    writes.extend(restore::forget_dropped(scene, state));
     writes.extend(agreed(scene, state, memory, comparison));
     if all_observed(comparison, scene.targets) {
         writes.extend(forget_gone(state, memory, comparison));
