@@ -97,13 +97,21 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         application_definition: options.application_definition.clone(),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let played = runtime.block_on(async {
-        // What was started ends with the future that holds it; a signal would leave it behind.
-        tokio::select! {
-            played = play_all(options, &player, &stories) => played,
-            stopped = stop_asked() => stopped.and_then(|()| bail!("stopped before the end")),
-        }
-    })?;
+    // Both worlds at the same time, for stories mostly wait; each on a thread of its own, for the start of a control plane blocks.
+    let (in_sandbox, in_cluster) = std::thread::scope(|scope| {
+        let sandbox = (options.world != Worlds::Cluster).then(|| {
+            scope.spawn(|| runtime.block_on(unless_stopped(play_in_sandbox(options, &player, &stories))))
+        });
+        let cluster = (options.world != Worlds::Sandbox)
+            .then(|| runtime.block_on(unless_stopped(play_in_cluster(options, &player, &stories))));
+        (sandbox.map(std::thread::ScopedJoinHandle::join), cluster)
+    });
+    let mut played = match in_sandbox {
+        Some(Ok(played)) => played?,
+        Some(Err(panic)) => std::panic::resume_unwind(panic),
+        None => Vec::new(),
+    };
+    played.extend(in_cluster.transpose()?.unwrap_or_default());
     Ok(conclude(options, &played))
 }
 
@@ -125,46 +133,52 @@ fn program(options: &Options) -> Result<PathBuf> {
     Ok(target.join("debug/trueup"))
 }
 
-/// Waits until somebody asks this program to end.
-async fn stop_asked() -> Result<()> {
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+/// What was started ends with the future that holds it; a signal would leave it behind.
+async fn unless_stopped<T>(playing: impl Future<Output = Result<T>>) -> Result<T> {
+    let stop_asked = async {
+        let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+        tokio::select! {
+            interrupted = tokio::signal::ctrl_c() => anyhow::Ok(interrupted?),
+            _ = terminate.recv() => Ok(()),
+        }
+    };
     tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => Ok(interrupted?),
-        _ = terminate.recv() => Ok(()),
+        played = playing => played,
+        stopped = stop_asked => stopped.and_then(|()| bail!("stopped before the end")),
     }
 }
 
-async fn play_all(options: &Options, player: &Player, stories: &[Located]) -> Result<Vec<Played>> {
+async fn play_in_sandbox(options: &Options, player: &Player, stories: &[Located]) -> Result<Vec<Played>> {
+    let kubectl = tokio::task::block_in_place(|| find_kubectl(&mut |line| eprintln!("{line}")))?;
+    let each = stories.iter().filter(|it| plays_in(it, WorldName::Sandbox)).map(|located| {
+        let kubectl = &kubectl;
+        async move {
+            let world =
+                async |folder: &std::path::Path| World::sandbox(folder, kubectl, located.story.ready).await;
+            play_one(player, located, world, WorldName::Sandbox).await
+        }
+    });
     let mut played = Vec::new();
-    if options.world != Worlds::Cluster {
-        let kubectl = tokio::task::block_in_place(|| find_kubectl(&mut |line| eprintln!("{line}")))?;
-        let each = stories.iter().filter(|it| plays_in(it, WorldName::Sandbox)).map(|located| {
-            let kubectl = &kubectl;
-            async move {
-                let world = async |folder: &std::path::Path| {
-                    World::sandbox(folder, kubectl, located.story.ready).await
-                };
-                play_one(player, located, world, WorldName::Sandbox).await
-            }
-        });
-        let mut stream = futures::stream::iter(each).buffered(options.jobs.max(1));
-        while let Some(one) = stream.next().await {
-            played.push(tell(options, one?));
-        }
+    let mut stream = futures::stream::iter(each).buffered(options.jobs.max(1));
+    while let Some(one) = stream.next().await {
+        played.push(tell(options, one?));
     }
-    if options.world != Worlds::Sandbox {
-        // Stories that need the same share a control plane; each runs as long as it is needed.
-        let mut groups: BTreeMap<Needs, Vec<&Located>> = BTreeMap::new();
-        for located in stories.iter().filter(|it| plays_in(it, WorldName::Cluster)) {
-            let needs = Needs { ready: located.story.ready, operators: located.story.operators };
-            groups.entry(needs).or_default().push(located);
-        }
-        for (needs, group) in groups {
-            let plane = ClusterWorld::start(needs, &mut |line| eprintln!("{line}")).await?;
-            for located in group {
-                let world = async |folder: &std::path::Path| World::cluster(&plane, folder).await;
-                played.push(tell(options, play_one(player, located, world, WorldName::Cluster).await?));
-            }
+    Ok(played)
+}
+
+/// Stories that need the same share a control plane; each runs as long as it is needed.
+async fn play_in_cluster(options: &Options, player: &Player, stories: &[Located]) -> Result<Vec<Played>> {
+    let mut groups: BTreeMap<Needs, Vec<&Located>> = BTreeMap::new();
+    for located in stories.iter().filter(|it| plays_in(it, WorldName::Cluster)) {
+        let needs = Needs { ready: located.story.ready, operators: located.story.operators };
+        groups.entry(needs).or_default().push(located);
+    }
+    let mut played = Vec::new();
+    for (needs, group) in groups {
+        let plane = ClusterWorld::start(needs, &mut |line| eprintln!("{line}")).await?;
+        for located in group {
+            let world = async |folder: &std::path::Path| World::cluster(&plane, folder).await;
+            played.push(tell(options, play_one(player, located, world, WorldName::Cluster).await?));
         }
     }
     Ok(played)
