@@ -10,6 +10,7 @@ use futures::{StreamExt, stream};
 use tokio::sync::Notify;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::sleep;
+use trueup_engine::live::Live;
 use trueup_latest as latest;
 use trueup_merge::SchemaSet;
 use trueup_object::{GroupKind, Gvk, ResourceKey, Text};
@@ -17,8 +18,9 @@ use trueup_object::{GroupKind, Gvk, ResourceKey, Text};
 use crate::change::{Change, Changes};
 use crate::connect::Connection;
 use crate::discover::{Discovery, Lookup, discover};
-use crate::observed::{Interests, Observed};
+use crate::observed::{Interests, Observed, UnreadableObject};
 use crate::openapi::SchemaCache;
+use crate::recent::Recent;
 use crate::store::{Content, KindState, KindStore, ObjectName};
 use crate::watch::{Clock, SharedStore, WatchContext, complete, watch_kind};
 use crate::wire::WireError;
@@ -33,6 +35,8 @@ pub struct Cluster {
     described: Arc<Described>,
     schemas: latest::Receiver<Option<Arc<SchemaSet>>>,
     tasks: Mutex<JoinSet<()>>,
+    /// The objects that were looked at last, parsed.
+    parsed: Recent<Observed, Live>,
 }
 
 /// The kinds whose schemas are wanted.
@@ -58,6 +62,10 @@ struct Watched {
 
 /// Reads of single objects at once.
 const READS_MAX: usize = 16;
+/// So many parsed objects are kept for the next look, and at most as many again: a few megabytes.
+const PARSED_MAX: usize = 64;
+/// The packed bytes of an object that is kept parsed.
+const PARSED_BYTES_MAX: usize = 16 * 1024;
 /// Definitions of kinds are watched, so this only guards against an event that never came.
 const DISCOVERY_INTERVAL: Duration = Duration::from_secs(300);
 /// A group that does not answer, or a server that cannot be reached, is asked again soon.
@@ -98,6 +106,7 @@ impl Cluster {
             described,
             schemas,
             tasks: Mutex::new(tasks),
+            parsed: Recent::new(PARSED_MAX),
         };
         // Nobody compares these yet, so no schema of theirs is asked for.
         cluster.observe(&Gvk::new("apiextensions.k8s.io", "v1", "CustomResourceDefinition"));
@@ -107,6 +116,15 @@ impl Cluster {
 
     pub fn connection(&self) -> &Connection {
         &self.connection
+    }
+
+    /// An object for the engine.
+    pub(crate) fn live_of(&self, observed: &Arc<Observed>) -> Result<Live, UnreadableObject> {
+        // What is large is parsed each time, so that little memory is held by many.
+        if observed.packed_len() > PARSED_BYTES_MAX {
+            return observed.live();
+        }
+        self.parsed.get(observed, || observed.live())
     }
 
     /// What changed; one reader.

@@ -4,8 +4,10 @@
 //! does not answer (its API service is down) makes the discovery incomplete, by name: a kind of such a group is
 //! unknown, never absent.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
 use trueup_object::value::Text;
 use trueup_object::{GroupKind, Gvk, Value};
 
@@ -126,7 +128,7 @@ pub async fn discover(wire: &Wire) -> Result<Discovery, WireError> {
     let mut discovery = Discovery::default();
     for root in ["/api", "/apis"] {
         let answer = wire.read(root, AGGREGATED, ANSWER_TIMEOUT).await?;
-        let document = parse(&answer.body)?;
+        let document = LAST_READ.read(answer.body)?;
         if document.str_at(&["kind"]) == Some("APIGroupDiscoveryList") {
             read_aggregated(&document, &mut discovery);
         } else {
@@ -139,6 +141,36 @@ pub async fn discover(wire: &Wire) -> Result<Discovery, WireError> {
         Err(_) => String::new(),
     };
     Ok(discovery)
+}
+
+/// The documents that were read last in this process: what a cluster serves seldom changes from one look to the next.
+struct LastRead {
+    documents: Mutex<VecDeque<(Bytes, Arc<Value>)>>,
+}
+
+static LAST_READ: LastRead = LastRead { documents: Mutex::new(VecDeque::new()) };
+
+/// Two for a cluster, as it is and as it was.
+const LAST_READ_MAX: usize = 4;
+
+impl LastRead {
+    fn read(&self, body: Bytes) -> Result<Arc<Value>, WireError> {
+        // Servers of this process give the same memory, which need not be looked at.
+        let is_same =
+            |known: &Bytes| known.len() == body.len() && (known.as_ptr() == body.as_ptr() || *known == body);
+        // What is kept is whole, whatever panicked while it was held.
+        let kept = || self.documents.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, document)) = kept().iter().find(|(known, _)| is_same(known)) {
+            return Ok(document.clone());
+        }
+        let document = Arc::new(parse(&body)?);
+        let mut documents = kept();
+        if documents.len() == LAST_READ_MAX {
+            documents.pop_front();
+        }
+        documents.push_back((body, document.clone()));
+        Ok(document)
+    }
 }
 
 fn parse(body: &[u8]) -> Result<Value, WireError> {
@@ -246,6 +278,21 @@ mod tests {
         let mut discovery = Discovery::default();
         read_aggregated(&Value::from_json(AGGREGATED_DOCUMENT.as_bytes()).unwrap(), &mut discovery);
         discovery
+    }
+
+    #[test]
+    fn documents_are_read_once_as_long_as_they_are_the_same() {
+        let kept = LastRead { documents: Mutex::new(VecDeque::new()) };
+        let read = |text: &str| kept.read(Bytes::copy_from_slice(text.as_bytes())).unwrap();
+        let first = read("[1]");
+        assert!(Arc::ptr_eq(&first, &read("[1]")));
+        assert_eq!(*read("[2]"), Value::from_json(b"[2]").unwrap());
+        assert!(kept.read(Bytes::from_static(b"[")).is_err());
+        for number in 0..LAST_READ_MAX {
+            read(&format!("[{number}, {number}]"));
+        }
+        assert_eq!(read("[1]"), first);
+        assert!(!Arc::ptr_eq(&first, &read("[1]")), "only the last are kept");
     }
 
     #[test]

@@ -301,7 +301,7 @@ fn of_value(value: &Value) -> LeaseRecord {
 }
 
 fn micro_time(at: Timestamp) -> String {
-    at.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
+    trueup_object::time::to_micros(at).to_string()
 }
 
 fn collection_path(lease: &LeaseName) -> String {

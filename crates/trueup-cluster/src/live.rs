@@ -91,7 +91,9 @@ impl Cluster {
                 continue;
             }
             match self.get(gvk, &ObjectName::of(key)) {
-                Some(Content::Whole(observed)) => take(&mut objects, &mut unread, key.clone(), &observed),
+                Some(Content::Whole(observed)) => {
+                    take(&mut objects, &mut unread, key.clone(), self.live_of(&observed));
+                }
                 // It exists, and an event just after the read dropped its content again: never a missing object.
                 Some(Content::Version(_)) => {
                     unread.entry(key.clone()).or_insert_with(|| "its content was not read yet".to_owned());
@@ -101,7 +103,7 @@ impl Cluster {
         }
         for (key, observed) in self.tracked_by(application) {
             if !objects.contains_key(&key) {
-                take(&mut objects, &mut unread, key, &observed);
+                take(&mut objects, &mut unread, key, self.live_of(&observed));
             }
         }
         LiveSet { objects, unread, coverage }
@@ -141,9 +143,9 @@ fn take(
     objects: &mut BTreeMap<ResourceKey, Live>,
     unread: &mut BTreeMap<ResourceKey, String>,
     key: ResourceKey,
-    observed: &Observed,
+    read: Result<Live, UnreadableObject>,
 ) {
-    match observed.live() {
+    match read {
         Ok(live) => {
             unread.remove(&key);
             objects.insert(key, live);

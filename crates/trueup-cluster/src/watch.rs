@@ -510,6 +510,13 @@ enum Event {
 }
 
 fn read_event(context: &WatchContext, gvk: &Arc<Gvk>, line: &Bytes) -> Result<Event, WireError> {
+    // Most events are those of one object, written as servers write them: their object is read once and not searched for.
+    if let Some(bytes) = answer::plainly_written(line)
+        && let Ok(delivered) = context.delivered(gvk, bytes)
+    {
+        let version = delivered.content.resource_version().clone();
+        return Ok(Event::Written(delivered, version));
+    }
     let event: WireEvent = serde_json::from_slice(line).map_err(|error| unreadable_at(&error))?;
     let bytes = event.object.get().as_bytes();
     match event.kind {

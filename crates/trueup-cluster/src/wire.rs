@@ -236,7 +236,9 @@ impl Lines {
 
     fn take_line(&mut self) -> Option<Bytes> {
         let unsearched = self.buffer.get(self.searched..).unwrap_or_default();
-        match unsearched.iter().position(|byte| *byte == b'\n') {
+        // Looks at many bytes at once, unlike a search byte by byte.
+        let skipped = std::io::BufRead::skip_until(&mut &*unsearched, b'\n').unwrap_or_default();
+        match skipped.checked_sub(1).filter(|last| unsearched.get(*last) == Some(&b'\n')) {
             Some(offset) => {
                 let mut line = self.buffer.split_to(self.searched + offset + 1);
                 line.truncate(line.len() - 1);

@@ -1,10 +1,12 @@
 //! The Application of a worker, as its own watch last showed it.
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use trueup_api::Application;
-use trueup_cluster::{Content, KindScope, KindState, Lookup, ObjectName, Observed, ServedKind};
+use trueup_api::status::ApplicationStatus;
+use trueup_cluster::{Content, KindScope, KindState, Lookup, ObjectName, Observed, Recent, ServedKind};
 use trueup_engine::app::{App, AppKey, Unsupported};
 use trueup_engine::condition::Condition;
 use trueup_engine::tracking::Tracking;
@@ -24,7 +26,7 @@ pub enum Found {
     Unknown,
     /// Another controller writes it.
     Foreign {
-        application: Box<Application>,
+        parsed: Arc<Parsed>,
         sighting: Sighting,
     },
     Invalid {
@@ -48,6 +50,17 @@ pub struct Seen {
     surroundings: Surroundings,
 }
 
+/// An Application as it was read.
+pub struct Parsed {
+    pub application: Application,
+    pub status: ApplicationStatus,
+}
+
+/// So many are kept parsed, and at most as many again: those that turns are taken for, not those that sleep.
+const PARSED_MAX: usize = 64;
+
+static PARSED: Recent<Observed, Arc<Parsed>> = Recent::new(PARSED_MAX);
+
 /// What an Application is read together with.
 #[derive(Clone, PartialEq)]
 struct Surroundings {
@@ -58,8 +71,12 @@ struct Surroundings {
 
 impl Seen {
     /// The whole of it. It was read once when it was found; nothing only where memory went bad since.
-    pub fn application(&self) -> Option<Application> {
-        Application::parse(self.observed.value().ok()?).ok()
+    pub fn application(&self) -> Option<Arc<Parsed>> {
+        let parsed = PARSED.get(&self.observed, || {
+            let object = self.observed.value().map_err(|_| ())?;
+            Application::parse(object).map(Parsed::of).map_err(|_| ())
+        });
+        parsed.ok()
     }
 
     /// What the version is to a turn now: another controller's, or ours.
@@ -69,9 +86,16 @@ impl Seen {
             return Found::Valid(Box::new(self));
         };
         match self.application() {
-            Some(application) => Found::Foreign { application: Box::new(application), sighting },
+            Some(parsed) => Found::Foreign { parsed, sighting },
             None => Found::Unknown,
         }
+    }
+}
+
+impl Parsed {
+    fn of(application: Application) -> Arc<Self> {
+        let status = ApplicationStatus::of(application.status());
+        Arc::new(Self { application, status })
     }
 }
 
@@ -112,6 +136,7 @@ pub fn find(installation: &Installation, state: &AppState) -> Found {
                 traces: Arc::new(foreign::Traces::of(&application)),
                 surroundings,
             };
+            let Ok(_) = PARSED.get(&seen.observed, || Ok::<_, Infallible>(Parsed::of(application)));
             seen.found(installation, known)
         }
     }

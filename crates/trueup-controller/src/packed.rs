@@ -2,9 +2,11 @@
 //! applications sleep most of the time.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use trueup_cluster::Recent;
 use trueup_cluster::pack::{pack, unpack};
 use trueup_engine::app::Unsupported;
 use trueup_engine::condition::Condition;
@@ -20,6 +22,13 @@ pub struct Packed {
     length: usize,
 }
 
+/// So many targets are kept parsed, and at most as many again: those of applications that turns are taken for.
+const PARSED_MAX: usize = 64;
+/// The packed bytes of a target that is kept parsed.
+const PARSED_BYTES_MAX: usize = 16 * 1024;
+
+static PARSED: Recent<[u8], Arc<Value>> = Recent::new(PARSED_MAX);
+
 impl Packed {
     pub fn new(value: &Value) -> Self {
         let json = value.to_json();
@@ -31,6 +40,15 @@ impl Packed {
 
     pub fn value(&self) -> Value {
         Value::from_json(&self.json()).expect("it was written here")
+    }
+
+    /// The same, which others may have parsed a moment ago.
+    fn shared(&self) -> Arc<Value> {
+        if self.bytes.len() > PARSED_BYTES_MAX {
+            return Arc::new(self.value());
+        }
+        let Ok(value) = PARSED.get(&self.bytes, || Ok::<_, Infallible>(Arc::new(self.value())));
+        value
     }
 
     fn json(&self) -> Vec<u8> {
@@ -104,7 +122,7 @@ impl PackedTarget {
 
     pub fn unpack(&self) -> Target {
         let Self { key, gvk, origin, object } = self;
-        let object = Arc::new(object.value());
+        let object = object.shared();
         Target { key: key.clone(), gvk: gvk.clone(), origin: origin.clone(), object }
     }
 }

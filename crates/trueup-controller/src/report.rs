@@ -9,7 +9,7 @@ use trueup_api::Application;
 use trueup_api::annotations::REFRESH;
 use trueup_api::drift_report::DriftReport;
 use trueup_api::status::{
-    ApplicationStatus, ComparedTo, HealthBlock, HistoryEntry, OperationState, StatusCondition, merge_patch,
+    ApplicationStatus, ComparedTo, HealthBlock, HistoryEntry, OperationState, StatusCondition,
 };
 use trueup_cluster::act::{self, EventKind, Hand, Involved, Place, Refusal, ReportedEvent};
 use trueup_cluster::{Content, Lookup, ObjectName};
@@ -22,7 +22,7 @@ use trueup_engine::operation::{self as engine, OperationPhase};
 use trueup_engine::status::SyncStatus;
 use trueup_object::{Map, Text, Value};
 
-use crate::applications;
+use crate::applications::{self, Parsed};
 use crate::board::AppCard;
 use crate::complaints::Matter;
 use crate::installation::Installation;
@@ -84,14 +84,9 @@ impl Report {
 }
 
 /// Puts together what one turn has to tell.
-pub fn prepare(
-    scene: &Scene<'_>,
-    state: &AppState,
-    application: &Application,
-    verdict: &Comparison,
-) -> Report {
+pub fn prepare(scene: &Scene<'_>, state: &AppState, parsed: &Parsed, verdict: &Comparison) -> Report {
     let Scene { installation, app, targets, now, .. } = *scene;
-    let previous = ApplicationStatus::of(application.status());
+    let Parsed { application, status: previous } = parsed;
     let compared_to = ComparedTo::of(&application.spec, &application.object);
     let revisions = revisions(targets);
     let mut next = previous.clone();
@@ -104,7 +99,7 @@ pub fn prepare(
     next.controller_namespace = Text::from(installation.settings.namespace.as_str());
     next.summary.images = images(targets);
     next.source_types = app.sources.iter().map(|_| Text::from("Directory")).collect();
-    let mut events = transition_events(installation, application, &previous, verdict, now);
+    let mut events = transition_events(installation, application, previous, verdict, now);
     let (mut patch, mut clears_request) = (Value::default(), false);
     if let Some(operation) = told_operation(state) {
         next.operation_state = Some(operation_state(operation, application, &compared_to));
@@ -122,15 +117,12 @@ pub fn prepare(
             patch.set_at(&["metadata", "resourceVersion"], version.into());
         }
     }
-    next.carry_over(&previous, now);
+    next.carry_over(previous, now);
     let operation_is_told = next.operation_state == previous.operation_state;
     if app.refresh.is_some() && state.inquiry.refreshing() == Depth::Live {
         patch.set_at(&["metadata", "annotations", REFRESH], Value::Null);
     }
-    // Most looks find what was found before.
-    if next != previous
-        && let Some(status) = merge_patch(&previous.to_value(), &next.to_value())
-    {
+    if let Some(status) = next.patch_of(previous) {
         patch.set_at(&["status"], status);
     }
     if !patch.is_null() {
@@ -276,7 +268,7 @@ pub async fn unknown(
         patch.set_at(&["operation"], Value::Null);
         next.operation_state = Some(failed);
     }
-    if let Some(status) = merge_patch(&previous.to_value(), &next.to_value()) {
+    if let Some(status) = next.patch_of(&previous) {
         patch.set_at(&["status"], status);
     }
     show(installation, state, object, state.app.as_deref(), &next);

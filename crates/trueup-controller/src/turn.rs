@@ -76,11 +76,11 @@ pub async fn take(installation: &Arc<Installation>, state: &mut AppState, woken:
         }
         // Its own listing is not complete: what was known stays.
         Found::Unknown => return Next::At(Some(now + LISTING_STEP)),
-        Found::Foreign { application, sighting } => {
+        Found::Foreign { parsed, sighting } => {
             // What was begun before is over.
             state.running = None;
             let ends = sighting.ends_at();
-            let sent = foreign::tell(installation, state, &application, sighting).await;
+            let sent = foreign::tell(installation, state, &parsed.application, sighting).await;
             Next::At(report_retry(installation, state, sent, now).into_iter().chain([ends]).min())
         }
         Found::Invalid { object, conditions } => {
@@ -158,11 +158,12 @@ async fn blind(
     condition: Condition,
     now: Timestamp,
 ) -> Next {
-    let Some(application) = seen.application() else {
+    let Some(parsed) = seen.application() else {
         return Next::At(Some(now + LISTING_STEP));
     };
+    let object = &parsed.application.object;
     // Only a verdict of before can stand; what this build cannot read at all is no passing trouble.
-    let sync = application.object.str_at(&["status", "sync", "status"]);
+    let sync = object.str_at(&["status", "sync", "status"]);
     let stands = matches!(sync, Some("Synced" | "OutOfSync"))
         && condition.kind != ConditionType::UnsupportedError
         && verdict::stands(state, now);
@@ -174,7 +175,7 @@ async fn blind(
     if !state.inquiry.is_awaited() {
         state.running = None;
     }
-    let sent = report::unknown(installation, state, &application.object, &conditions, stands).await;
+    let sent = report::unknown(installation, state, object, &conditions, stands).await;
     Next::At(due_after(installation, state, sent, now))
 }
 
@@ -259,9 +260,9 @@ async fn judged(
     }
     act::take_note(&scene, state, outcome);
     if seen.app.deleting
-        && let Some(application) = seen.application()
+        && let Some(parsed) = seen.application()
     {
-        cascade::conclude(&scene, &application, state).await;
+        cascade::conclude(&scene, &parsed.application, state).await;
     }
     note_duration(&scene, state, begun.elapsed());
     if state.again { Next::Again } else { Next::At(due_after(installation, state, sent, now)) }
@@ -289,7 +290,7 @@ fn decide(
     answers: Answers,
     now: Timestamp,
 ) -> Option<Looked> {
-    let (application, app) = (seen.application()?, &*seen.app);
+    let (parsed, app) = (seen.application()?, &*seen.app);
     let settings = &*installation.configured.settings()?;
     let mut targets = state.targets.as_ref()?.unpack();
     let mut live = gather::live(site, app, &targets, asked);
@@ -311,13 +312,13 @@ fn decide(
     unanswered::count_unanswered(&scene, state, &comparison);
     verdict::note_blind_spot(state, &comparison, &live, now);
     let intention = if app.deleting {
-        cascade::decide(&scene, &application, &comparison)
+        cascade::decide(&scene, &parsed.application, &comparison)
     } else {
         act::decide(&scene, state, &comparison)
     };
     let found = verdict::remember(&scene, state, &mut memory, &comparison);
     let verdict = verdict::verdict(state, comparison, &live, now);
-    let report = report::prepare(&scene, state, &application, &verdict);
+    let report = report::prepare(&scene, state, &parsed, &verdict);
     state.keep(verdict, &report);
     if !app.deleting {
         Intention::lighten(intention.as_ref(), &mut targets, &mut live);

@@ -51,8 +51,7 @@ pub fn pair<'a>(app: &App, targets: &'a TargetSet, live: &'a LiveSet) -> Pairs<'
         }
     }
     for (key, found) in &live.objects {
-        let ours = app.tracks(&found.object, key);
-        if targets.targets.contains_key(key) || !ours || is_owned(found) {
+        if targets.targets.contains_key(key) || !app.tracks(&found.object, key) || is_owned(found) {
             continue;
         }
         match (&targets.completeness, live.coverage.uncertainty(key)) {

@@ -73,10 +73,10 @@ impl Tracking {
     ) -> Option<Text> {
         match self.method {
             TrackingMethod::Annotation | TrackingMethod::AnnotationAndLabel => {
-                let mark = TrackingId::parse(annotation(TRACKING_ANNOTATION)?)?;
+                let mark = Mark::read(annotation(TRACKING_ANNOTATION)?)?;
                 let installation = annotation(INSTALLATION_ANNOTATION).unwrap_or_default();
                 let ours = self.installation.is_empty() || self.installation == installation;
-                (ours && mark.is_about(key)).then_some(mark.app)
+                (ours && mark.is_about(key)).then(|| Text::from(mark.app))
             }
             TrackingMethod::Label => label(&self.label)
                 .filter(|name| !name.is_empty() && !is_owned && takes_mark(key))
@@ -113,13 +113,7 @@ pub struct TrackingId {
 impl TrackingId {
     /// Parses an annotation's value; anything malformed is no mark.
     pub fn parse(text: &str) -> Option<Self> {
-        let mut parts = text.split(':');
-        let (app, kind, name) = (parts.next()?, parts.next()?, parts.next()?);
-        if parts.next().is_some() {
-            return None;
-        }
-        let (group, kind) = split_pair(kind)?;
-        let (namespace, name) = split_pair(name)?;
+        let Mark { app, group, kind, namespace, name } = Mark::read(text)?;
         Some(Self { app: Text::from(app), key: ResourceKey::new(group, kind, namespace, name) })
     }
 
@@ -137,8 +131,35 @@ impl TrackingId {
 
     /// Whether the mark describes the object that carries it. A copy carries a foreign mark: it is not tracked.
     pub fn is_about(&self, key: &ResourceKey) -> bool {
-        let same = self.key.group == key.group && self.key.kind == key.kind && self.key.name == key.name;
-        same && (key.namespace.is_empty() || self.key.namespace == key.namespace)
+        let ResourceKey { group, kind, namespace, name } = &self.key;
+        Mark { app: &self.app, group, kind, namespace, name }.is_about(key)
+    }
+}
+
+/// The parts of a mark where they stand.
+struct Mark<'a> {
+    app: &'a str,
+    group: &'a str,
+    kind: &'a str,
+    namespace: &'a str,
+    name: &'a str,
+}
+
+impl<'a> Mark<'a> {
+    fn read(text: &'a str) -> Option<Self> {
+        let mut parts = text.split(':');
+        let (app, kind, name) = (parts.next()?, parts.next()?, parts.next()?);
+        if parts.next().is_some() {
+            return None;
+        }
+        let (group, kind) = split_pair(kind)?;
+        let (namespace, name) = split_pair(name)?;
+        Some(Self { app, group, kind, namespace, name })
+    }
+
+    fn is_about(&self, key: &ResourceKey) -> bool {
+        let same = self.group == key.group && self.kind == key.kind && self.name == key.name;
+        same && (key.namespace.is_empty() || self.namespace == key.namespace)
     }
 }
 

@@ -131,6 +131,9 @@ impl Walker {
         for name in names {
             let (left, right) =
                 (before.and_then(|value| value.get(&name)), after.and_then(|value| value.get(&name)));
+            if left.is_some() && left == right {
+                continue;
+            }
             let below = child_type(ty, &name);
             self.path.push(PathElement::Field(name));
             self.values(left, right, below);

@@ -8,7 +8,7 @@ use trueup_object::{FieldSet, Text, Value};
 
 use crate::compare::{Comparison, compare};
 use crate::managers::Managers;
-use crate::ownership::with_empty_structs;
+use crate::ownership::both_with_empty_structs;
 use crate::schema::TypeRef;
 use crate::validate::{Invalid, validate};
 
@@ -100,7 +100,8 @@ impl Changes {
     /// The changes of an update, which the server sees on its own Go types.
     pub fn of_update(write: Write<'_>, managers: &Managers, kind: Kind<'_>) -> Result<Self, Vec<Invalid>> {
         Self::of(write, managers, kind, |before, after, ty| {
-            compare(&with_empty_structs(before, ty), &with_empty_structs(after, ty), ty)
+            let (before, after) = both_with_empty_structs(before, after, ty);
+            compare(&before, &after, ty)
         })
     }
 

@@ -91,9 +91,9 @@ fn walk(value: &Value, ty: TypeRef<'_>) -> Owned {
 fn walk_map(value: &Value, ty: TypeRef<'_>) -> FieldSet {
     let mut set = FieldSet::new();
     for (name, below) in value.as_map().into_iter().flat_map(|map| map.iter()) {
-        let field = ty.field(name);
-        let declared = field.is_some_and(|field| field.declared);
-        let mut owned = walk(below, child_type(ty, name));
+        let step = ty.step(name);
+        let declared = step.is_some_and(|step| step.is_declared());
+        let mut owned = walk(below, step.map_or(TypeRef::untyped(), |step| step.ty));
         owned.member |= !declared || is_empty_map(below);
         owned.add_to(&mut set, PathElement::Field(Text::from(name)));
     }
@@ -140,10 +140,11 @@ pub(crate) fn with_named_parents(set: &FieldSet, ty: TypeRef<'_>) -> FieldSet {
         }
         let below_type = match element {
             PathElement::Field(name) => {
-                if ty.field(name).is_some_and(|field| field.declared) {
+                let step = ty.step(name);
+                if step.is_some_and(|step| step.is_declared()) {
                     result.insert(std::slice::from_ref(element));
                 }
-                child_type(ty, name)
+                step.map_or(TypeRef::untyped(), |step| step.ty)
             }
             PathElement::Key(_) => ty.element(),
             PathElement::Value(_) | PathElement::Index(_) => TypeRef::untyped(),
@@ -159,7 +160,7 @@ pub(crate) fn with_named_parents(set: &FieldSet, ty: TypeRef<'_>) -> FieldSet {
 /// nothing.
 pub fn zero_object(ty: TypeRef<'_>) -> Value {
     let mut zero = Value::Map(trueup_object::Map::new());
-    for (name, field) in ty.fields().filter(|(_, field)| field.always) {
+    for (name, field) in ty.always() {
         let value = match field.ty.shape() {
             Shape::Struct { .. } => zero_object(field.ty),
             Shape::Scalar(scalar) => zero_scalar(scalar),
@@ -183,8 +184,38 @@ fn zero_scalar(scalar: Scalar) -> Value {
 }
 
 /// The object as the server's Go types see it: with the structs in it that are there even when empty.
-pub(crate) fn with_empty_structs<'v>(value: &'v Value, ty: TypeRef<'_>) -> Cow<'v, Value> {
+fn with_empty_structs<'v>(value: &'v Value, ty: TypeRef<'_>) -> Cow<'v, Value> {
     if lacks_empty_structs(value, ty) { Cow::Owned(filled(value, ty)) } else { Cow::Borrowed(value) }
+}
+
+/// Two objects, each as [`with_empty_structs`] gives it.
+pub(crate) fn both_with_empty_structs<'v>(
+    one: &'v Value,
+    other: &'v Value,
+    ty: TypeRef<'_>,
+) -> (Cow<'v, Value>, Cow<'v, Value>) {
+    match with_empty_structs(one, ty) {
+        // What is the same in both lacks nothing in the other one either.
+        Cow::Borrowed(one) if !lacks_more(one, other, ty) => {
+            debug_assert!(!lacks_empty_structs(other, ty));
+            (Cow::Borrowed(one), Cow::Borrowed(other))
+        }
+        one => (one, with_empty_structs(other, ty)),
+    }
+}
+
+/// Whether a value lacks empty structs, beside one that lacks none.
+fn lacks_more(whole: &Value, value: &Value, ty: TypeRef<'_>) -> bool {
+    match (ty.shape(), whole, value) {
+        (Shape::Struct { .. } | Shape::Map { .. }, Value::Map(whole), Value::Map(map)) => {
+            map.iter().any(|(name, below)| match whole.get(name) {
+                Some(known) if known == below => false,
+                Some(known) => lacks_more(known, below, child_type(ty, name)),
+                None => lacks_empty_structs(below, child_type(ty, name)),
+            }) || structs_always_there(ty).any(|(name, _)| map.get(name).is_none_or(Value::is_null))
+        }
+        _ => lacks_empty_structs(value, ty),
+    }
 }
 
 fn lacks_empty_structs(value: &Value, ty: TypeRef<'_>) -> bool {

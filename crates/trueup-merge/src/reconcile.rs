@@ -20,10 +20,24 @@ pub(crate) fn reconcile(
     for entry in managers.entries.values_mut() {
         let shown = kind.show(live, &entry.api_version, own).map(Some).or_else(NotShown::unless_gone)?;
         if let Some((_, ty)) = shown {
-            entry.fields = level(&entry.fields, ty);
+            // Nearly always it is.
+            if is_level(&entry.fields, ty) {
+                debug_assert_eq!(entry.fields, level(&entry.fields, ty));
+            } else {
+                entry.fields = level(&entry.fields, ty);
+            }
         }
     }
     Ok(managers)
+}
+
+/// Whether the set is in line with the type already.
+fn is_level(set: &FieldSet, ty: TypeRef<'_>) -> bool {
+    set.children().iter().all(|(element, below)| {
+        let below_type = type_at(element, ty);
+        !below.is_empty()
+            && below_type.is_none_or(|below_type| !became_atomic(below_type) && is_level(below, below_type))
+    })
 }
 
 /// The set in line with the type.

@@ -7,7 +7,7 @@ use crate::managers::{Entry, Managers, Writer, with_managed_fields, without_mana
 use crate::ownership::{nobodys, zero_object};
 use crate::reconcile::reconcile;
 use crate::schema::TypeRef;
-use crate::validate::{Invalid, validate_stored};
+use crate::validate::{Invalid, stays_valid, validate_stored};
 
 /// The object that a create (`live` is `None`), update or patch leaves, with its managed fields worked out.
 ///
@@ -29,8 +29,14 @@ pub fn update_versioned(live: Option<&Value>, new: &Value, writer: &Writer, kind
     }
     let before = live.map_or_else(|| zero_object(kind.ty), without_managed_fields);
     // What the server cannot read by its schema it stores all the same, and leaves the owners alone.
-    let is_readable = |object: &Value| validate_stored(object, kind.ty).is_empty();
-    if live.is_some() && !(is_readable(&before) && is_readable(&object)) {
+    let is_readable = || {
+        validate_stored(&before, kind.ty).is_empty() && {
+            let stays = stays_valid(&before, &object, kind.ty);
+            debug_assert_eq!(stays, validate_stored(&object, kind.ty).is_empty());
+            stays
+        }
+    };
+    if live.is_some() && !is_readable() {
         return with_managed_fields(object, managers);
     }
     // What cannot be seen in the version of some entry makes the server forget all entries.

@@ -50,6 +50,21 @@ pub(crate) fn validate_stored(value: &Value, ty: TypeRef<'_>) -> Vec<Invalid> {
     walker.found
 }
 
+/// Whether a stored object is valid that takes the place of a valid one: what is the same in both is not looked at again.
+pub(crate) fn stays_valid(valid: &Value, value: &Value, ty: TypeRef<'_>) -> bool {
+    match (ty.shape(), valid, value) {
+        (Shape::Struct { .. } | Shape::Map { .. } | Shape::Untyped, Value::Map(valid), Value::Map(map)) => {
+            map.iter().all(|(name, below)| match (ty.step(name), valid.get(name)) {
+                (None, _) => false,
+                (Some(_), Some(known)) if known == below => true,
+                (Some(step), Some(known)) => stays_valid(known, below, step.ty),
+                (Some(step), None) => validate_stored(below, step.ty).is_empty(),
+            })
+        }
+        _ => validate_stored(value, ty).is_empty(),
+    }
+}
+
 struct Walker {
     path: FieldPath,
     found: Vec<Invalid>,
@@ -75,8 +90,8 @@ impl Walker {
             (Shape::Struct { .. } | Shape::Map { .. } | Shape::Untyped, Value::Map(map)) => {
                 for (name, below) in map.iter() {
                     self.path.push(PathElement::Field(Text::from(name)));
-                    match ty.field(name) {
-                        Some(field) => self.value(below, field.ty),
+                    match ty.step(name) {
+                        Some(step) => self.value(below, step.ty),
                         None => self.problem("field not declared in schema".to_owned()),
                     }
                     self.path.pop();

@@ -20,6 +20,9 @@ pub struct JsonError {
     pub message: String,
 }
 
+/// What a text of a map or a list begins with, so that it does not grow and move a dozen times.
+const ROOM: usize = 512;
+
 impl Value {
     /// Reads one JSON value.
     pub fn from_json(bytes: &[u8]) -> Result<Self, JsonError> {
@@ -36,7 +39,8 @@ impl Value {
 
     /// Compact JSON with sorted keys.
     pub fn to_json(&self) -> String {
-        let mut out = String::new();
+        let room = if matches!(self, Self::Map(_) | Self::List(_)) { ROOM } else { 0 };
+        let mut out = String::with_capacity(room);
         write_json(self, &mut out);
         out
     }
@@ -219,7 +223,7 @@ fn write_float(number: f64, out: &mut String) {
     out.push_str(&written);
 }
 
-fn write_text(text: &str, out: &mut String) {
+pub(crate) fn write_text(text: &str, out: &mut String) {
     out.push('"');
     let mut rest = text;
     loop {

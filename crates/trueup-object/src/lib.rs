@@ -20,6 +20,7 @@ pub mod manifest;
 pub mod quantity;
 pub mod scalar;
 pub mod secret;
+pub mod time;
 
 pub use field::{FieldPath, FieldPathError, FieldSet, FlatFields, KeyFields, PathElement};
 pub use identity::{FieldManager, GroupKind, Gvk, ResourceKey};

@@ -115,7 +115,7 @@ impl ManagedEntry {
             entry.set_at(&["subresource"], self.subresource.clone().into());
         }
         if let Some(time) = self.time {
-            entry.set_at(&["time"], time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string().into());
+            entry.set_at(&["time"], crate::time::to_seconds(time).into());
         }
         entry
     }

@@ -412,6 +412,9 @@ impl fmt::Debug for Map {
 
 impl PartialEq for Map {
     fn eq(&self, other: &Self) -> bool {
+        if let (Some(left), Some(right)) = (self.as_written(), other.as_written()) {
+            return left == right;
+        }
         // Equal texts are equal maps; different ones may still be, in their order or their blanks.
         let same_text = self.json().zip(other.json()).is_some_and(|(left, right)| left == right);
         same_text || self.entries() == other.entries()

@@ -79,12 +79,12 @@ impl Clock {
 
 /// A time as Kubernetes writes it: RFC 3339 in UTC, whole seconds (`metav1.Time`).
 pub fn wire_time(time: Timestamp) -> Text {
-    Text::from(time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
+    trueup_object::time::to_seconds(time)
 }
 
 /// A time with microseconds (`metav1.MicroTime`).
 pub fn wire_micro_time(time: Timestamp) -> Text {
-    Text::from(time.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string())
+    trueup_object::time::to_micros(time)
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ mod parse;
 mod request;
 mod rule;
 
+use std::borrow::Cow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -309,10 +310,10 @@ impl Faults {
 
 impl WatchFate {
     /// A watch event, as a line with its end, as often as it is sent. Bookmarks and errors are not repeated.
-    pub fn repeated(&self, line: &str) -> String {
+    pub fn repeated<'l>(&self, line: &'l str) -> Cow<'l, str> {
         let is_event =
             !line.starts_with("{\"type\":\"BOOKMARK\"") && !line.starts_with("{\"type\":\"ERROR\"");
-        if self.twice && is_event { line.repeat(2) } else { line.to_owned() }
+        if self.twice && is_event { Cow::Owned(line.repeat(2)) } else { Cow::Borrowed(line) }
     }
 }
 

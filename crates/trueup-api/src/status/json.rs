@@ -5,7 +5,7 @@ use trueup_object::{Map, Text, Timestamp, Value};
 
 use super::{
     ApplicationStatus, ComparedTo, HealthBlock, HistoryEntry, OperationState, ResourceResult, ResourceStatus,
-    StatusCondition, Summary, SyncBlock, SyncResult,
+    StatusCondition, Summary, SyncBlock, SyncResult, merge_patch,
 };
 
 /// A map that leaves out what is empty, as Go's `omitempty` does.
@@ -38,7 +38,7 @@ impl Fields {
 
 /// As Kubernetes writes times: whole seconds, UTC.
 pub(crate) fn time(time: Timestamp) -> Value {
-    Value::from(time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
+    Value::Str(trueup_object::time::to_seconds(time))
 }
 
 fn maybe_time(moment: Option<Timestamp>) -> Value {
@@ -69,6 +69,29 @@ fn sync_word(status: Option<SyncStatus>) -> &'static str {
 impl ApplicationStatus {
     /// As the object carries it.
     pub fn to_value(&self) -> Value {
+        self.parts(&|_, write| write())
+    }
+
+    /// The merge patch that makes this status of an earlier one; `None` where there is nothing to change.
+    pub fn patch_of(&self, earlier: &Self) -> Option<Value> {
+        // Most looks find what was found before.
+        if self == earlier {
+            return None;
+        }
+        // Most of a long status is what it was: that is written on neither side.
+        let changed = |part: Part, write: &dyn Fn() -> Value| {
+            let same = match part {
+                Part::Resources => self.resources == earlier.resources,
+                Part::History => self.history == earlier.history,
+                Part::OperationState => self.operation_state == earlier.operation_state,
+                Part::Sync => self.sync == earlier.sync,
+            };
+            if same { Value::Null } else { write() }
+        };
+        merge_patch(&earlier.parts(&changed), &self.parts(&changed))
+    }
+
+    fn parts(&self, part: &dyn Fn(Part, &dyn Fn() -> Value) -> Value) -> Value {
         let Self {
             sync,
             health,
@@ -82,16 +105,14 @@ impl ApplicationStatus {
             controller_namespace,
         } = self;
         let is_multiple = sync.compared_to.is_multiple();
+        let operation = || operation_state.as_ref().map(OperationState::to_value).unwrap_or_default();
         let fields = Fields::default()
-            .filled("sync", sync.to_value())
+            .filled("sync", part(Part::Sync, &|| sync.to_value()))
             .filled("health", health.to_value())
-            .filled("resources", each(resources, ResourceStatus::to_value))
+            .filled("resources", part(Part::Resources, &|| each(resources, ResourceStatus::to_value)))
             .filled("conditions", each(conditions, StatusCondition::to_value))
-            .filled(
-                "operationState",
-                operation_state.as_ref().map(OperationState::to_value).unwrap_or_default(),
-            )
-            .filled("history", each(history, HistoryEntry::to_value))
+            .filled("operationState", part(Part::OperationState, &operation))
+            .filled("history", part(Part::History, &|| each(history, HistoryEntry::to_value)))
             .filled("reconciledAt", maybe_time(*reconciled_at))
             .always("summary", summary.to_value())
             .filled("controllerNamespace", controller_namespace.clone());
@@ -102,6 +123,15 @@ impl ApplicationStatus {
         };
         fields.done()
     }
+}
+
+/// What of a status can be long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Sync,
+    Resources,
+    OperationState,
+    History,
 }
 
 impl SyncBlock {

@@ -123,7 +123,7 @@ fn shortened(message: &str) -> &str {
 }
 
 fn time(at: Timestamp) -> String {
-    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    trueup_object::time::to_seconds(at).to_string()
 }
 
 #[cfg(test)]

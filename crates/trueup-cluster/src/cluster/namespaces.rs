@@ -16,9 +16,11 @@ impl Cluster {
     /// Lists and watches a watched kind in these namespaces, each for itself, while it may not be listed as a whole. Does
     /// nothing otherwise, so it can be asked at each look: rights change.
     pub fn watch_in<'a>(&self, gvk: &Gvk, namespaces: impl IntoIterator<Item = &'a Text>) {
-        let has_namespaces = self.discovery().is_some_and(
+        let has_namespaces = || {
+            self.discovery().is_some_and(
             |known| matches!(known.find(gvk), Lookup::Served(kind) if kind.scope == KindScope::Namespaced),
-        );
+        )
+        };
         let mut kinds = self.kinds();
         let Some(kind) = kinds.get_mut(gvk) else { return };
         match kind.whole.state() {
@@ -27,7 +29,7 @@ impl Cluster {
                     watched.task.abort();
                 }
             }
-            state if state.is_forbidden() && has_namespaces => {
+            state if state.is_forbidden() && has_namespaces() => {
                 for namespace in namespaces.into_iter().filter(|namespace| !namespace.is_empty()) {
                     if !kind.namespaces.contains_key(namespace) {
                         tracing::info!(

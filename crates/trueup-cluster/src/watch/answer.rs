@@ -11,6 +11,14 @@ pub(super) struct WireEvent<'a> {
     pub object: &'a RawValue,
 }
 
+/// The object of an event `ADDED` or `MODIFIED`, where the event is written as servers write it: nothing but type and object, in
+/// this order and without spaces. Whether what is returned is JSON at all, its reader finds out.
+pub(super) fn plainly_written(line: &[u8]) -> Option<&[u8]> {
+    const BEGINNINGS: [&[u8]; 2] = [br#"{"type":"MODIFIED","object":"#, br#"{"type":"ADDED","object":"#];
+    let rest = BEGINNINGS.iter().find_map(|beginning| line.strip_prefix(*beginning))?;
+    rest.strip_suffix(b"}")
+}
+
 #[derive(Deserialize)]
 pub(super) struct WireBookmark {
     pub metadata: WireBookmarkMetadata,

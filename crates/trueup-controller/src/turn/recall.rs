@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use trueup_api::status::{ApplicationStatus, ComparedTo};
+use trueup_api::status::ComparedTo;
 use trueup_engine::app::App;
 use trueup_engine::status::SyncStatus;
 
@@ -28,8 +28,8 @@ pub fn due(
         return None;
     }
     state.recalled = true;
-    let application = seen.application()?;
-    let sync = ApplicationStatus::of(application.status()).sync;
+    let parsed = seen.application()?;
+    let (application, sync) = (&parsed.application, &parsed.status.sync);
     // What could not be said any more before, since the sources were unknown for too long, is not said again.
     if !matches!(sync.status, Some(SyncStatus::Synced | SyncStatus::OutOfSync)) {
         return None;

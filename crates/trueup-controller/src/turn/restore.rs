@@ -107,10 +107,10 @@ pub fn what_was_lost(state: &mut AppState, seen: &Seen) -> Option<Lost> {
     if state.restored {
         return None;
     }
-    let application = seen.application()?;
-    let status = ApplicationStatus::of(application.status());
+    let parsed = seen.application()?;
+    let (application, status) = (&parsed.application, &parsed.status);
     if state.last_sync.is_none() {
-        state.last_sync = last_sync(&status);
+        state.last_sync = last_sync(status);
         state.last_message =
             status.operation_state.as_ref().map(|last| last.message.clone()).unwrap_or_default();
     }

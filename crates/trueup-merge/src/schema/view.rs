@@ -114,6 +114,11 @@ impl<'a> Step<'a> {
         of_kind.or_else(|| self.nodes().find_map(|field| field.default_from.as_deref()))
     }
 
+    /// As [`Field::format`].
+    pub fn format(&self) -> &'a str {
+        self.nodes().next().map_or("", |field| field.format.as_str())
+    }
+
     /// All that the schema says about the field.
     pub fn field(&self) -> Field<'a> {
         Field::new(self)

@@ -77,6 +77,50 @@ fn fields_v1_reads_and_writes() {
 }
 
 #[test]
+fn a_set_is_written_the_same_way_as_text_and_as_maps() {
+    let value = |json: &str| PathElement::Value(Value::from_json(json.as_bytes()).unwrap());
+    let key = |name: &str| {
+        PathElement::Key(KeyFields::new(vec![
+            ("z".into(), Value::from(1)),
+            ("name".into(), Value::from(name)),
+        ]))
+    };
+    let elements = [
+        field(""),
+        field("."),
+        field("a\"b\\c"),
+        field("line\nand\u{1}more"),
+        field("\u{2028}é"),
+        value("5"),
+        value("5.0"),
+        value("\"x\""),
+        value("null"),
+        key("a"),
+        key("a\"b"),
+        PathElement::Index(10),
+        PathElement::Index(9),
+    ];
+    let mut set = FieldSet::new();
+    for one in &elements {
+        set.insert(std::slice::from_ref(one));
+        for other in &elements {
+            set.insert(&[one.clone(), other.clone()]);
+            set.insert(&[field("only below"), one.clone(), other.clone()]);
+        }
+    }
+    let mut deep = FieldSet::new();
+    deep.insert(&vec![field("a"); 300]);
+    for set in [set, deep, FieldSet::new()] {
+        let (text, tree) = (set.to_fields_v1(), set.to_tree());
+        assert_eq!(text.to_json(), tree.to_json());
+        assert_eq!(FieldSet::from_fields_v1(&text), FieldSet::from_fields_v1(&tree));
+        assert_eq!(text.clone(), tree);
+        // Once somebody has looked into it, too.
+        assert_eq!(FieldSet::from_fields_v1(&text), FieldSet::from_fields_v1(&tree));
+    }
+}
+
+#[test]
 fn leaves_are_members_with_nothing_below() {
     let set: FieldSet =
         [FieldPath::fields(&["a"]), FieldPath::fields(&["a", "b"]), FieldPath::fields(&["c"])]
@@ -116,6 +160,9 @@ proptest! {
         let outside = left.iter().filter(|path| !right.iter().any(|other| path.starts_with(other)));
         prop_assert_eq!(list(&l.recursive_difference(&r)), outside.cloned().collect::<BTreeSet<_>>());
         prop_assert_eq!(FieldSet::from_fields_v1(&l.to_fields_v1()), Some(l.clone()));
+        prop_assert_eq!(FieldSet::from_fields_v1(&l.to_tree()), Some(l.clone()));
+        prop_assert_eq!(l.to_fields_v1().to_json(), l.to_tree().to_json());
+        prop_assert_eq!(l.to_fields_v1() == r.to_fields_v1(), l == r);
         let mut removed = l.clone();
         for path in &right { removed.remove(path.elements()); }
         prop_assert_eq!(removed, l.difference(&r));

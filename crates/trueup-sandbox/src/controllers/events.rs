@@ -282,7 +282,7 @@ impl Event {
         set(&["action"], if self.is_warning { "Scheduling" } else { "Binding" }.into());
         set(&["reportingController"], self.component.into());
         set(&["reportingInstance"], format!("{}-sandbox", self.component).into());
-        set(&["eventTime"], now.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string().into());
+        set(&["eventTime"], trueup_object::time::to_micros(now).into());
         event
     }
 

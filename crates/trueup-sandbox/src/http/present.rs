@@ -1,6 +1,7 @@
 //! Objects, lists and watch events in the representation that the client asked for.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use trueup_object::Value;
 use trueup_object::value::Map;
@@ -64,7 +65,9 @@ impl Presentation<'_> {
     /// One watch event, as a line.
     pub fn event(&self, event: &WatchEvent, first: bool) -> String {
         let object = match (self.representation, event.kind) {
-            (Representation::Whole, _) | (_, EventKind::Error) => event.object.to_json(),
+            (Representation::Whole, _) | (_, EventKind::Error) => {
+                return line(event.kind, &written(&event.object));
+            }
             (Representation::Metadata, _) => partial(&event.object).to_json(),
             (Representation::Table, _) => {
                 let revision = event.object.str_at(&["metadata", "resourceVersion"]).unwrap_or_default();
@@ -73,8 +76,38 @@ impl Presentation<'_> {
                 table.finish(revision, None, None, first).to_json()
             }
         };
-        format!("{{\"type\":\"{}\",\"object\":{object}}}\n", event.kind.as_str())
+        line(event.kind, &object)
     }
+}
+
+fn line(kind: EventKind, object: &str) -> String {
+    ["{\"type\":\"", kind.as_str(), "\",\"object\":", object, "}\n"].concat()
+}
+
+/// So many objects are kept as they were last written for a watch: most of a cluster's watches are told of the same ones.
+const WRITTEN_MAX: usize = 16;
+
+/// The text of an object that is kept.
+const WRITTEN_BYTES_MAX: usize = 64 * 1024;
+
+/// An object's JSON, which another watch may have been sent a moment ago.
+fn written(object: &Arc<Value>) -> Arc<str> {
+    static WRITTEN: Mutex<VecDeque<(Arc<Value>, Arc<str>)>> = Mutex::new(VecDeque::new());
+    // What is kept is whole, whatever panicked while it was held.
+    let kept = || WRITTEN.lock().unwrap_or_else(PoisonError::into_inner);
+    // While an object is held, no other can lie where it lies.
+    if let Some((_, text)) = kept().iter().find(|(known, _)| Arc::ptr_eq(known, object)) {
+        return text.clone();
+    }
+    let text: Arc<str> = object.to_json().into();
+    if text.len() <= WRITTEN_BYTES_MAX {
+        let mut kept = kept();
+        let oldest = if kept.len() == WRITTEN_MAX { kept.pop_front() } else { None };
+        kept.push_back((object.clone(), text.clone()));
+        drop(kept);
+        drop(oldest);
+    }
+    text
 }
 
 /// The metadata of an object alone.

@@ -230,11 +230,7 @@ impl Front {
             }
             ["version"] => discovery::version(self.api.registry().builtin()),
             ["api"] | ["apis"] if aggregated => {
-                let mut value = discovery::aggregated(&kinds, words.as_slice() == ["api"]);
-                if words.as_slice() == ["apis"] {
-                    metrics::add_aggregated(&self.metrics, &mut value);
-                }
-                return Reply::text(200, discovery::AGGREGATED, value.to_json());
+                return self.aggregated(&kinds, words.as_slice() == ["api"]);
             }
             ["api"] => discovery::core_versions(&self.address.to_string()),
             ["apis"] => {
@@ -260,6 +256,24 @@ impl Front {
             _ => return Reply::no_such_path(),
         };
         Reply::json(200, &document)
+    }
+
+    fn aggregated(&self, kinds: &Arc<Kinds>, is_core: bool) -> Reply {
+        let make = || {
+            let mut value = discovery::aggregated(kinds, is_core);
+            if !is_core {
+                metrics::add_aggregated(&self.metrics, &mut value);
+            }
+            Bytes::from(value.to_json())
+        };
+        // Metrics come and go beside the kinds.
+        let document = if is_core || self.metrics.is_empty() {
+            let path = if is_core { "aggregated api" } else { "aggregated apis" };
+            self.documents.get(kinds, path, || Some(make())).unwrap_or_default()
+        } else {
+            make()
+        };
+        Reply::text(200, discovery::AGGREGATED, document)
     }
 
     fn older_openapi(&self, accept: Option<&str>) -> Reply {

@@ -25,7 +25,7 @@ impl Pipeline<'_, '_> {
         if self.request.verb != WriteVerb::Create || stores {
             object.remove_at(&["metadata", "resourceVersion"]);
         }
-        let created = self.request.now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        let created = trueup_object::time::to_seconds(self.request.now);
         object.set_at(&["metadata", "uid"], self.request.uid.into());
         object.set_at(&["metadata", "creationTimestamp"], created.into());
         self.reset(&mut object);

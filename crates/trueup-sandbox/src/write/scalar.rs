@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use trueup_merge::schema::Scalar;
+use trueup_object::time::{to_micros, to_seconds};
 use trueup_object::{Quantity, Text, Timestamp, Value};
 
 /// The scalar as the server would print it; `None` where its type cannot hold it.
@@ -19,10 +20,10 @@ pub fn canonical(value: &Value, scalar: Scalar, format: &str) -> Option<Value> {
             Quantity::of(value).ok().map(|quantity| quantity.to_string().into())
         }
         (Scalar::Duration, Value::Str(_) | Value::Int(_)) => Some(value.clone()),
-        (Scalar::Time, Value::Str(text)) => time(text, "%Y-%m-%dT%H:%M:%SZ"),
+        (Scalar::Time, Value::Str(text)) => time(text, to_seconds),
         // Go's parser takes exactly six digits here.
         (Scalar::MicroTime, Value::Str(text)) if !has_micros(text) => None,
-        (Scalar::MicroTime, Value::Str(text)) => time(text, "%Y-%m-%dT%H:%M:%S.%6fZ"),
+        (Scalar::MicroTime, Value::Str(text)) => time(text, to_micros),
         (Scalar::Bytes, Value::Str(text)) => {
             let compact: String = text.chars().filter(|char| !matches!(char, '\n' | '\r')).collect();
             STANDARD.decode(compact.as_bytes()).ok().map(|bytes| STANDARD.encode(bytes).into())
@@ -126,10 +127,10 @@ fn has_micros(text: &str) -> bool {
     digits.bytes().take_while(u8::is_ascii_digit).count() == 6
 }
 
-fn time(text: &str, format: &str) -> Option<Value> {
+fn time(text: &str, written: fn(Timestamp) -> Text) -> Option<Value> {
     if text.is_empty() {
         return None;
     }
     let time: Timestamp = text.parse().ok()?;
-    Some(Value::Str(Text::from(time.strftime(format).to_string())))
+    Some(Value::Str(written(time)))
 }

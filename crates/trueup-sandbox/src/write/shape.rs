@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use trueup_merge::schema::{Field, Scalar, Shape, TypeRef, ZeroRule};
+use trueup_merge::schema::{Scalar, Shape, Step, TypeRef, ZeroRule};
 use trueup_object::{Map, Value};
 
 use super::embedding::embedding;
@@ -47,16 +47,16 @@ const DEPTH_MAX: usize = 512;
 struct Shaper<'f, 'a, 'v> {
     found: &'f mut Found,
     path: String,
-    /// The path as Go's messages have it: fields of structs only.
-    fields: Vec<&'v str>,
-    /// The innermost struct.
-    owner: TypeRef<'a>,
+    /// The fields of structs on the way, each with its struct: what Go's messages have for a path.
+    fields: Vec<(TypeRef<'a>, &'v str)>,
+    /// The whole object's.
+    root: TypeRef<'a>,
     depth: usize,
 }
 
 /// Shapes a whole object.
 pub fn shape(object: &Value, ty: TypeRef<'_>, found: &mut Found) -> Result<Value, Mismatch> {
-    Shaper { found, path: String::new(), fields: Vec::new(), owner: ty, depth: 0 }.value(object, ty, "")
+    Shaper { found, path: String::new(), fields: Vec::new(), root: ty, depth: 0 }.value(object, ty, "")
 }
 
 impl<'a, 'v> Shaper<'_, 'a, 'v> {
@@ -90,26 +90,21 @@ impl<'a, 'v> Shaper<'_, 'a, 'v> {
     fn fields(&mut self, map: &'v Map, ty: TypeRef<'a>, open: bool) -> Result<Value, Mismatch> {
         let mut shaped = Map::new();
         for (name, value) in map.iter() {
-            let Some(field) = ty.field(name) else {
+            let Some(field) = ty.step(name) else {
                 self.unknown(name);
                 continue;
             };
-            if !field.declared && open {
+            if !field.is_declared() && open {
                 shaped.insert(name, value.clone());
                 continue;
             }
             if value.is_null() {
                 continue;
             }
-            let outer = std::mem::replace(&mut self.owner, ty);
-            let outside = self.fields.len();
-            let struct_name = ty.name().unwrap_or_default().rsplit('.').next().unwrap_or_default();
-            self.fields.extend(embedding(struct_name, name));
-            self.fields.push(name);
-            let inner = self.below(name, |shaper| shaper.value(value, field.ty, field.format))?;
-            self.fields.truncate(outside);
-            self.owner = outer;
-            if !is_dropped(&inner, &field) {
+            self.fields.push((ty, name));
+            let inner = self.below(name, |shaper| shaper.value(value, field.ty, field.format()))?;
+            self.fields.pop();
+            if !is_dropped(&inner, field) {
                 shaped.insert(name, inner);
             } else if inner.as_list().is_some() || inner.as_map().is_some() {
                 let dot = if self.path.is_empty() { "" } else { "." };
@@ -178,9 +173,13 @@ impl<'a, 'v> Shaper<'_, 'a, 'v> {
             Value::List(_) => "array",
             Value::Map(_) | Value::Null => "object",
         };
-        let owner = self.owner.name().unwrap_or_default().rsplit('.').next().unwrap_or_default();
-        let field = self.fields.join(".");
-        let expected = match self.fields.last().and_then(|field| go_names::text_type(owner, field)) {
+        let (innermost, last) = self.fields.last().copied().unzip();
+        let owner = struct_name(innermost.unwrap_or(self.root));
+        let steps = self.fields.iter().flat_map(|(ty, name)| {
+            embedding(struct_name(*ty), name).iter().copied().chain(std::iter::once(*name))
+        });
+        let field = steps.collect::<Vec<_>>().join(".");
+        let expected = match last.and_then(|field| go_names::text_type(owner, field)) {
             Some(name) if matches!(ty.shape(), Shape::List { .. }) => format!("[]{name}"),
             Some(name) => name.to_owned(),
             None => go_type(ty, format),
@@ -192,6 +191,11 @@ impl<'a, 'v> Shaper<'_, 'a, 'v> {
             format!("json: cannot unmarshal {found} into Go struct field {owner}.{field} of type {expected}");
         Mismatch { message, is_fraction: matches!(value, Value::Float(_)) }
     }
+}
+
+/// The name of a struct without its package. A search: for messages only.
+fn struct_name(ty: TypeRef<'_>) -> &str {
+    ty.name().unwrap_or_default().rsplit('.').next().unwrap_or_default()
 }
 
 /// The type as Go's messages name it: `int32`, `[]v1.Container`, `map[string]string`.
@@ -212,7 +216,7 @@ fn go_type(ty: TypeRef<'_>, format: &str) -> String {
 }
 
 /// What the type keeps is kept; everything else that is its zero value is as good as absent.
-fn is_dropped(value: &Value, field: &Field<'_>) -> bool {
+fn is_dropped(value: &Value, field: Step<'_>) -> bool {
     let zero = match value {
         Value::Null => true,
         Value::Bool(flag) => !flag,
@@ -222,7 +226,11 @@ fn is_dropped(value: &Value, field: &Field<'_>) -> bool {
         Value::List(items) => items.is_empty(),
         Value::Map(map) => map.is_empty(),
     };
-    if !zero || field.always {
+    if !zero {
+        return false;
+    }
+    let field = field.field();
+    if field.always {
         return false;
     }
     match field.zero {

@@ -204,7 +204,7 @@ pub fn prepare_create(request: &WriteRequest<'_>, object: &mut Value) {
             protect(object, "kubernetes.io/pvc-protection");
         }
         ("", "PersistentVolume") => {
-            let now = request.now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+            let now = trueup_object::time::to_seconds(request.now);
             object.set_at(&["status", "phase"], "Pending".into());
             object.set_at(&["status", "lastPhaseTransitionTime"], now.into());
             protect(object, "kubernetes.io/pv-protection");
@@ -248,7 +248,7 @@ pub fn prepare_update(request: &WriteRequest<'_>, part: Part, object: &mut Value
             copy_field(object, live, &["status", "qosClass"]);
         }
         if part == Part::Status && kind.group_kind().is("", "PersistentVolume") {
-            let now = request.now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+            let now = trueup_object::time::to_seconds(request.now);
             volume_phase(object, live, &now);
         }
         return;

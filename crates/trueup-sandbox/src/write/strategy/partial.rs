@@ -67,7 +67,7 @@ pub fn decide(object: &mut Value, live: &Value, part: Part, now: Timestamp) {
     if part == Part::Status {
         keep_decisions(object, &before);
     }
-    let now = now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let now = trueup_object::time::to_seconds(now);
     let Some(status) = object.get_mut("status") else { return };
     each(status, "conditions", |condition| {
         let is_unset = |condition: &Value, key: &str| condition.get(key).is_none_or(Value::is_null);
