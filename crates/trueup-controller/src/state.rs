@@ -11,6 +11,7 @@ use trueup_engine::app::{App, AppKey, SyncRequest};
 use trueup_engine::condition::Condition;
 use trueup_engine::desired::Scope;
 use trueup_engine::fight::{Fights, Place};
+use trueup_engine::live::Live;
 use trueup_engine::look::Comparison;
 use trueup_engine::operation::OperationState;
 use trueup_engine::plan::{Pace, SyncPlan};
@@ -144,12 +145,18 @@ pub struct Failing {
 pub struct Written {
     pub target: PackedTarget,
     pub revision: Option<Text>,
+    /// The object's version that the step has changed: while that one is observed, what was written is not seen yet.
+    pub before: Option<Text>,
 }
 
 impl Written {
-    pub fn new(targets: &PackedTargets, key: &ResourceKey) -> Option<Self> {
+    pub fn new(targets: &PackedTargets, key: &ResourceKey, before: Option<Text>) -> Option<Self> {
         let revision = targets.revisions.first().map(|revision| Text::from(revision.id.to_string()));
-        Some(Self { target: targets.get(key)?.clone(), revision })
+        Some(Self { target: targets.get(key)?.clone(), revision, before })
+    }
+
+    pub fn is_seen(&self, live: &Live) -> bool {
+        self.before.as_ref() != Some(&live.version.resource_version)
     }
 }
 

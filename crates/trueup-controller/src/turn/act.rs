@@ -27,7 +27,7 @@ use crate::installation::Installation;
 use crate::record::Recorder;
 use crate::site::Site;
 use crate::state::{AppState, Finished, Running, Written};
-use crate::turn::unanswered::unanswered;
+use crate::turn::unanswered::{unanswered, version};
 use crate::turn::verdict::layered;
 use crate::turn::{confirm, others};
 
@@ -423,11 +423,13 @@ pub fn take_note(scene: &Scene<'_>, state: &mut AppState, outcome: Option<Outcom
     let Some(running) = &mut state.running else { return };
     running.operation.results = results;
     running.operation.held.clone_from(&intention.plan.held);
-    let done =
-        running.operation.results.iter().filter(|result| matches!(result.outcome, StepOutcome::Done(_)));
     if let Some(targets) = state.targets.as_ref().filter(|_| intention.mode == Mode::Real) {
-        let written = |key: &ResourceKey| Some((key.clone(), Written::new(targets, key)?));
-        state.just_synced.extend(done.filter_map(|result| written(&result.key)));
+        let written = |result: &StepResult| {
+            let StepOutcome::Done(effect) = &result.outcome else { return None };
+            let before = if *effect == Effect::Unchanged { None } else { version(scene, &result.key) };
+            Some((result.key.clone(), Written::new(targets, &result.key, before)?))
+        };
+        state.just_synced.extend(running.operation.results.iter().filter_map(written));
     }
     running.targets.clone_from(&state.targets);
     running.begun_at.get_or_insert(now);
@@ -518,7 +520,7 @@ fn finish(scene: &Scene<'_>, state: &mut AppState, plan: &SyncPlan, phase: Opera
         let kept = plan.held.iter().filter(|held| held.path.is_some());
         let kept =
             kept.filter(|held| matches!(held.reason, HeldReason::ClusterMoved | HeldReason::BothMoved));
-        let written = |key: &ResourceKey| Written::new(running.targets.as_ref()?, key);
+        let written = |key: &ResourceKey| Written::new(running.targets.as_ref()?, key, None);
         state.just_synced.extend(kept.filter_map(|held| Some((held.key.clone(), written(&held.key)?))));
     }
     count(scene, state, &running.operation, phase);

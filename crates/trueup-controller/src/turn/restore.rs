@@ -126,28 +126,23 @@ pub fn what_was_lost(state: &mut AppState, seen: &Seen) -> Option<Lost> {
     Some(Lost { app, deployed_at: last.deployed_at, begun_at })
 }
 
-/// Goes by what was rebuilt where it is younger than what is remembered, and has it written to the ledger: what differs now would else
-/// be without a past again after the next start, since by then the ledger knows the objects that agree.
+/// Goes by what was rebuilt where nothing is remembered, and has it written to the ledger: what differs now would else be without a past
+/// again after the next start, since by then the ledger knows the objects that agree. Where something is remembered, only what Git had
+/// dropped is gone by: of what it wanted, the sync may have left out what could not be seen then.
 pub fn take_over(state: &mut AppState, restored: Restored) {
     let Restored { memory: restored, deployed_at, is_complete } = restored;
-    let memory = state.memory.get_or_insert_default();
-    let known = memory.unpack();
-    let is_older = |memory: &Memory| memory.synced_at.is_none_or(|at| at < deployed_at);
-    if is_complete {
+    let known = state.memory.get_or_insert_default().unpack();
+    if known.is_empty() {
+        state.unwritten = restored.keys().cloned().collect();
+        state.memory = Some(restored);
+    } else if is_complete {
         // A kind that is not served now may have been settled without its namespace.
-        let kept: BTreeSet<(&Text, &Text, &Text)> = restored.keys().map(without_namespace).collect();
-        let dropped =
-            known.iter().filter(|(key, memory)| is_older(memory) && !kept.contains(&without_namespace(key)));
-        state.dropped = dropped.map(|(key, _)| key.clone()).collect();
-    }
-    for (key, fresh) in restored.unpack() {
-        let earlier = known.get(&key);
-        if earlier.is_some_and(|earlier| !is_older(earlier) || earlier.base == fresh.base) {
-            continue;
-        }
-        let inherited = earlier.map(|earlier| earlier.inherited.clone()).unwrap_or_default();
-        memory.insert(key.clone(), Memory { inherited, ..fresh });
-        state.unwritten.insert(key);
+        let wanted: BTreeSet<(&Text, &Text, &Text)> = restored.keys().map(without_namespace).collect();
+        let is_older = |memory: &Memory| memory.synced_at.is_none_or(|at| at < deployed_at);
+        let dropped = known
+            .into_iter()
+            .filter(|(key, memory)| is_older(memory) && !wanted.contains(&without_namespace(key)));
+        state.dropped = dropped.map(|(key, _)| key).collect();
     }
 }
 

@@ -20,7 +20,7 @@ pub fn unanswered(scene: &Scene<'_>, step: &Step, now: Timestamp) -> impl Iterat
 }
 
 /// The version of an object; nothing where it is not there.
-fn version(scene: &Scene<'_>, key: &ResourceKey) -> Option<Text> {
+pub fn version(scene: &Scene<'_>, key: &ResourceKey) -> Option<Text> {
     scene.live.objects.get(key).map(|live| live.version.resource_version.clone())
 }
 

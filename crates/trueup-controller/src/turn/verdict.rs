@@ -17,7 +17,7 @@ use trueup_ledger::{Circumstances, Fact, HandedOver, LedgerError, NewEntry, Seq,
 use trueup_object::{ResourceKey, Text};
 
 use crate::site::Site;
-use crate::state::{AppState, Failing};
+use crate::state::{AppState, Failing, Written};
 use crate::turn::act::Scene;
 use crate::turn::restore;
 
@@ -192,16 +192,21 @@ fn rebuilt(scene: &Scene<'_>, state: &mut AppState, memory: &BTreeMap<ResourceKe
     writes
 }
 
-/// What a step has written is what Git said before, from now on and in the look that follows it, whatever Git says by then.
+/// What a step has written is what Git said before, from the look on that sees it, whatever Git says by then.
 pub fn rebase(scene: &Scene<'_>, state: &AppState, memory: &mut BTreeMap<ResourceKey, Memory>) {
     let schemas = scene.site.schemas(scene.settings);
     let context = memory_context(scene, layered(&schemas));
-    for (key, written) in &state.just_synced {
+    for (key, written) in state.just_synced.iter().filter(|(key, written)| is_seen(scene, key, written)) {
         // What others had added when it was first synced is not known yet.
         if let Some(memory) = memory.get_mut(key).filter(|memory| memory.base.is_some()) {
-            memory.base = engine::restore(&context, &written.target.unpack()).base;
+            let applied = engine::restore(&context, &written.target.unpack());
+            (memory.base, memory.synced_at) = (applied.base, applied.synced_at);
         }
     }
+}
+
+fn is_seen(scene: &Scene<'_>, key: &ResourceKey, written: &Written) -> bool {
+    scene.live.objects.get(key).is_some_and(|live| written.is_seen(live))
 }
 
 fn memory_context<'a>(scene: &Scene<'a>, schemas: Layered<'a>) -> MemoryContext<'a> {
@@ -220,7 +225,7 @@ fn agreed(
     let mut just_synced = std::mem::take(&mut state.just_synced);
     let mut writes = Vec::new();
     for object in &comparison.objects {
-        let written = just_synced.get(&object.key);
+        let written = just_synced.get(&object.key).filter(|written| is_seen(scene, &object.key, written));
         let synced_now = written.is_some();
         let known = memory.get(&object.key).is_some_and(|memory| memory.base.is_some());
         if !(synced_now || agrees(object) && !(state.remembered && known)) {
@@ -259,12 +264,12 @@ fn agreed(
     }
     // What cannot be seen now, or not yet, is remembered when it can be.
     let is_going_on = state.running.is_some();
-    let is_unseen = |it: &ObjectComparison| match it.presence {
-        Presence::Unobserved => true,
-        Presence::Missing => is_going_on,
-        Presence::Matched | Presence::Extraneous => false,
-    };
-    just_synced.retain(|key, _| comparison.object(key).is_some_and(is_unseen));
+    just_synced.retain(|key, written| match comparison.object(key).map(|it| it.presence) {
+        Some(Presence::Unobserved) => true,
+        Some(Presence::Missing) => is_going_on,
+        Some(Presence::Matched | Presence::Extraneous) => !is_seen(scene, key, written),
+        None => false,
+    });
     state.just_synced = just_synced;
     writes
 }

@@ -91,13 +91,44 @@ fn what_another_controller_has_pruned_comes_back_with_a_commit() {
             })
             .await;
         world.wire.write(Method::DELETE, BESIDE, BodyKind::Json, Vec::new()).await.unwrap();
-        for disk in [&one, &other] {
-            world.led_by(disk, async |_| {}).await;
-            assert_eq!(world.sync_status("web").await, "OutOfSync");
-            assert!(
-                world.get(BESIDE).await.is_none(),
-                "deleted by hand, in an application that does not heal"
-            );
-        }
+        world.led_by(&other, async |_| {}).await;
+        assert_eq!(world.sync_status("web").await, "OutOfSync");
+        assert!(world.get(BESIDE).await.is_none(), "deleted by hand, in an application that does not heal");
     });
+}
+
+/// What was written is what Git said before only once it is seen: an event that comes late makes nobody a changer of the cluster, and
+/// what was there before is not remembered as what an apply has left.
+#[test]
+fn what_was_written_and_is_not_seen_yet_is_no_change_in_the_cluster() {
+    in_its_own_time(async {
+        let world = World::new(Duration::from_millis(1)).await;
+        world.fault(r#"{"kind":"late-watch","ms":4000}"#, r#"{"kind":"Deployment"}"#);
+        let (controller, ended) = world.control();
+        world.until_all_synced().await;
+        sleep(Duration::from_secs(30)).await;
+        let n_before = world.n_asked();
+        world.commit(&[("apps/web/deployment.yaml", &deployment(3))]);
+        world.tell("web", r#"{"metadata":{"annotations":{"argocd.argoproj.io/refresh":"normal"}}}"#).await;
+        world.until_replicas(3).await;
+        sleep(Duration::from_secs(30)).await;
+        world.until_all_synced().await;
+        let told = world.told_since(n_before);
+        assert!(told.iter().any(|report| report.contains(r#""origin":"git""#)), "{told:?}");
+        assert!(!told.iter().any(|report| report.contains(r#""origin":"cluster""#)), "{told:?}");
+        ended.cancel();
+        assert!(controller.await.is_ok_and(|ended| ended.is_ok()));
+    });
+}
+
+impl World {
+    /// What was reported of drift since so many requests.
+    fn told_since(&self, n_before: usize) -> Vec<String> {
+        let journal = self.journal.lock().unwrap();
+        let asked = journal.iter().skip(n_before);
+        let reports = asked.filter(|(_, method, address, _)| {
+            *method == Method::PATCH && address.contains("/driftreports/web")
+        });
+        reports.map(|(_, _, _, body)| String::from_utf8_lossy(body).into_owned()).collect()
+    }
 }
