@@ -30,6 +30,8 @@ pub const BUILTIN_TABLE: &[u8] = include_bytes!("../data/builtin.json");
 pub struct SchemaSet {
     nodes: Vec<Node>,
     names: BTreeMap<Text, NodeId>,
+    /// `names`, from the other side: what is asked of every struct.
+    names_of: BTreeMap<NodeId, Text>,
     kinds: BTreeMap<Gvk, Kind>,
 }
 
@@ -93,7 +95,12 @@ pub struct DefaultWhen {
 impl SchemaSet {
     /// A set that knows no kind.
     pub fn new() -> Self {
-        Self { nodes: arena::first_nodes(), names: BTreeMap::new(), kinds: BTreeMap::new() }
+        Self {
+            nodes: arena::first_nodes(),
+            names: BTreeMap::new(),
+            names_of: BTreeMap::new(),
+            kinds: BTreeMap::new(),
+        }
     }
 
     /// The built-in kinds of the Kubernetes version that the compiled-in table was generated from.

@@ -28,16 +28,18 @@ pub fn update_versioned(live: Option<&Value>, new: &Value, writer: &Writer, kind
         return with_managed_fields(object, Managers::default());
     }
     let before = live.map_or_else(|| zero_object(kind.ty), without_managed_fields);
-    // What the server cannot read by its schema it stores all the same, and leaves the owners alone.
-    let is_readable = || {
-        validate_stored(&before, kind.ty).is_empty() && {
-            let stays = stays_valid(&before, &object, kind.ty);
-            debug_assert_eq!(stays, validate_stored(&object, kind.ty).is_empty());
-            stays
-        }
+    // What the server cannot read by its schema it stores all the same, and forgets who owns what.
+    let stays_readable = || {
+        let stays = stays_valid(&before, &object, kind.ty);
+        debug_assert_eq!(stays, validate_stored(&object, kind.ty).is_empty());
+        stays
     };
-    if live.is_some() && !is_readable() {
-        return with_managed_fields(object, managers);
+    let is_readable = match live {
+        Some(_) => validate_stored(&before, kind.ty).is_empty() && stays_readable(),
+        None => validate_stored(&object, kind.ty).is_empty(),
+    };
+    if !is_readable {
+        return with_managed_fields(object, Managers::default());
     }
     // What cannot be seen in the version of some entry makes the server forget all entries.
     let managers = updated(&before, &object, managers, writer, kind).unwrap_or_default();

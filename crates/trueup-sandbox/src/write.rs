@@ -25,6 +25,7 @@ mod shape;
 mod strategy;
 mod validate;
 mod warn;
+mod written;
 mod zero;
 
 pub(crate) use admit::{Other, Others};

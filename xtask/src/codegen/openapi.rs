@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, bail};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::discovery::{Discovered, KindKey};
 
@@ -27,6 +27,8 @@ pub struct Field {
     pub required: bool,
     pub patch: Option<String>,
     pub merge_key: Option<String>,
+    /// An optional text or number whose published default is its zero value: where it is the key of an item, that names it.
+    pub zero_default: bool,
 }
 
 /// What stands at one place.
@@ -108,6 +110,16 @@ fn type_of_kind(schemas: &BTreeMap<String, Value>, key: &KindKey) -> Option<Stri
     named.next().map(|(name, _)| name.clone())
 }
 
+/// Whether what is published says that a text or whole number is empty or zero where it is not given.
+fn has_zero_default(described: &Value) -> bool {
+    let default = described.get("default");
+    match described["type"].as_str() {
+        Some("string") => default == Some(&json!("")),
+        Some("integer") => default == Some(&json!(0)),
+        _ => false,
+    }
+}
+
 fn references(shape: &Shape) -> Vec<String> {
     match shape {
         Shape::Ref { name, .. } => vec![name.clone()],
@@ -132,6 +144,7 @@ impl Reducer {
                 required: required.contains(field.as_str()),
                 patch: string(described, "x-kubernetes-patch-strategy"),
                 merge_key: string(described, "x-kubernetes-patch-merge-key"),
+                zero_default: !required.contains(field.as_str()) && has_zero_default(described),
             };
             fields.insert(field.clone(), reduced);
         }
@@ -240,7 +253,6 @@ fn string(described: &Value, key: &str) -> Option<String> {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
-    use serde_json::json;
 
     use super::*;
 

@@ -92,6 +92,9 @@ fn field_entry(field: &Field) -> Map<String, Value> {
     if let Some(key) = &field.merge_key {
         entry.insert("mergeKey".into(), key.clone().into());
     }
+    if field.zero_default {
+        entry.insert("zeroDefault".into(), true.into());
+    }
     entry
 }
 

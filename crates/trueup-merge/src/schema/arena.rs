@@ -187,8 +187,14 @@ impl SchemaSet {
             return *id;
         }
         let id = self.push(Node::Any { atomic: false });
-        self.names.insert(Text::from(name), id);
+        self.give_name(id, name);
         id
+    }
+
+    fn give_name(&mut self, id: NodeId, name: &str) {
+        let name = Text::from(name);
+        self.names_of.insert(id, name.clone());
+        self.names.insert(name, id);
     }
 
     pub(super) fn define(&mut self, id: NodeId, node: Node) {
@@ -205,7 +211,7 @@ impl SchemaSet {
         }
         let mut copied = BTreeMap::new();
         let id = self.import_node(from, *root, &mut copied);
-        self.names.insert(Text::from(name), id);
+        self.give_name(id, name);
         id
     }
 

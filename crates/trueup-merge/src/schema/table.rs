@@ -58,8 +58,7 @@ fn read_field(set: &mut SchemaSet, name: &str, field: &Value) -> FieldNode {
     // A struct in the server's Go types is there in its own empty object, as is what it writes when empty. Required
     // objects are such structs, or pointers whose content is atomic.
     node.always = flag(field, "always") || flag(field, "struct") || node.required;
-    node.published_zero = node
-        .required
+    node.published_zero = (node.required || flag(field, "zeroDefault"))
         .then(|| match field.str_at(&["type"]) {
             Some("string") => Some(Value::from("")),
             Some("integer") => Some(Value::Int(0)),

@@ -210,11 +210,9 @@ impl<'a> TypeRef<'a> {
         }
     }
 
-    /// The name that the schema gives the type, as `io.k8s.api.core.v1.PodSpec`; `None` where it has none. A search, for
-    /// messages only.
+    /// The name that the schema gives the type, as `io.k8s.api.core.v1.PodSpec`; `None` where it has none.
     pub fn name(self) -> Option<&'a str> {
-        let names = self.site.set.names.iter();
-        names.filter(|(_, id)| **id == self.site.ty.node).map(|(name, _)| name.as_str()).next()
+        self.site.set.names_of.get(&self.site.ty.node).map(Text::as_str)
     }
 
     /// Whether a value of this type is one value for structured merge.

@@ -159,6 +159,7 @@ impl Pipeline<'_, '_> {
             ("autoscaling", "HorizontalPodAutoscaler") => &[
                 &["spec", "behavior", "scaleUp", "policies"],
                 &["spec", "behavior", "scaleDown", "policies"],
+                &["status", "currentMetrics"],
             ],
             ("", "Service") => {
                 let seconds = ["spec", "sessionAffinityConfig", "clientIP", "timeoutSeconds"];
@@ -223,7 +224,6 @@ impl Pipeline<'_, '_> {
             let status = super::fields::below(&mut decoded, "status");
             zero::complete_status(&kind.group_kind(), &kind.version, status);
         }
-        defaults::fill_times(&kind.group_kind(), &mut decoded);
         convert::through_internal(&kind.group_kind(), &mut decoded);
         if self.is_first_autoscaler() {
             settle_v1(&mut decoded);

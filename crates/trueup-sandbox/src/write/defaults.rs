@@ -89,7 +89,7 @@ pub fn namespace(object: &mut Value) {
 }
 
 /// Fields that a kind shows as `null` when they are not set. Nobody owns them.
-pub fn fill_nulls(kind: &GroupKind, object: &mut Value) {
+pub fn fill_nulls(kind: &GroupKind, version: &str, object: &mut Value) {
     let fields: &[&str] = match (kind.group.as_str(), kind.kind.as_str()) {
         ("", "Event") => &["firstTimestamp", "lastTimestamp", "eventTime"],
         ("events.k8s.io", "Event") => &["deprecatedFirstTimestamp", "deprecatedLastTimestamp", "eventTime"],
@@ -118,6 +118,13 @@ pub fn fill_nulls(kind: &GroupKind, object: &mut Value) {
             }
         });
     }
+    if kind.is("autoscaling", "HorizontalPodAutoscaler") && version == "v2" {
+        within(object, "status", |status| {
+            if status.list_at(&["currentMetrics"]).is_empty() {
+                status.set_at(&["currentMetrics"], Value::Null);
+            }
+        });
+    }
     if kind.is("networking.k8s.io", "Ingress") {
         ingress_groups(object);
     }
@@ -131,29 +138,6 @@ fn ingress_groups(ingress: &mut Value) {
         within(spec, "defaultBackend", group);
         each(spec, "rules", |rule| {
             within(rule, "http", |http| each(http, "paths", |path| within(path, "backend", group)));
-        });
-    });
-}
-
-/// Times of conditions, which are written as `null` where nobody set them, and belong to whoever writes the condition.
-pub fn fill_times(kind: &GroupKind, object: &mut Value) {
-    let times: &[&str] = match (kind.group.as_str(), kind.kind.as_str()) {
-        ("", "Pod" | "PersistentVolumeClaim") | ("batch", "Job") => &["lastProbeTime", "lastTransitionTime"],
-        ("apps", "Deployment") => &["lastUpdateTime", "lastTransitionTime"],
-        ("", "Node") => &["lastHeartbeatTime", "lastTransitionTime"],
-        ("", "Namespace" | "ReplicationController" | "Service")
-        | ("apps", "ReplicaSet" | "StatefulSet" | "DaemonSet")
-        | ("policy" | "autoscaling" | "admissionregistration.k8s.io", _) => &["lastTransitionTime"],
-        _ => &[],
-    };
-    if times.is_empty() {
-        return;
-    }
-    within(object, "status", |status| {
-        each(status, "conditions", |condition| {
-            for time in times {
-                fill(condition, time, Value::Null);
-            }
         });
     });
 }

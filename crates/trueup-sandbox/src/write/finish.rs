@@ -154,8 +154,9 @@ impl Pipeline<'_, '_> {
     }
 
     fn fill_nulls(&self, object: &mut Value) {
-        if self.request.kind.is_builtin() {
-            defaults::fill_nulls(&self.request.kind.group_kind(), object);
+        let kind = self.request.kind;
+        if kind.is_builtin() {
+            defaults::fill_nulls(&kind.group_kind(), &kind.gvk.version, object);
         }
     }
 

@@ -9,6 +9,7 @@ use trueup_merge::schema::{Scalar, Shape, Step, TypeRef, ZeroRule};
 use trueup_object::{Map, Value};
 
 use super::embedding::embedding;
+use super::written::fill_written;
 use super::{go_names, scalar};
 
 /// What was found while an object took its shape.
@@ -104,7 +105,7 @@ impl<'a, 'v> Shaper<'_, 'a, 'v> {
             self.fields.push((ty, name));
             let inner = self.below(name, |shaper| shaper.value(value, field.ty, field.format()))?;
             self.fields.pop();
-            if !is_dropped(&inner, field) {
+            if !is_dropped(&inner, field) && !is_forgotten(&inner, field) {
                 shaped.insert(name, inner);
             } else if inner.as_list().is_some() || inner.as_map().is_some() {
                 let dot = if self.path.is_empty() { "" } else { "." };
@@ -113,6 +114,7 @@ impl<'a, 'v> Shaper<'_, 'a, 'v> {
             }
         }
         fill_always(&mut shaped, ty);
+        fill_written(&mut shaped, struct_name(ty));
         Ok(Value::Map(shaped))
     }
 
@@ -193,7 +195,7 @@ impl<'a, 'v> Shaper<'_, 'a, 'v> {
     }
 }
 
-/// The name of a struct without its package. A search: for messages only.
+/// The name of a struct without its package.
 fn struct_name(ty: TypeRef<'_>) -> &str {
     ty.name().unwrap_or_default().rsplit('.').next().unwrap_or_default()
 }
@@ -243,6 +245,12 @@ fn is_dropped(value: &Value, field: Step<'_>) -> bool {
             Value::Bool(_) | Value::Int(_) | Value::Float(_) => false,
         },
     }
+}
+
+/// Go leaves an empty list out even where it is required, if its type says so.
+fn is_forgotten(value: &Value, field: Step<'_>) -> bool {
+    let is_empty_list = value.as_list().is_some_and(<[Value]>::is_empty);
+    is_empty_list && field.field().required && field.field().zero == ZeroRule::Dropped
 }
 
 /// What the server writes even when it is empty.

@@ -3,6 +3,7 @@
 //! Not every rule of every kind is here; an object that this accepts may still be refused by a real server.
 
 mod access;
+mod addresses;
 mod autoscaling;
 mod batch;
 mod cluster;
@@ -120,11 +121,17 @@ pub fn join(path: &str, key: &str) -> String {
 /// What is wrong with an object that is about to be stored; `live` is what it replaces.
 pub fn validate(kind: &KindInfo, part: Part, object: &Value, live: Option<&Value>) -> Vec<StatusCause> {
     let mut report = Report::default();
+    let is_service = kind.is_builtin() && kind.group_kind().is("", "Service");
+    if is_service && part == Part::Main {
+        addresses::addresses(&mut report, object, live);
+        if !report.causes.is_empty() {
+            return report.causes;
+        }
+    }
     metadata::metadata(&mut report, kind, object, live);
     if kind.is_builtin() && part == Part::Main {
         let group_kind = kind.group_kind();
         // Of services and daemon sets the server says first what may not change, of all others last.
-        let is_service = group_kind.is("", "Service");
         let changes_first = is_service || group_kind.is("apps", "DaemonSet");
         if let Some(live) = live.filter(|_| changes_first) {
             update::immutable(&mut report, kind, object, live);
@@ -132,9 +139,6 @@ pub fn validate(kind: &KindInfo, part: Part, object: &Value, live: Option<&Value
         by_kind(&mut report, &group_kind, object, live);
         if let Some(live) = live.filter(|_| !changes_first) {
             update::immutable(&mut report, kind, object, live);
-        }
-        if is_service && report.causes.is_empty() {
-            service::families(&mut report, object, live);
         }
     }
     if let Some(live) = live.filter(|_| kind.is_builtin()) {
@@ -172,7 +176,7 @@ fn by_kind(report: &mut Report, kind: &GroupKind, object: &Value, live: Option<&
         ("batch", "Job") => batch::job(report, object, live),
         ("batch", "CronJob") => batch::cron_job(report, object, live),
         ("autoscaling", "HorizontalPodAutoscaler") => autoscaling::autoscaler(report, object),
-        ("networking.k8s.io", "Ingress") => network::ingress(report, object),
+        ("networking.k8s.io", "Ingress") => network::ingress(report, object, live),
         ("networking.k8s.io", "IngressClass") => network::ingress_class(report, object, live),
         ("networking.k8s.io", "NetworkPolicy") => network::network_policy(report, object),
         ("discovery.k8s.io", "EndpointSlice") => endpoints::endpoint_slice(report, object, live),
@@ -206,7 +210,7 @@ fn core_kind(report: &mut Report, kind: &str, object: &Value, live: Option<&Valu
             pod::template_spec(report, object.get("template").unwrap_or(&Value::Null), "template")
         }
         "ReplicationController" => workload::replication_controller(report, object),
-        "Service" => service::service(report, object, live),
+        "Service" => service::service(report, object),
         "Endpoints" => endpoints::endpoints(report, object),
         "ConfigMap" => configuration::keys(report, object),
         "Secret" => configuration::secret(report, object),

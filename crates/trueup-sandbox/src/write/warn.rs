@@ -1,5 +1,6 @@
 //! What the server warns of and takes all the same: unwise fields, by the rules of each kind's strategy.
 
+mod overlaps;
 mod pod;
 
 use trueup_object::{Map, Quantity, Value};

@@ -10,7 +10,7 @@ use super::{Report, join};
 
 static NOTHING: Value = Value::Null;
 
-pub fn ingress(report: &mut Report, object: &Value) {
+pub fn ingress(report: &mut Report, object: &Value, live: Option<&Value>) {
     let spec = object.get("spec").unwrap_or(&NOTHING);
     let rules = spec.list_at(&["rules"]);
     if rules.is_empty() && spec.get("defaultBackend").is_none() {
@@ -33,11 +33,11 @@ pub fn ingress(report: &mut Report, object: &Value) {
         report.wrong("spec.ingressClassName", class, dns_subdomain(class));
     }
     let older = ["metadata", "annotations", "kubernetes.io/ingress.class"];
-    if let Some(class) = object.str_at(&older)
+    if let Some(class) = object.str_at(&older).filter(|_| live.is_none())
         && spec.str_at(&["ingressClassName"]).is_some_and(|name| name != class)
     {
         report.invalid(
-            "metadata.annotations.kubernetes.io/ingress.class",
+            "annotations.kubernetes.io/ingress.class",
             class,
             "must match `ingressClassName` when both are specified",
         );
@@ -104,16 +104,26 @@ fn ingress_path(report: &mut Report, item: &Value, path: &str) {
     }
 }
 
+/// A backend that is another object of the namespace.
+fn referred(report: &mut Report, resource: &Value, path: &str) {
+    if let Some(group) = resource.str_at(&["apiGroup"]) {
+        report.wrong(&join(path, "apiGroup"), group, dns_subdomain(group));
+    }
+    for key in ["kind", "name"] {
+        report.text(resource, path, key);
+        if let Some(text) = resource.str_at(&[key]).filter(|text| !text.is_empty()) {
+            report.wrong(&join(path, key), text, path_segment(text));
+        }
+    }
+}
+
 fn ingress_backend(report: &mut Report, backend: &Value, path: &str) {
     let service = backend.get("service");
     if let Some(resource) = backend.get("resource") {
         if service.is_some() {
             return report.invalid(path, "", "cannot set both resource and service backends");
         }
-        let path = join(path, "resource");
-        report.text(resource, &path, "kind");
-        report.text(resource, &path, "name");
-        return;
+        return referred(report, resource, &join(path, "resource"));
     }
     let Some(service) = service else {
         return report.invalid(path, "", "resource or service backend is required");

@@ -10,7 +10,7 @@ use super::{Report, join, metadata};
 
 static NOTHING: Value = Value::Null;
 
-pub fn service(report: &mut Report, object: &Value, live: Option<&Value>) {
+pub fn service(report: &mut Report, object: &Value) {
     let spec = object.get("spec").unwrap_or(&NOTHING);
     let kind = spec.str_at(&["type"]).unwrap_or_default();
     let ports = spec.list_at(&["ports"]);
@@ -30,7 +30,6 @@ pub fn service(report: &mut Report, object: &Value, live: Option<&Value>) {
     metadata::labels(report, spec, "spec.selector", "selector");
     report.one_of(spec, "spec", "sessionAffinity", &["ClientIP", "None"]);
     affinity_timeout(report, spec);
-    addresses(report, spec, live.is_none());
     for (index, address) in spec.list_at(&["externalIPs"]).iter().filter_map(Value::as_str).enumerate() {
         let field = format!("spec.externalIPs[{index}]");
         if report.address(&field, address) {
@@ -87,79 +86,6 @@ fn affinity_timeout(report: &mut Report, spec: &Value) {
             report.forbidden(path, "must not be set when session affinity is None");
         }
         _ => {}
-    }
-}
-
-/// Addresses and their families: this cluster has IPv4 alone, as the API server has it by default.
-fn addresses(report: &mut Report, spec: &Value, is_new: bool) {
-    let families = spec.list_at(&["ipFamilies"]);
-    for (index, family) in families.iter().filter_map(Value::as_str).enumerate() {
-        let field = format!("spec.ipFamilies[{index}]");
-        report.supported(&field, family, &["IPv4", "IPv6"]);
-        if families.iter().take(index).any(|other| other.as_str() == Some(family)) {
-            report.duplicate(&field, family);
-        }
-    }
-    let listed: Vec<&str> = spec.list_at(&["clusterIPs"]).iter().filter_map(Value::as_str).collect();
-    let of_family = |v6: bool| listed.iter().filter(|address| address.contains(':') == v6).count();
-    if !listed.contains(&"None") && (of_family(false) > 1 || of_family(true) > 1) {
-        let given = Value::List(spec.list_at(&["clusterIPs"]).to_vec());
-        report.invalid("spec.clusterIPs", given, "may specify no more than one IP for each IP family");
-    }
-    if families.len() == 2
-        && families.first() != families.get(1)
-        && families.iter().all(|family| matches!(family.as_str(), Some("IPv4" | "IPv6")))
-        && spec.str_at(&["ipFamilyPolicy"]) == Some("SingleStack")
-    {
-        let detail =
-            "must be 'RequireDualStack' or 'PreferDualStack' when multiple IP families are specified";
-        report.invalid("spec.ipFamilyPolicy", "SingleStack", detail);
-    }
-    report.optional(spec, "spec", "ipFamilyPolicy", &["PreferDualStack", "RequireDualStack", "SingleStack"]);
-    let listed = spec.list_at(&["clusterIPs"]);
-    if listed.first().is_some_and(|first| first.as_str() != spec.str_at(&["clusterIP"])) {
-        report.invalid("spec.clusterIPs", Value::List(listed.to_vec()), "first value must match `clusterIP`");
-    }
-    for (index, address) in listed.iter().filter_map(Value::as_str).enumerate() {
-        if address == "None" {
-            continue;
-        }
-        let field = format!("spec.clusterIPs[{index}]");
-        if !report.address(&field, address) {
-            continue;
-        }
-        let is_v6 = address.contains(':');
-        let wanted = families.get(index).and_then(Value::as_str).unwrap_or_default();
-        // A new service has its address chosen after this.
-        if (wanted == "IPv6") != is_v6 && !wanted.is_empty() && !is_new {
-            let detail = format!("expected an {wanted} value as indicated by `ipFamilies[{index}]`");
-            report.invalid(&field, address, &detail);
-        }
-    }
-}
-
-/// What families of addresses a cluster of one family refuses, once everything else is as it should be.
-pub fn families(report: &mut Report, object: &Value, live: Option<&Value>) {
-    let spec = object.get("spec").unwrap_or(&NOTHING);
-    if spec.str_at(&["type"]) == Some("ExternalName") {
-        return;
-    }
-    let selects = spec.get("selector").and_then(Value::as_map).is_some_and(|map| !map.is_empty());
-    let alone = is_headless(object) && !selects;
-    if alone {
-        return;
-    }
-    let policy = spec.str_at(&["ipFamilyPolicy"]);
-    let same = live.and_then(|live| live.str_at(&["spec", "ipFamilyPolicy"])) == policy;
-    if policy == Some("RequireDualStack") && !same {
-        let detail = "this cluster is not configured for dual-stack services";
-        report.invalid("spec.ipFamilyPolicy", "RequireDualStack", detail);
-    }
-    for (index, family) in spec.list_at(&["ipFamilies"]).iter().filter_map(Value::as_str).enumerate() {
-        if family == "IPv6" {
-            let field = format!("spec.ipFamilies[{index}]");
-            report.invalid(&field, family, "not configured on this cluster");
-        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use trueup_object::Value;
 
+use super::overlaps::overlaps;
 use super::{GONE_SOURCES, NOTHING, claim, entries, fractional};
 
 /// A pod by itself.
@@ -28,6 +29,7 @@ fn spec(told: &mut Vec<String>, holder: &Value, at: &str) {
     spreading(told, spec, &path);
     annotations(told, holder, at);
     volumes(told, spec, &path);
+    overlaps(told, spec.list_at(&["volumes"]));
     twice(told, spec, &path);
     for resource in ["memory", "ephemeral-storage"] {
         fractional(told, spec.get("overhead"), resource, &format!("{path}.overhead"));
