@@ -32,7 +32,7 @@ use crate::state::{Name, Store};
 pub use change::{Admitted, Change, Changed, Proposal};
 pub use convert::{convert, shown_as};
 pub use delete::{DeleteOptions, Deleted, Propagation};
-pub use first::{create_first_objects, create_storage_class};
+pub use first::{create_first_objects, create_storage_class, register_metrics};
 pub use namespaces::create_system_namespaces;
 pub use read::{ListOptions, Listing, RevisionMatch};
 pub use watch::{EventKind, WatchEvent, WatchOptions, WatchStream};

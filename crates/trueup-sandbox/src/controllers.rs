@@ -19,6 +19,7 @@ mod events;
 mod follow;
 mod job;
 mod kubelet;
+mod lack;
 mod nodes;
 mod objects;
 mod pod_status;
@@ -87,12 +88,14 @@ pub async fn run_controllers(api: Api, options: Controllers) {
         refused: BTreeMap::new(),
         room: scheduler::Room::default(),
         unplaced: BTreeSet::new(),
+        lacking: BTreeSet::new(),
         leaving: BTreeMap::new(),
         begun: false,
         recorder: events::Recorder::default(),
         told: 0,
     };
     controllers.rebuild().await;
+    controllers.register_metrics();
     loop {
         while let Some(place) = controllers.waiting.pop_first() {
             controllers.reconcile(&place).await;
@@ -107,6 +110,7 @@ pub async fn run_controllers(api: Api, options: Controllers) {
             // The sender lives as long as the options here do.
             _ = fates.changed() => controllers.enqueue_all(objects::PODS, ""),
             _ = metrics.changed() => {
+                controllers.register_metrics();
                 // What is set by hand is looked at without delay.
                 controllers.scaling.values_mut().for_each(|scaling| scaling.next = None);
                 controllers.enqueue_all(objects::AUTOSCALERS, "");
@@ -141,6 +145,8 @@ struct Loop {
     room: scheduler::Room,
     /// Pods that no node took.
     unplaced: BTreeSet<Name>,
+    /// Pods that wait for a ConfigMap or Secret.
+    lacking: BTreeSet<Name>,
     /// Pods that have to leave their nodes.
     leaving: BTreeMap<Name, pods::Leaving>,
     /// The node that there is from the start was made; it may be taken away since.
@@ -189,6 +195,11 @@ impl Loop {
             }
             self.enqueue(resource, name);
         }
+    }
+
+    /// What is served besides is registered, for as long as there is something to serve.
+    fn register_metrics(&self) {
+        crate::api::register_metrics(&self.api, !self.options.metrics.is_empty());
     }
 
     async fn read_changes(&mut self) {
@@ -247,6 +258,7 @@ impl Loop {
         let Some(object) = self.api.store().get(&place.0, &place.1) else {
             if objects::PODS.is(&place.0) {
                 self.leaving.remove(&place.1);
+                self.lacking.remove(&place.1);
             }
             if objects::AUTOSCALERS.is(&place.0) {
                 self.scaling.remove(&place.1);

@@ -155,28 +155,71 @@ fn is_of_definition(registered: &Arc<Value>) -> bool {
 }
 
 fn register(api: &Api, name: &str, group: &str, version: &str) {
-    let kinds = api.registry().kinds();
-    let Some(served) = kinds.resource("apiregistration.k8s.io", "v1", "apiservices") else { return };
     let mut object = Value::default();
-    object.set_at(&["apiVersion"], "apiregistration.k8s.io/v1".into());
-    object.set_at(&["kind"], "APIService".into());
     object.set_at(&["metadata", "name"], name.into());
     object.set_at(&["metadata", "labels", AUTOMANAGED], "true".into());
     object.set_at(&["spec", "group"], group.into());
     object.set_at(&["spec", "version"], version.into());
     object.set_at(&["spec", "groupPriorityMinimum"], 1000.into());
     object.set_at(&["spec", "versionPriority"], 100.into());
+    make_available(api, object, "Local", "Local APIServices are always available");
+}
+
+/// The registered API of the metrics.
+const METRICS: &str = "v1beta1.metrics.k8s.io";
+
+/// The service that serves metrics in a real cluster. Here it stands for the server itself.
+const METRICS_SERVER: &str = "metrics-server";
+
+/// Registers the API of the metrics as a metrics server's manifests do, for as long as it is served.
+pub fn register_metrics(api: &Api, is_served: bool) {
+    let kinds = api.registry().kinds();
+    let Some(served) = kinds.resource("apiregistration.k8s.io", "v1", "apiservices") else { return };
+    let name = Name::new("", METRICS);
+    let live = api.store().get(&served.storage(), &name);
+    match live {
+        None if is_served => {
+            let mut object = Value::default();
+            object.set_at(&["metadata", "name"], METRICS.into());
+            object.set_at(&["metadata", "labels", "k8s-app"], METRICS_SERVER.into());
+            object.set_at(&["spec", "group"], "metrics.k8s.io".into());
+            object.set_at(&["spec", "version"], "v1beta1".into());
+            object.set_at(&["spec", "groupPriorityMinimum"], 100.into());
+            object.set_at(&["spec", "versionPriority"], 100.into());
+            object.set_at(&["spec", "insecureSkipTLSVerify"], true.into());
+            object.set_at(&["spec", "service", "name"], METRICS_SERVER.into());
+            object.set_at(&["spec", "service", "namespace"], "kube-system".into());
+            make_available(api, object, "Passed", "all checks passed");
+        }
+        // What somebody else registered stays.
+        Some(live)
+            if !is_served && live.str_at(&["metadata", "labels", "k8s-app"]) == Some(METRICS_SERVER) =>
+        {
+            let revision = crate::state::revision_of(&live);
+            let _ = api.store().commit(&served.storage(), &name, Commit::Delete { revision });
+        }
+        None | Some(_) => {}
+    }
+}
+
+/// Makes a registered API, and says that it is available.
+fn make_available(api: &Api, mut object: Value, reason: &str, message: &str) {
+    let kinds = api.registry().kinds();
+    let Some(served) = kinds.resource("apiregistration.k8s.io", "v1", "apiservices") else { return };
+    object.set_at(&["apiVersion"], "apiregistration.k8s.io/v1".into());
+    object.set_at(&["kind"], "APIService".into());
     let created = api.change_as_server(Target::collection(served, ""), WriteVerb::Create, &object);
     let Ok(created) = created else { return };
     let mut condition = Value::default();
     condition.set_at(&["lastTransitionTime"], wire_time(api.clock().now()).into());
-    condition.set_at(&["message"], "Local APIServices are always available".into());
-    condition.set_at(&["reason"], "Local".into());
+    condition.set_at(&["message"], message.into());
+    condition.set_at(&["reason"], reason.into());
     condition.set_at(&["status"], "True".into());
     condition.set_at(&["type"], "Available".into());
     let mut object = created.response;
+    let name = name_of(&object).name;
     object.set_at(&["status", "conditions"], Value::List(vec![condition]));
-    let status = Target { subresource: Some("status"), ..Target::object(served, "", name) };
+    let status = Target { subresource: Some("status"), ..Target::object(served, "", &name) };
     // One that was removed meanwhile needs no status.
     let _ = api.change_as_server(status, WriteVerb::Update, &object);
 }

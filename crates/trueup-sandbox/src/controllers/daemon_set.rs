@@ -1,17 +1,19 @@
 //! Daemon sets: a pod on every node that their template fits.
 
-use std::collections::BTreeMap;
+mod rolling;
+
 use std::sync::Arc;
 
 use trueup_object::{Map, Timestamp, Value};
 
+use super::events::Event;
 use super::objects::{
     self, DAEMON_SETS, PODS, Step, annotation, content_hash, count, int, is_available, is_ready, set_count,
     text,
 };
-use super::replica_set::is_active;
 use super::revision::{self, Style};
 use super::scheduler;
+use rolling::OnNodes;
 
 /// How many pods are made at once, as the real controller does; the next ones follow.
 const N_AT_ONCE: usize = 250;
@@ -38,35 +40,84 @@ pub fn reconcile(
     now: Timestamp,
 ) -> Vec<Step> {
     let hash = content_hash(&set.at(&["spec", "template"]).cloned().unwrap_or_default());
-    let active: Vec<&Value> = pods.iter().map(Arc::as_ref).filter(|pod| is_active(pod)).collect();
+    let pods: Vec<&Value> = pods.iter().map(Arc::as_ref).filter(|pod| !has_left(pod)).collect();
     let mut steps = revision::reconcile(set, revisions, &hash, &STYLE);
     let model = pod(set, "", &hash);
-    let mut on_node: BTreeMap<&str, Vec<&Value>> = BTreeMap::new();
-    for pod in &active {
-        on_node.entry(node_of(pod)).or_default().push(pod);
+    let mut on_nodes = OnNodes::new();
+    for pod in &pods {
+        on_nodes.entry(node_of(pod)).or_default().push(pod);
     }
-    let mut kept: Vec<&Value> = Vec::new();
+    let kept = placed(set, nodes, &on_nodes, (&model, &hash), now);
+    let settled = kept.is_empty();
+    steps.extend(kept);
+    if settled {
+        let wanted = nodes.iter().filter(|node| may_begin(node, &model)).count();
+        let roll = rolling::roll(set, &on_nodes, wanted, &hash, now);
+        steps.extend(roll.goes.into_iter().map(|pod| Step::delete(PODS, pod)));
+        let begins = roll.begins.into_iter().take(N_AT_ONCE);
+        steps.extend(begins.map(|node| Step::create(PODS, pod(set, node, &hash))));
+    }
+    let status = status(set, &on_nodes, nodes, (&model, &hash), now);
+    steps.extend(Step::status(DAEMON_SETS, set, status));
+    steps
+}
+
+/// A pod that has ended and is going: it holds its place no longer.
+fn has_left(pod: &Value) -> bool {
+    objects::is_deleting(pod) && has_ended(pod)
+}
+
+fn has_ended(pod: &Value) -> bool {
+    matches!(pod.str_at(&["status", "phase"]), Some("Succeeded" | "Failed"))
+}
+
+/// A pod on every node that should have one, and none elsewhere.
+fn placed(
+    set: &Value,
+    nodes: &[Arc<Value>],
+    on_nodes: &OnNodes<'_>,
+    (model, hash): (&Value, &str),
+    now: Timestamp,
+) -> Vec<Step> {
+    let mut steps = Vec::new();
     let mut n_begun = 0;
+    let mut elsewhere = on_nodes.clone();
     for node in nodes {
         let name = text(node, "name");
-        let here = on_node.remove(name).unwrap_or_default();
-        if here.is_empty() && n_begun < N_AT_ONCE && may_begin(node, &model) {
+        let here = elsewhere.remove(name).unwrap_or_default();
+        if here.is_empty() && n_begun < N_AT_ONCE && may_begin(node, model) {
             n_begun += 1;
-            steps.push(Step::create(PODS, pod(set, name, &hash)));
+            steps.push(Step::create(PODS, pod(set, name, hash)));
         }
-        if may_stay(node, &model) {
-            kept.extend(here);
+        let (ended, run): (Vec<&Value>, Vec<&Value>) =
+            here.into_iter().filter(|pod| !objects::is_deleting(pod)).partition(|pod| has_ended(pod));
+        if may_stay(node, model) {
+            steps.extend(
+                ended.into_iter().flat_map(|pod| [told_ended(set, pod, name), Step::delete(PODS, pod)]),
+            );
+            let excess = rolling::excess(set, &run, hash, now);
+            steps.extend(excess.into_iter().map(|pod| Step::delete(PODS, pod)));
         } else {
-            steps.extend(here.iter().map(|pod| Step::delete(PODS, pod)));
+            steps.extend(run.iter().chain(&ended).map(|pod| Step::delete(PODS, pod)));
         }
     }
     // What is left is on nodes that are gone.
-    steps.extend(on_node.values().flatten().map(|pod| Step::delete(PODS, pod)));
-    steps.extend(outdated(set, &kept, &hash, nodes).into_iter().map(|pod| Step::delete(PODS, pod)));
-    let mut status = status(set, &active, nodes, &model, &hash);
-    count_available(&mut status, set, &active, now);
-    steps.extend(Step::status(DAEMON_SETS, set, status));
+    let left = elsewhere.values().flatten().filter(|pod| !objects::is_deleting(pod));
+    steps.extend(left.map(|pod| Step::delete(PODS, pod)));
     steps
+}
+
+/// What the controller tells of a pod that has ended, before it takes it away.
+fn told_ended(set: &Value, pod: &Value, node: &str) -> Step {
+    let failed = pod.str_at(&["status", "phase"]) == Some("Failed");
+    let (reason, word, does) = if failed {
+        ("FailedDaemonPod", "failed", "kill")
+    } else {
+        ("SucceededDaemonPod", "succeeded", "delete")
+    };
+    let whole = format!("{}/{}", text(pod, "namespace"), text(pod, "name"));
+    let message = format!("Found {word} daemon pod {whole} on node {node}, will try to {does} it");
+    Step::Tell(Event::told(set, DAEMON_SETS, "daemonset-controller", reason, message, failed))
 }
 
 /// The node that a pod is on, or for which it waits.
@@ -95,35 +146,6 @@ fn may_stay(node: &Value, model: &Value) -> bool {
 
 fn is_updated(pod: &Value, hash: &str) -> bool {
     pod.str_at(&["metadata", "labels", HASH]) == Some(hash)
-}
-
-/// Pods of an earlier template that may be replaced now: those that are not ready, and as many others as may be missing.
-fn outdated<'v>(set: &Value, pods: &[&'v Value], hash: &str, nodes: &[Arc<Value>]) -> Vec<&'v Value> {
-    if set.str_at(&["spec", "updateStrategy", "type"]) == Some("OnDelete") {
-        return Vec::new();
-    }
-    let all = i64::try_from(nodes.len()).unwrap_or(i64::MAX);
-    let path = ["spec", "updateStrategy", "rollingUpdate", "maxUnavailable"];
-    let most = match set.at(&path) {
-        Some(Value::Str(text)) => {
-            let percent: i64 = text.strip_suffix('%').and_then(|it| it.parse().ok()).unwrap_or_default();
-            percent.saturating_mul(all).saturating_add(99) / 100
-        }
-        Some(value) => value.as_int().unwrap_or(1),
-        None => 1,
-    };
-    let unready = count(pods.iter().copied(), |pod| !is_ready(pod));
-    let missing = all - i64::try_from(pods.len()).unwrap_or_default();
-    let mut room = most.max(1) - unready - missing.max(0);
-    let old = pods.iter().copied().filter(|pod| !is_updated(pod, hash));
-    old.filter(|pod| {
-        if !is_ready(pod) {
-            return true;
-        }
-        room -= 1;
-        room >= 0
-    })
-    .collect()
 }
 
 /// A pod that only one node will do for; none in particular where no node is named.
@@ -170,34 +192,40 @@ fn pod(set: &Value, node: &str, hash: &str) -> Value {
     pod
 }
 
-fn status(set: &Value, pods: &[&Value], nodes: &[Arc<Value>], model: &Value, hash: &str) -> Value {
+/// The status: of each node the oldest of its pods counts.
+fn status(
+    set: &Value,
+    on_nodes: &OnNodes<'_>,
+    nodes: &[Arc<Value>],
+    (model, hash): (&Value, &str),
+    now: Timestamp,
+) -> Value {
+    let seconds = int(set, &["spec", "minReadySeconds"]);
+    let (mut desired, mut misscheduled) = (0_i64, 0_i64);
+    let mut first: Vec<&Value> = Vec::new();
+    for node in nodes {
+        let oldest = on_nodes
+            .get(text(node, "name"))
+            .and_then(|here| here.iter().min_by_key(|pod| rolling::by_age(pod)));
+        if may_begin(node, model) {
+            desired += 1;
+            first.extend(oldest.copied());
+        } else {
+            misscheduled += i64::from(oldest.is_some());
+        }
+    }
+    let of = |is: &dyn Fn(&Value) -> bool| count(first.iter().copied(), is);
+    let available = of(&|pod| is_available(pod, seconds, now));
     let mut status = set.get("status").cloned().unwrap_or_else(|| Value::Map(Map::new()));
-    let wanted: Vec<&str> =
-        nodes.iter().filter(|node| may_begin(node, model)).map(|node| text(node, "name")).collect();
-    let right: Vec<&Value> = pods.iter().copied().filter(|pod| wanted.contains(&node_of(pod))).collect();
-    let on_right: std::collections::BTreeSet<&str> = right.iter().map(|pod| node_of(pod)).collect();
-    let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
-    let (desired, scheduled) = (number(wanted.len()), number(on_right.len()));
-    let ready = count(right.iter().copied(), is_ready);
-    status.set_at(&["currentNumberScheduled"], scheduled.into());
+    status.set_at(&["currentNumberScheduled"], of(&|_| true).into());
     status.set_at(&["desiredNumberScheduled"], desired.into());
-    status.set_at(&["numberMisscheduled"], (number(pods.len()) - number(right.len())).into());
-    status.set_at(&["numberReady"], ready.into());
-    let updated = count(right.iter().copied(), |pod| is_updated(pod, hash));
-    set_count(&mut status, "updatedNumberScheduled", updated);
+    status.set_at(&["numberMisscheduled"], misscheduled.into());
+    status.set_at(&["numberReady"], of(&is_ready).into());
+    set_count(&mut status, "updatedNumberScheduled", of(&|pod| is_updated(pod, hash)));
+    set_count(&mut status, "numberAvailable", available);
+    set_count(&mut status, "numberUnavailable", (desired - available).max(0));
     status.set_at(&["observedGeneration"], int(set, &["metadata", "generation"]).into());
     status
-}
-
-/// Those that have been ready for long enough, of the pods that are where they should be.
-fn count_available(status: &mut Value, set: &Value, pods: &[&Value], now: Timestamp) {
-    let seconds = int(set, &["spec", "minReadySeconds"]);
-    let all = count(pods.iter().copied(), |pod| is_available(pod, seconds, now));
-    // Pods on nodes where they should not be are about to go.
-    let available = all.min(int(status, &["numberReady"]));
-    set_count(status, "numberAvailable", available);
-    let missing = int(status, &["desiredNumberScheduled"]) - available;
-    set_count(status, "numberUnavailable", missing.max(0));
 }
 
 #[cfg(test)]

@@ -28,6 +28,11 @@ impl Loop {
             self.enqueue_all(objects::PODS, "");
         }
         self.follow_volumes(change);
+        if objects::CONFIG_MAPS.is(&change.resource) || objects::SECRETS.is(&change.resource) {
+            let lacking: Vec<Name> =
+                self.lacking.iter().filter(|name| name.namespace == namespace).cloned().collect();
+            lacking.into_iter().for_each(|name| self.enqueue(objects::PODS.id(), name));
+        }
         if objects::PODS.is(&change.resource) {
             self.follow_room(change);
             self.enqueue_all(objects::BUDGETS, &namespace);

@@ -2,11 +2,14 @@
 //!
 //! The whole status follows from the pod, its fate and what was said before, so that a fate that changes changes it.
 
+mod held;
+
 use std::time::Duration;
 
 use trueup_object::{Map, Timestamp, Value};
 
 use super::events::Event;
+use super::lack::Lack;
 use super::objects::{Condition, PODS, Step, condition, int, is_deleting, text};
 use crate::clock::wire_time;
 use crate::controllers::objects::KUBELET;
@@ -26,7 +29,7 @@ enum Containers {
 }
 
 /// Says what has become of a pod. One that is to be deleted has ended by then.
-pub fn reconcile(pod: &Value, fate: Option<Fate>, now: Timestamp) -> Vec<Step> {
+pub fn reconcile(pod: &Value, fate: Option<Fate>, lack: &Lack, now: Timestamp) -> Vec<Step> {
     if pod.str_at(&["spec", "nodeName"]).is_none_or(str::is_empty) {
         return Vec::new();
     }
@@ -44,13 +47,19 @@ pub fn reconcile(pod: &Value, fate: Option<Fate>, now: Timestamp) -> Vec<Step> {
     if phase == Some("Running") && fate.is_none() && !was_told(pod) {
         return Vec::new();
     }
-    let status = status(pod, containers(pod, fate, now), now);
+    let mut status = status(pod, containers(pod, fate, now), now);
+    // An image is pulled once the volumes are there, and before anybody looks at the environment.
+    let is_held = !lack.is_none() && (fate != Some(Fate::ImagePull) || !lack.volumes.is_empty());
+    let told = if is_held { lack.told(pod) } else { Vec::new() };
+    if is_held {
+        held::hold(pod, lack, &mut status, now);
+    }
     let mut changed = pod.clone();
     changed.set_at(&["status"], status);
-    if changed == *pod {
-        return Vec::new();
-    }
-    vec![Step::Update { resource: PODS, object: changed, manager: KUBELET, subresource: Some("status") }]
+    let written =
+        Step::Update { resource: PODS, object: changed, manager: KUBELET, subresource: Some("status") };
+    let is_news = matches!(&written, Step::Update { object, .. } if object != pod);
+    is_news.then_some(written).into_iter().chain(told).collect()
 }
 
 /// When a pod has been on its node for as long as it may.
@@ -205,11 +214,21 @@ fn conditions(pod: &Value, containers: Containers, now: Timestamp) -> Value {
             ("False", "ContainersNotReady", unready.as_str())
         }
     };
+    told_conditions(pod, ("True", "", ""), (ready, reason, message), now)
+}
+
+/// What is said of a pod's beginning and of its readiness: status, reason and message.
+fn told_conditions(
+    pod: &Value,
+    begun: (&str, &str, &str),
+    ready: (&str, &str, &str),
+    now: Timestamp,
+) -> Value {
     let generation = pod.at(&["metadata", "generation"]).cloned();
     let listed = [
-        ("Initialized", "True", "", ""),
-        ("Ready", ready, reason, message),
-        ("ContainersReady", ready, reason, message),
+        ("Initialized", begun.0, begun.1, begun.2),
+        ("Ready", ready.0, ready.1, ready.2),
+        ("ContainersReady", ready.0, ready.1, ready.2),
         ("PodScheduled", "True", "", ""),
     ];
     let existing = pod.list_at(&["status", "conditions"]);
@@ -217,6 +236,7 @@ fn conditions(pod: &Value, containers: Containers, now: Timestamp) -> Value {
         let same = condition(existing, kind).filter(|found| {
             found.str_at(&["status"]) == Some(status)
                 && found.str_at(&["reason"]).unwrap_or_default() == reason
+                && found.str_at(&["message"]).unwrap_or_default() == message
         });
         if let Some(same) = same {
             return same.clone();
@@ -346,7 +366,7 @@ mod tests {
     }
 
     fn said(pod: &Value, fate: Option<Fate>, seconds: i64) -> Option<Value> {
-        let steps = reconcile(pod, fate, Timestamp::from_second(seconds).unwrap());
+        let steps = reconcile(pod, fate, &Lack::default(), Timestamp::from_second(seconds).unwrap());
         steps.into_iter().next().map(|step| match step {
             Step::Update { object, .. } => object,
             other => panic!("{other:?}"),
@@ -398,7 +418,7 @@ mod tests {
         pod.set_at(&["spec", "activeDeadlineSeconds"], 5.into());
         assert_eq!(due(&pod, None), Some(Timestamp::from_second(5).unwrap()));
         assert_eq!(said(&pod, None, 4), None);
-        let steps = reconcile(&pod, None, Timestamp::from_second(5).unwrap());
+        let steps = reconcile(&pod, None, &Lack::default(), Timestamp::from_second(5).unwrap());
         let [Step::Tell(_), Step::Update { object, .. }] = steps.as_slice() else { panic!("{steps:?}") };
         let part = |key: &str| object.str_at(&["status", key]).unwrap();
         assert_eq!((part("phase"), part("reason")), ("Failed", "DeadlineExceeded"));
@@ -427,6 +447,9 @@ mod tests {
     fn a_pod_that_is_to_go_ends_at_once() {
         let mut going = pod();
         going.set_at(&["metadata", "deletionTimestamp"], "2026-01-01T00:00:00Z".into());
-        assert!(matches!(reconcile(&going, None, Timestamp::UNIX_EPOCH).as_slice(), [Step::End { .. }]));
+        assert!(matches!(
+            reconcile(&going, None, &Lack::default(), Timestamp::UNIX_EPOCH).as_slice(),
+            [Step::End { .. }]
+        ));
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use trueup_object::{Timestamp, Value};
 
+use super::lack::{self, Lack};
 use super::nodes::{self, Leave, Why};
 use super::objects::{self, Resource, Step, is_controlled_by, text};
 use super::{Loop, job, pod_status, scheduler, volumes};
@@ -63,8 +64,33 @@ impl Loop {
             let node = pod.str_at(&["spec", "nodeName"]).unwrap_or_default();
             // Where there is no node there is no kubelet; what is to go goes all the same.
             let lives = objects::is_deleting(pod) || nodes.iter().any(|it| text(it, "name") == node);
-            if lives { pod_status::reconcile(pod, fate, self.now()) } else { Vec::new() }
+            if !lives {
+                return Vec::new();
+            }
+            let lack = self.lack(pod);
+            pod_status::reconcile(pod, fate, &lack, self.now())
         })
+    }
+
+    /// What a pod needs before it begins, of what is not there. Whoever waits for such a thing is remembered.
+    fn lack(&mut self, pod: &Value) -> Lack {
+        let begins = pod.str_at(&["status", "phase"]).is_none_or(|phase| phase == "Pending");
+        let name = Name::new(text(pod, "namespace"), text(pod, "name"));
+        let lack = if begins && !objects::is_deleting(pod) {
+            let store = self.api.store();
+            let of = |resource: Resource, wanted: &str| {
+                store.get(&resource.id(), &Name::new(&name.namespace, wanted))
+            };
+            lack::of_pod(pod, &of)
+        } else {
+            Lack::default()
+        };
+        if lack.is_none() {
+            self.lacking.remove(&name);
+        } else {
+            self.lacking.insert(name);
+        }
+        lack
     }
 
     /// Why a pod has to leave its node by now; the time runs from when that was first seen.

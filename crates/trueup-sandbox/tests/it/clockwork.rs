@@ -123,6 +123,15 @@ async fn slow_pods_are_ready_in_their_time_and_fates_are_known_from_the_start() 
     let nodes = world.dynamic("metrics.k8s.io/v1beta1", "NodeMetrics", "nodes", None);
     let used = nodes.get("sandbox-0").await.unwrap().data["usage"].clone();
     assert_eq!(used, json!({"cpu": "3000m", "memory": "1048576Ki"}));
+    let registered = world.dynamic("apiregistration.k8s.io/v1", "APIService", "apiservices", None);
+    let name = "v1beta1.metrics.k8s.io";
+    until("the API is registered", || async {
+        let live = registered.get_opt(name).await.unwrap();
+        live.is_some_and(|live| live.data["status"]["conditions"][0]["reason"] == "Passed")
+    })
+    .await;
+    world.sandbox.metrics().clear();
+    until("it is not any more", || async { registered.get_opt(name).await.unwrap().is_none() }).await;
 }
 
 #[tokio::test]

@@ -90,6 +90,58 @@ async fn a_deployment_rolls_out_and_over() {
 }
 
 #[tokio::test]
+async fn pods_wait_for_what_they_take_from_elsewhere() {
+    let world = world(Workloads::Ready).await;
+    let pods = world.dynamic("v1", "Pod", "pods", Some("default"));
+    let secrets = world.dynamic("v1", "Secret", "secrets", Some("default"));
+    let pod = |name: &str, optional: bool| {
+        let key = json!({"name": "login", "key": "password", "optional": optional});
+        let container = json!({"name": "app", "image": "shop/a:1",
+            "env": [{"name": "PASSWORD", "valueFrom": {"secretKeyRef": key}}]});
+        let volume = json!({"name": "settings", "configMap": {"name": "settings", "optional": optional}});
+        object(json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name},
+            "spec": {"containers": [container], "volumes": [volume]}}))
+    };
+    let parameters = PostParams::default();
+    pods.create(&parameters, &pod("strict", false)).await.unwrap();
+    pods.create(&parameters, &pod("lenient", true)).await.unwrap();
+    let waits = |wanted: &'static str| {
+        let pods = pods.clone();
+        async move {
+            let live = pods.get("strict").await.unwrap();
+            let waiting = &live.data["status"]["containerStatuses"][0]["state"]["waiting"];
+            let part = |key: &str| waiting[key].as_str().unwrap_or_default().to_owned();
+            live.data["status"]["phase"] == "Pending"
+                && format!("{}:{}", part("reason"), part("message")) == wanted
+        }
+    };
+    until("it waits for its volume", || waits("ContainerCreating:")).await;
+    let told = world.dynamic("v1", "Event", "events", Some("default"));
+    until("that is told", || async {
+        let told = told.list(&ListParams::default()).await.unwrap().items;
+        let message = "MountVolume.SetUp failed for volume \"settings\" : configmap \"settings\" not found";
+        told.iter().any(|it| it.data["reason"] == "FailedMount" && it.data["message"] == message)
+    })
+    .await;
+    world.create_config_map("settings", &json!({"a": "b"})).await;
+    until("it waits for the secret", || waits("CreateContainerConfigError:secret \"login\" not found")).await;
+    let secret = object(json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "login"}}));
+    secrets.create(&parameters, &secret).await.unwrap();
+    let key = "CreateContainerConfigError:couldn't find key password in Secret default/login";
+    until("it waits for the key", || waits(key)).await;
+    let patch = Patch::Merge(json!({"stringData": {"password": "x"}}));
+    secrets.patch("login", &PatchParams::default(), &patch).await.unwrap();
+    for name in ["strict", "lenient"] {
+        until("it runs", || async { pods.get(name).await.unwrap().data["status"]["phase"] == "Running" })
+            .await;
+    }
+    let live = pods.get("strict").await.unwrap();
+    assert_eq!(reason(&live, "Ready"), "");
+    assert_eq!(live.data["status"]["containerStatuses"][0]["ready"], true);
+    world.sandbox.shutdown().await;
+}
+
+#[tokio::test]
 async fn without_nodes_a_rollout_stays_in_progress() {
     let world = world(Workloads::Pending).await;
     let deployments = world.dynamic("apps/v1", "Deployment", "deployments", Some("default"));
