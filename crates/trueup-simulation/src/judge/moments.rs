@@ -128,9 +128,12 @@ impl Judge {
         };
         let newest = self.commits.last().map(|commit| (commit.at_ms, commit.id.clone())).unwrap_or_default();
         let is_outdated = is_synced && newest.1 != revision;
+        // What was corrected and is written again at once has not differed all the time, though every look found it so.
+        let corrected = gaps.iter().map(|gap| self.corrected_at(gap)).min().unwrap_or_default();
         let Some(facts) = self.apps.get_mut(app) else { return };
         let is_untrue = !gaps.is_empty() || incomplete;
-        facts.untrue_since = is_untrue.then(|| facts.untrue_since.unwrap_or(now));
+        facts.untrue_since =
+            is_untrue.then(|| facts.untrue_since.unwrap_or(now).max(if incomplete { 0 } else { corrected }));
         facts.outdated_since = is_outdated.then_some(newest.0);
         let (untrue, outdated) = (facts.untrue_since, facts.outdated_since);
         // A status that calls itself old stands until the time given: whoever cannot read Git learns only when he asks again
@@ -152,6 +155,13 @@ impl Judge {
             let message = format!("{app} is Synced at {revision:?}, and {} came at {since} ms", newest.1);
             self.violate(Property::TruthfulStatus, now, app, message);
         }
+    }
+
+    /// When what differs was corrected last; 0 where it never was.
+    fn corrected_at(&self, gap: &Gap) -> u64 {
+        let Difference::Declared { pointer } = &gap.what else { return 0 };
+        let corrections = self.corrections.get(&(gap.object.clone(), pointer.clone()));
+        corrections.and_then(|corrections| corrections.last()).map_or(0, |last| last.at_ms)
     }
 
     /// Whether something has lasted too long: in calm, or in spite of faults.
@@ -179,15 +189,15 @@ impl Judge {
         let mut found = Vec::new();
         for ((key, pointer), times) in &mut self.corrections {
             times.retain(|correction| now.saturating_sub(correction.at_ms) < WINDOW_MS);
-            let Some(last) = times.last().copied() else { continue };
+            // What a person asks for waits for no back-off, and is no fight.
+            let Some(last) = times.iter().rfind(|it| !it.is_asked).copied() else { continue };
             let own: Vec<Correction> =
-                times.iter().filter(|it| it.replica == last.replica).copied().collect();
+                times.iter().filter(|it| it.replica == last.replica && !it.is_asked).copied().collect();
             let recent: Vec<u64> = own.iter().map(|it| it.at_ms).collect();
             // One that ends before its correction is recorded does not know of it when it begins anew.
             let lives: BTreeSet<u64> = own.iter().map(|it| it.incarnation).collect();
-            let unasked = own.iter().filter(|it| !it.is_asked).count();
-            if unasked > CORRECTIONS_IN_WINDOW_MAX + lives.len() - 1 {
-                let message = format!("{key} {pointer} was corrected {unasked} times in ten minutes");
+            if own.len() > CORRECTIONS_IN_WINDOW_MAX + lives.len() - 1 {
+                let message = format!("{key} {pointer} was corrected {} times in ten minutes", own.len());
                 found.push((key.clone(), message));
             }
             // And whoever begins anew knows one less of each life before, until a path is a fight for him too.

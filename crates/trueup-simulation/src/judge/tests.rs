@@ -420,6 +420,45 @@ fn a_sync_that_is_asked_for_waits_for_no_back_off() {
 }
 
 #[test]
+fn a_sync_that_is_asked_for_is_no_reason_to_name_a_fight() {
+    let fought = |is_asked: bool| {
+        let mut scene = Scene::new(HEALS);
+        scene.pass(20);
+        for round in 0..5 {
+            scene.edit(Some("rival"));
+            if is_asked && round == 4 {
+                for facts in scene.judge.apps.values_mut() {
+                    facts.asked_ms = Some(scene.now_ms);
+                }
+            }
+            scene.heal();
+            scene.pass(1);
+        }
+        scene.pass(10);
+        scene.broken()
+    };
+    assert_eq!(fought(false), [Property::FightsNamed]);
+    assert_eq!(fought(true), []);
+}
+
+#[test]
+fn what_is_corrected_between_two_looks_has_not_differed_all_the_time() {
+    let mut scene = Scene::new(HEALS);
+    scene.pass(20);
+    let named = r#"[{"type":"FightWarning","message":"ConfigMap/a .data.text: somebody changes it back"}]"#;
+    scene.says("Synced", "r1", named);
+    scene.edit(Some("rival"));
+    for _ in 0..10 {
+        scene.pass(1);
+        scene.heal();
+        scene.edit(Some("rival"));
+    }
+    assert_eq!(scene.broken(), []);
+    scene.pass(7);
+    assert_eq!(scene.broken(), [Property::TruthfulStatus]);
+}
+
+#[test]
 fn a_commit_that_is_applied_corrects_nobody() {
     let mut scene = Scene::new(HEALS);
     for round in 0..6 {
